@@ -1,0 +1,1 @@
+"""What we ask: form definitions, page identities, paper and where everything lies on it."""

@@ -1,0 +1,30 @@
+"""The forms: one module each. A published version is never edited; new words, new version."""
+
+from __future__ import annotations
+
+from forms.errors import UserError
+from forms.fields import FormDefinition
+
+
+class FormUnknown(UserError):
+    """Nobody wrote a form of that name."""
+
+    code = "form-unknown"
+    message = "There is no form of that name."
+    remedy = "Run `counterfoil forms` to see the forms there are."
+
+
+FORMS: tuple[FormDefinition, ...] = ()
+"""Every version of every form, oldest version first."""
+
+
+def definition(form: str, version: int | None = None) -> FormDefinition:
+    """Find a form by id; its newest version when none is named.
+
+    Raises:
+        FormUnknown: no such form or version.
+    """
+    found = [f for f in FORMS if f.id == form.lower() and version in (None, f.version)]
+    if not found:
+        raise FormUnknown
+    return found[-1]

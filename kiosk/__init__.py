@@ -1,0 +1,1 @@
+"""Every way in: the web apps and the command line."""

@@ -1,0 +1,1 @@
+"""How paper becomes a record: arrays and dataclasses in, dataclasses out."""

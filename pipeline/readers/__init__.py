@@ -1,0 +1,1 @@
+"""One reader a kind of writing; each scores, none judges."""

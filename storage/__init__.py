@@ -1,0 +1,1 @@
+"""Where things are kept: rows become dataclasses here, and nowhere else."""
