@@ -1,0 +1,247 @@
+"""What one copy adds to a published page: its codes, its serial, its words, as PDF drawing.
+
+The published paper is never touched; a copy's stamps are drawn over it, in the places that its
+layout names, and never outside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from forms import page_id, qr, stamp_font
+from forms.layout import CodePlace, Layout, PageLayout, Rect
+from forms.page_id import PageId
+from forms.pdf_stream import PdfStream
+from forms.stamp_font import Line
+
+POINTS_PER_MM = 72 / 25.4
+FONT = "CfStamp"
+"""What the stamp font is called in a page's resources."""
+
+HUMAN_LINE = "human_line"
+"""The stamp place of `page_id.human_line`, beside each code."""
+
+_LARGEST_PT = {HUMAN_LINE: 9.0, "code": 18.0}
+_LARGEST_WORDS_PT, _LARGE_PRINT_WORDS_PT = 13.0, 18.0
+_EASY_PT = 9.0
+"""Below this a second line is tried before the words are made smaller still."""
+_SMALLEST_PT = 5.0
+"""Nobody reads smaller: beyond it the words are cut, and end in dots that say so."""
+_LINE = 1.25
+"""Height of a line against its font size: room for a dot on a capital Z and the tail of a g."""
+
+
+@dataclass(frozen=True)
+class CopyToPrint:
+    """One copy of a form, as it is issued: its serial, and whose it is when it is somebody's.
+
+    Attributes:
+        serial: eight characters, see `forms.page_id.new_serial`.
+        establishment: where the pad belongs, as printed.
+        wing: the same.
+        person_name: printed name of the person it is bound to.
+        person_number: that person's prison number.
+        code: what the tear-off counterfoil says; the serial when empty.
+        keep_years: for how many years the establishment keeps a consent.
+    """
+
+    serial: str
+    establishment: str = ""
+    wing: str = ""
+    person_name: str = field(default="", repr=False)
+    person_number: str = field(default="", repr=False)
+    code: str = ""
+    keep_years: str = ""
+
+    def words(self, what: str, page: PageId) -> str:
+        """Say what stands in a stamp place.
+
+        Raises:
+            ValueError: no such kind of stamp place.
+        """
+        match what:
+            case "serial":
+                return page_id.show_serial(self.serial)
+            case "code":
+                return self.code or page_id.show_serial(self.serial)
+            case "establishment":
+                return self.establishment
+            case "wing":
+                return self.wing
+            case "person_name":
+                return self.person_name
+            case "person_number":
+                return self.person_number
+            case "keep_years":
+                return self.keep_years
+            case "human_line":
+                return page_id.human_line(page)
+        raise ValueError(f"a stamp place for {what}")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One thing drawn on a page.
+
+    Attributes:
+        what: "qr", or a stamp place's `what`.
+        words: what it says; empty for a code.
+        drawing: PDF operators, from the page's bottom left, points.
+        glyphs: what it needs of the stamp font: glyph number to character.
+    """
+
+    what: Literal["qr"] | str
+    words: str = field(repr=False)
+    drawing: str = field(repr=False)
+    glyphs: dict[int, str] = field(default_factory=dict, repr=False)
+
+
+def page_of(layout: Layout, number: int, serial: str) -> PageId:
+    """Name one page of one copy."""
+    return PageId(
+        form=layout.form,
+        version=layout.version,
+        language=layout.language,
+        large_print=layout.large_print,
+        serial=serial,
+        page=number,
+    )
+
+
+def stamps(layout: Layout, page: PageLayout, copy: CopyToPrint, height_pt: float) -> list[Stamp]:
+    """Draw everything that one copy adds to one page: codes first, so that no word is covered.
+
+    Args:
+        layout: the printed version.
+        page: one of its pages.
+        copy: what to print.
+        height_pt: height of the page, points.
+    """
+    which = page_of(layout, page.page, copy.serial)
+    payload = page_id.encode(which)
+    out = [_code(payload, place, height_pt) for place in page.codes]
+    places = [(place.what, place.box) for place in page.stamps]
+    if HUMAN_LINE not in {what for what, _ in places}:
+        places += [(HUMAN_LINE, _under(code)) for code in page.codes]
+    for what, box in places:
+        if words := copy.words(what, which):
+            largest = _LARGEST_PT.get(
+                what, _LARGE_PRINT_WORDS_PT if layout.large_print else _LARGEST_WORDS_PT
+            )
+            out.append(_words(what, words, box, height_pt, largest))
+    return out
+
+
+def fit(
+    words: str, width_pt: float, height_pt: float, largest_pt: float
+) -> tuple[float, list[Line]]:
+    """Choose the size of words, and whether they go over two lines, so that they stay inside.
+
+    Returns:
+        Font size in points, and the lines from the top. Words too long even at the smallest
+        size end in dots.
+    """
+    one = stamp_font.set_line(words)
+    size = _size([one], width_pt, height_pt, largest_pt)
+    if size >= min(_EASY_PT, largest_pt):
+        return size, [one]
+    ways = [[one], *([stamp_font.set_line(part) for part in parts] for parts in _split(words))]
+    lines = max(ways, key=lambda way: _size(way, width_pt, height_pt, largest_pt))
+    size = _size(lines, width_pt, height_pt, largest_pt)
+    if size >= min(_SMALLEST_PT, height_pt / _LINE):
+        return size, lines
+    size = min(_SMALLEST_PT, height_pt / _LINE)
+    while words and stamp_font.set_line(f"{words}...").width * size / 1000 > width_pt:
+        words = words[:-1]
+    return size, [stamp_font.set_line(f"{words.rstrip()}...")]
+
+
+def put_font(pdf: PdfStream, used: dict[int, str], number: int) -> None:
+    """Write the stamp font, cut down to the glyphs used, as object `number`."""
+    file, widths, to_unicode = stamp_font.embedded(used)
+    font = stamp_font.metrics()
+    name = b"CFSTMP+NotoSans-Medium"
+    file_ref = pdf.put_stream(file, b"/Length1 %d" % len(file))
+    descriptor = pdf.put(
+        b"<< /Type /FontDescriptor /FontName /%b /Flags 4 /FontBBox [%d %d %d %d] /ItalicAngle 0"
+        b" /Ascent %d /Descent %d /CapHeight %d /StemV 90 /FontFile2 %d 0 R >>"
+        % (name, *font.box, font.ascent, font.descent, font.cap_height, file_ref)
+    )
+    inner = pdf.put(
+        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /%b /CIDToGIDMap /Identity /DW 600"
+        b" /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
+        b" /FontDescriptor %d 0 R /W %b >>" % (name, descriptor, widths.encode())
+    )
+    unicode_ref = pdf.put_stream(to_unicode)
+    pdf.put(
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /%b /Encoding /Identity-H"
+        b" /DescendantFonts [%d 0 R] /ToUnicode %d 0 R >>" % (name, inner, unicode_ref),
+        number,
+    )
+
+
+def _code(payload: str, place: CodePlace, height_pt: float) -> Stamp:
+    """Draw a code on its white quiet zone, one unit a module."""
+    black = qr.modules(payload, place.level)
+    side, quiet = black.shape[0], qr.QUIET_MODULES
+    scale = [place.box.width * POINTS_PER_MM / side, place.box.height * POINTS_PER_MM / side]
+    drawing = (
+        f"q {scale[0]:.5f} 0 0 {scale[1]:.5f} {place.box.x * POINTS_PER_MM:.4f}"
+        f" {height_pt - place.box.bottom * POINTS_PER_MM:.4f} cm\n"
+        f"1 g {-quiet} {-quiet} {side + 2 * quiet} {side + 2 * quiet} re f\n"
+        f"0 g\n{qr.rectangles(black)}\nQ"
+    )
+    return Stamp("qr", "", drawing)
+
+
+def _under(code: CodePlace) -> Rect:
+    """Find room for the human line under a code, where its layout names none."""
+    quiet = code.box.width / 25 * qr.QUIET_MODULES
+    return Rect(code.box.x - quiet, code.box.bottom + quiet, code.box.width + 2 * quiet, 4.0)
+
+
+def _words(what: str, words: str, box: Rect, height_pt: float, largest_pt: float) -> Stamp:
+    """Draw words from a place's left edge, in the middle of its height."""
+    size, lines = fit(words, box.width * POINTS_PER_MM, box.height * POINTS_PER_MM, largest_pt)
+    font = stamp_font.metrics()
+    middle = height_pt - box.centre[1] * POINTS_PER_MM
+    baseline = middle - font.cap_height * size / 2000 + (len(lines) - 1) * _LINE * size / 2
+    parts = ["BT 0 g", f"/{FONT} {size:.3f} Tf"]
+    for row, line in enumerate(lines):
+        parts.append(f"1 0 0 1 {box.x * POINTS_PER_MM:.3f} {baseline - row * _LINE * size:.3f} Tm")
+        parts.append(_show(line, size))
+    parts.append("ET")
+    return Stamp(what, words, "\n".join(parts), stamp_font.characters_of(words + "."))
+
+
+def _show(line: Line, size: float) -> str:
+    """Write a line's text operators; raised marks need operators of their own."""
+    out, waiting = list[str](), list[str]()
+    for glyph in line.glyphs:
+        if not glyph.mark:
+            waiting.append(f"<{glyph.number:04X}>")
+            continue
+        back = glyph.dx + glyph.advance
+        if glyph.dy == 0:
+            waiting.append(f"{-glyph.dx} <{glyph.number:04X}> {back}")
+            continue
+        out.append(f"[{''.join(waiting)}{-glyph.dx}] TJ {glyph.dy * size / 1000:.3f} Ts")
+        out.append(f"[<{glyph.number:04X}> {back}] TJ 0 Ts")
+        waiting = []
+    return " ".join([*out, f"[{''.join(waiting)}] TJ"])
+
+
+def _size(lines: list[Line], width_pt: float, height_pt: float, largest_pt: float) -> float:
+    """Find the largest size at which every line is narrow enough and all are low enough."""
+    widest = max(1, *(line.width for line in lines))
+    return min(largest_pt, width_pt * 1000 / widest, height_pt / (_LINE * len(lines)))
+
+
+def _split(words: str) -> list[tuple[str, str]]:
+    """Give the ways to break words over two lines: at a space, or after a hyphen."""
+    return [
+        (words[: at + 1].rstrip(), words[at + 1 :].lstrip())
+        for at, character in enumerate(words)
+        if character in " -" and words[at + 1 :].strip() and words[: at + 1].strip()
+    ]
