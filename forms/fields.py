@@ -93,6 +93,12 @@ class Asked:
     icon: str = ""
     always_seen: bool = False
     """A person opens this one whatever the confidence: consent, identity."""
+    short: str = ""
+    """The heading of its column in a table; the label still names the field to a machine."""
+    width: float = 0.0
+    """Millimetres of its row that it takes on a page of ordinary print; 0 takes what is left."""
+    gap: bool = False
+    """Starts a new row on the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +111,8 @@ class Text(Asked):
     """Holds a wing and cell, matched against the places on the roll."""
     identifies: str = ""
     """"number", "name" or "cell" when it says who a person is; `person` says which one."""
+    box: tuple[float, float] | None = None
+    """Width and height of one box's inside, mm; None is the style's own (8 x 10)."""
     person: str = "sender"
     """Which person of the form an identifying field belongs to: "sender", "person_1", ..."""
 
@@ -137,6 +145,10 @@ class Choice(Asked):
     """A yes/no line: the statement runs on the left, its boxes stand in columns on the right."""
     consent: bool = False
     """Agreement to one named thing: a person always opens the image."""
+    columns: int = 0
+    """How many options stand side by side in ordinary print; 0 puts them all in one row."""
+    statement: tuple[str, ...] = ()
+    """Words read out first, in a bordered box; a line that starts with "- " is a list item."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,9 +204,13 @@ class Section:
     intro: str = ""
     page_break: bool = False
     """Starts a new page."""
+    rows: tuple[str, ...] = ()
+    """A table: names of its rows; the fields are dealt out to them in equal parts."""
+    place: str = "flow"
+    """"flow", "head" (beside the top code) or "foot" (beside the bottom code of its page)."""
 
 
-def section(title: str, *fields: Field, **how: bool | str) -> Section:
+def section(title: str, *fields: Field, **how: bool | str | tuple[str, ...]) -> Section:
     """Put fields under a heading."""
     return Section(title=title, fields=fields, **how)  # type: ignore[arg-type]
 
@@ -204,6 +220,8 @@ class Counterfoil:
     """The tear-off part that the person keeps: a code and a date, never a topic."""
 
     text: str
+    reverse: str = ""
+    """Printed on the other side of the strip, where nothing else may stand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +252,10 @@ class FormDefinition:
     footer: str = ""
     style: str = "prisoner"
     """"prisoner" (14 pt, pictures) or "staff" (dense)."""
+
+    def paper(self, *, large_print: bool = False) -> PageSize:
+        """Give the page it is printed on; large print always has a whole A4 page."""
+        return A4 if large_print else self.page
 
     def fields(self) -> Iterator[Field]:
         """Give every field in printed order."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from forms.errors import UserError
 from forms.fields import FormDefinition
+from forms.library.rj_1 import SELF_REFERRAL
+from forms.library.rj_2 import OFFICER_REFERRAL
+from forms.library.rj_3h import CONSENT_HARMED
+from forms.library.rj_3r import CONSENT_RESPONSIBLE
+from forms.library.rj_3w import WITHDRAWAL
 
 
 class FormUnknown(UserError):
@@ -14,7 +19,13 @@ class FormUnknown(UserError):
     remedy = "Run `counterfoil forms` to see the forms there are."
 
 
-FORMS: tuple[FormDefinition, ...] = ()
+FORMS: tuple[FormDefinition, ...] = (
+    SELF_REFERRAL,
+    OFFICER_REFERRAL,
+    CONSENT_HARMED,
+    CONSENT_RESPONSIBLE,
+    WITHDRAWAL,
+)
 """Every version of every form, oldest version first."""
 
 

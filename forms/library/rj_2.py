@@ -1,0 +1,259 @@
+"""RJ-2: an officer refers two people, in under two minutes. Two slips to an A4 sheet."""
+
+from __future__ import annotations
+
+from forms.fields import (
+    A5_SLIP,
+    ALPHANUMERIC,
+    CELL_CHARACTERS,
+    PRISON_NUMBER,
+    Choice,
+    Date,
+    FormDefinition,
+    FreeText,
+    Need,
+    Option,
+    Pattern,
+    Printed,
+    Signature,
+    Text,
+    Visibility,
+    any_of,
+    section,
+)
+
+YES = (Option(name="yes", label="Yes"),)
+ROLES = (
+    Option(name="harmed", label="Harmed"),
+    Option(name="responsible", label="Respon-sible"),
+    Option(name="both", label="Both"),
+    Option(name="not_known", label="Not known"),
+)
+CELL = Pattern(allowed=(CELL_CHARACTERS,) * 10, example="B-2-014")
+
+
+def _person(person: str, says: str, *, needed: Need) -> tuple[Choice, Text, Text, FreeText]:
+    """Ask who one of the two people is: a row of the table."""
+    return (
+        Choice(
+            name=f"{person}_role",
+            label=f"{says}: role",
+            short="Role",
+            options=ROLES,
+            width=44,
+        ),
+        Text(
+            name=f"{person}_number",
+            label=f"{says}: prison number",
+            short="Prison number",
+            needed=needed,
+            visibility=Visibility.IDENTITY,
+            boxes=7,
+            pattern=PRISON_NUMBER,
+            identifies="number",
+            person=f"person_{person[1]}",
+            width=44,
+        ),
+        Text(
+            name=f"{person}_cell",
+            label=f"{says}: wing and cell",
+            short="Wing and cell",
+            needed=needed,
+            visibility=Visibility.IDENTITY,
+            boxes=10,
+            pattern=CELL,
+            places=True,
+            identifies="cell",
+            person=f"person_{person[1]}",
+            width=62,
+        ),
+        FreeText(
+            name=f"{person}_name",
+            label=f"{says}: name",
+            short="Name",
+            needed=needed,
+            visibility=Visibility.IDENTITY,
+            lines=1,
+        ),
+    )
+
+
+OFFICER_REFERRAL = FormDefinition(
+    id="rj-2",
+    version=1,
+    title="Officer referral slip",
+    heading="Referral slip",
+    style="staff",
+    page=A5_SLIP,
+    sections=(
+        section(
+            "",
+            Printed(name="prison", label="Prison", stamp="establishment", width=34),
+            Printed(name="wing", label="Wing", stamp="wing", width=24),
+            Choice(
+                name="about_staff",
+                label="A member of staff is part of this",
+                needed=Need.NO,
+                many=True,
+                options=(Option(name="yes", label="Yes", confidential=True),),
+                width=40,
+                gap=True,
+            ),
+            Choice(
+                name="conf_ref",
+                label="Do not say who referred",
+                needed=Need.NO,
+                many=True,
+                options=YES,
+                width=34,
+            ),
+            Choice(
+                name="need",
+                label="Needs",
+                needed=Need.NO,
+                many=True,
+                options=(
+                    Option(name="interpreter", label="Inter-preter"),
+                    Option(name="help_reading", label="Help reading"),
+                    Option(name="other", label="Other", asks_words=True),
+                ),
+            ),
+            place="head",
+        ),
+        section(
+            "",
+            *_person("p1", "Person 1", needed=Need.HARD),
+            *_person("p2", "Person 2", needed=Need.NO),
+            rows=("Person 1", "Person 2 if known"),
+        ),
+        section(
+            "",
+            Choice(
+                name="type",
+                label="What? Tick any",
+                needed=Need.HARD,
+                many=True,
+                options=(
+                    Option(name="argument", label="Argument"),
+                    Option(name="threat", label="Threat"),
+                    Option(name="fight", label="Fight"),
+                    Option(name="assault", label="Assault"),
+                    Option(name="bullying", label="Bullying"),
+                    Option(name="debt", label="Debt"),
+                    Option(name="property", label="Property"),
+                    Option(name="cell_mate", label="Cell mate"),
+                    Option(name="staff_prisoner", label="Staff and prisoner", confidential=True),
+                    Option(name="tension", label="Tension, no incident yet"),
+                ),
+                columns=5,
+            ),
+            Date(name="when", label="When?", width=70),
+            Choice(
+                name="when_part",
+                label="Part of the day",
+                needed=Need.NO,
+                options=(
+                    Option(name="am", label="AM"),
+                    Option(name="pm", label="PM"),
+                    Option(name="ed", label="Eve"),
+                ),
+                width=42,
+            ),
+            Text(
+                name="refs",
+                label="IR / charge no.",
+                needed=Need.NO,
+                boxes=10,
+                pattern=any_of(ALPHANUMERIC, 10),
+            ),
+            Choice(
+                name="where",
+                label="Where?",
+                options=(
+                    Option(name="cell", label="Cell"),
+                    Option(name="landing", label="Wing or landing"),
+                    Option(name="yard", label="Yard"),
+                    Option(name="gym", label="Gym"),
+                    Option(name="education", label="Work or classes"),
+                    Option(name="visits", label="Visits"),
+                    Option(name="health", label="Health care"),
+                    Option(name="other", label="Other", asks_words=True),
+                ),
+                columns=8,
+            ),
+            Choice(
+                name="done_already",
+                label="Done already?",
+                needed=Need.HARD,
+                many=True,
+                options=(
+                    Option(name="ir", label="IR raised"),
+                    Option(name="on_report", label="Placed on report"),
+                    Option(name="csip", label="CSIP"),
+                    Option(name="acct", label="ACCT opened"),
+                    Option(name="security", label="Security told"),
+                    Option(name="none", label="None yet"),
+                ),
+                columns=6,
+            ),
+            Choice(
+                name="risk_now",
+                label="Risk today?",
+                needed=Need.HARD,
+                options=(
+                    Option(name="none_seen", label="None seen"),
+                    Option(name="some", label="Some"),
+                    Option(
+                        name="high",
+                        label="High - I have told the Orderly Officer",
+                        urgent=True,
+                    ),
+                ),
+                width=100,
+            ),
+            Choice(
+                name="told",
+                label="Person 1 knows about this slip",
+                needed=Need.HARD,
+                options=(
+                    Option(name="yes", label="Yes"),
+                    Option(name="no", label="No"),
+                    Option(name="not_safe", label="Not yet safe to ask"),
+                ),
+            ),
+            FreeText(
+                name="line",
+                label="One line: what you saw or heard (facts only)",
+                needed=Need.NO,
+                lines=1,
+                limit=160,
+            ),
+        ),
+        section(
+            "",
+            FreeText(
+                name="off_name",
+                label="Your name",
+                needed=Need.HARD,
+                visibility=Visibility.IDENTITY,
+                lines=1,
+                width=84,
+            ),
+            Text(
+                name="off_id",
+                label="Staff no.",
+                needed=Need.HARD,
+                visibility=Visibility.IDENTITY,
+                boxes=8,
+                pattern=any_of(ALPHANUMERIC, 8),
+            ),
+            Signature(name="off_sign", label="Sign", needed=Need.HARD, width=84, gap=True),
+            Date(name="off_date", label="Date", needed=Need.HARD),
+            place="foot",
+        ),
+    ),
+    footer=(
+        "Not for emergencies. Does not replace IR, CSIP or ACCT. "
+        "Post in RJ box or scan at wing office; keep stub."
+    ),
+)

@@ -1,0 +1,46 @@
+"""RJ-3R: the responsible person says yes or no to each step; the RJ worker reads it out."""
+
+from __future__ import annotations
+
+from forms.fields import FormDefinition, Need, Option, section
+from forms.library._consent import (
+    TOLD_THE_HEARING,
+    helpers,
+    limits,
+    line,
+    share,
+    signed,
+    staff_part,
+    steps,
+    who,
+)
+
+CONSENT_RESPONSIBLE = FormDefinition(
+    id="rj-3r",
+    version=1,
+    title="Consent (responsible)",
+    heading="Talk It Through",
+    intro="Your choice. We read each line to you. Say yes or no to each one.",
+    bound=True,
+    sections=(
+        who(),
+        section(
+            "It is your choice",
+            line("c_know", "Someone told me what this is. I could ask things."),
+            line("c_free", "It is my choice. No one made me."),
+            line("c_no_harm", "If I say no, it will not be held against me."),
+            line(
+                "c_no_gain",
+                "It will not by itself change my sentence, my level or a charge.",
+            ),
+            line("c_stop", "I can stop at any time. I do not have to say why."),
+            line("c_resp", "I own my part in what happened.", Option(name="some", label="Some")),
+        ),
+        section("What we may do", *steps()),
+        section("Who may help", *helpers()),
+        share(line("c_share_adj", TOLD_THE_HEARING, needed=Need.SOFT)),
+        limits(),
+        signed(),
+        staff_part(),
+    ),
+)
