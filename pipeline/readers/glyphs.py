@@ -1,0 +1,231 @@
+"""From the pixels of one printed box to one clean, upright, centred character.
+
+Training and reading share this module, so the recogniser sees the same picture in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.stages import Crop, Gray
+
+CLASSES = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-'"
+"""What the recogniser can name, in the order of its outputs; after them comes JUNK."""
+
+JUNK = len(CLASSES)
+"""Crossed out, two characters in a box, a scribble, a blot."""
+
+SIDE = 32
+"""Pixels along each side of a glyph."""
+
+LONG_SIDE = 24
+"""Pixels of the glyph's longer side inside that, as in the public sets of hand print."""
+
+WORK_PX_PER_MM = 6.5
+"""Every box is first brought to this scale (165 dpi): a 5 mm letter keeps 32 px."""
+
+OVERFLOW_MM = 0.9
+"""How far outside its box a character may reach and still be followed."""
+
+MIN_INK = 0.12
+"""Share of the paper's light that must be missing before a pixel can be ink."""
+
+CLEAR_PENCIL = 0.3
+"""Ink at least this dark counts fully; fainter ink counts in proportion."""
+
+NOMINAL_STROKE_MM2 = 2.0
+"""The ink of a plain "1" (5 mm of a 0.4 mm pen) in a box 7 mm high, which scores 1.0."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Glyph:
+    """What one box holds, ready for the recogniser.
+
+    Attributes:
+        pixels: shape (SIDE, SIDE), 255 is ink; all 0 when there is none.
+        score: how much ink there is, 0.0 to 1.0, where 1.0 is a plain "1" or more.
+        contrast: how dark it is, 0.0 (paper) to 1.0 (black).
+        height: of the ink's bounds, as a share of the box's height.
+        width: of the ink's bounds, as a share of the box's height too.
+        middle: of the ink's bounds, from 0.0 (top of the box) to 1.0 (its foot).
+        touching: ink runs on beyond the box at its left or right, as of a neighbour.
+    """
+
+    pixels: Gray = field(repr=False)
+    score: float
+    contrast: float
+    height: float = 0.0
+    width: float = 0.0
+    middle: float = 0.5
+    touching: bool = False
+
+
+def glyph_of(crop: Crop) -> Glyph:
+    """Take the printed box away and keep the character that was written in it.
+
+    Args:
+        crop: one character box with its margin, and the same cut of the unfilled form.
+
+    Returns:
+        The character, its longer side `LONG_SIDE` pixels, with how much ink there was.
+    """
+    scale = WORK_PX_PER_MM / crop.px_per_mm
+    pixels, blank = _resized(crop.pixels, scale), _resized(crop.blank, scale)
+    margin = crop.margin_mm * WORK_PX_PER_MM
+    room = margin - min(margin, OVERFLOW_MM * WORK_PX_PER_MM)
+    cut = round(room)
+    if cut:
+        pixels, blank = pixels[cut:-cut, cut:-cut], blank[cut:-cut, cut:-cut]
+    edge = round(margin) - cut
+    ink = _ink(pixels, blank)
+    _clear_lines(ink, edge)
+    height, width = ink.shape
+    inside = ink[edge : height - edge, edge : width - edge]
+    if inside.size == 0:
+        return _EMPTY
+    near_top = inside.size - max(1, inside.size // 100) - 1
+    strongest = np.asarray(np.partition(inside.ravel(), near_top)).item(near_top)
+    mask, touching = _strokes(ink, max(MIN_INK, 0.35 * strongest), edge)
+    kept = ink[mask]
+    if kept.size < 3:
+        return _EMPTY
+    contrast = float(kept.mean())
+    box_height = (height - 2 * edge) / WORK_PX_PER_MM
+    area_mm2 = kept.size / WORK_PX_PER_MM**2
+    score = area_mm2 / (NOMINAL_STROKE_MM2 * box_height / 7.0) * min(1.0, contrast / CLEAR_PENCIL)
+    top, bottom, left, right = _bounds(mask)
+    share = height - 2 * edge
+    return Glyph(
+        pixels=_centred(ink, mask, (top, bottom, left, right)),
+        score=min(1.0, score),
+        contrast=contrast,
+        height=(bottom - top) / share,
+        width=(right - left) / share,
+        middle=((top + bottom) / 2 - edge) / share,
+        touching=touching,
+    )
+
+
+_EMPTY = Glyph(pixels=np.zeros((SIDE, SIDE), np.uint8), score=0.0, contrast=0.0)
+
+
+def _resized(pixels: Gray, scale: float) -> Gray:
+    if abs(scale - 1.0) < 0.02:
+        return pixels
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    height, width = pixels.shape
+    size = (max(4, round(width * scale)), max(4, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+
+
+def _paper_level(pixels: Gray) -> float:
+    """Find the grey that 30 % of the pixels are lighter than: paper, however much is written."""
+    counts = np.bincount(pixels.ravel(), minlength=256)
+    return float(max(1, np.searchsorted(np.cumsum(counts), 0.7 * pixels.size)))
+
+
+def _ink(pixels: Gray, blank: Gray) -> Floats:
+    """Say what share of the light that the blank would give is missing, 0.0 to 1.0.
+
+    The blank's print is spread by 0.3 mm, for a registration that is a little off; where it is
+    nearly black no writing can be told from it and there is no ink.
+    """
+    paper = _paper_level(pixels)
+    expected = cv2.erode(blank, _SPREAD).astype(np.float32) * np.float32(
+        paper / _paper_level(blank)
+    )
+    np.maximum(expected, 1.0, out=expected)
+    ink = np.asarray(1.0 - pixels / expected, np.float32)
+    ink[expected < 0.4 * paper] = 0.0
+    return np.asarray(np.clip(ink, 0.0, 1.0), np.float32)
+
+
+_SPREAD = np.ones((5, 5), np.uint8)
+
+
+def _clear_lines(ink: Floats, edge: int) -> None:
+    """Blot out rows and columns along the box's edge that are ink from end to end.
+
+    A photocopier turns a light outline dark, which the blank does not show.
+    """
+    height, width = ink.shape
+    dark = ink > MIN_INK
+    reach = max(2, round(0.35 * WORK_PX_PER_MM))
+    for size, along in ((height, 1), (width, 0)):
+        across = dark[:, edge : width - edge] if along == 1 else dark[edge : height - edge, :]
+        share = across.mean(axis=along)
+        for low, high in ((0, edge + reach), (size - edge - reach, size)):
+            for k in range(max(0, low), min(size, high)):
+                if share[k] > 0.75:
+                    span = slice(max(0, k - 1), k + 2)
+                    if along == 1:
+                        ink[span, :] = 0.0
+                    else:
+                        ink[:, span] = 0.0
+
+
+def _strokes(ink: Floats, level: float, edge: int) -> tuple[NDArray[np.bool_], bool]:
+    """Choose the pieces of ink that belong to this box.
+
+    Returns:
+        The pixels kept, and whether ink runs on into a neighbouring box.
+    """
+    height, width = ink.shape
+    dark = (ink > level).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    if count <= 1:
+        return np.zeros(ink.shape, np.bool_), False
+    slack = max(0, edge - 1)
+    own = labels[slack : height - slack, slack : width - slack]
+    inside = np.bincount(own.ravel(), minlength=count).astype(np.float64)
+    area = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    inside[0] = 0.0
+    speck = 0.05 * WORK_PX_PER_MM**2
+    keep = (inside >= 0.45 * area) & (area >= max(2.0, speck))
+    keep[0] = False
+    if not keep.any():
+        return np.zeros(ink.shape, np.bool_), False
+    largest = float(area[keep].max())
+    main = keep & (area >= 0.2 * largest)
+    small = keep & ~main & (area < 0.4 * WORK_PX_PER_MM**2)
+    if small.any():
+        near = 0.4 * WORK_PX_PER_MM
+        left = stats[main, cv2.CC_STAT_LEFT].min() - near
+        top = stats[main, cv2.CC_STAT_TOP].min() - near
+        right = (stats[main, cv2.CC_STAT_LEFT] + stats[main, cv2.CC_STAT_WIDTH]).max() + near
+        bottom = (stats[main, cv2.CC_STAT_TOP] + stats[main, cv2.CC_STAT_HEIGHT]).max() + near
+        for k in np.flatnonzero(small):
+            x, y, w, h = stats[k, :4]
+            if x < left or y < top or x + w > right or y + h > bottom:
+                keep[k] = False
+    mask = keep[labels]
+    sides = mask[slack : height - slack, 0].sum() + mask[slack : height - slack, -1].sum()
+    return mask, bool(sides >= 2)
+
+
+def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _centred(ink: Floats, mask: NDArray[np.bool_], bounds: tuple[int, int, int, int]) -> Gray:
+    """Scale the longer side to `LONG_SIDE`, make the ink black, and put it in the middle."""
+    top, bottom, left, right = bounds
+    soft = cv2.dilate(mask[top:bottom, left:right].astype(np.uint8), np.ones((3, 3), np.uint8))
+    cut = ink[top:bottom, left:right] * soft
+    black = float(np.percentile(ink[mask], 80))
+    cut = np.clip(cut / max(black, MIN_INK), 0.0, 1.0) * 255.0
+    factor = LONG_SIDE / max(cut.shape)
+    size = (max(1, round(cut.shape[1] * factor)), max(1, round(cut.shape[0] * factor)))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(cut.astype(np.uint8), size, interpolation=how)
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    y, x = (SIDE - small.shape[0]) // 2, (SIDE - small.shape[1]) // 2
+    pixels[y : y + small.shape[0], x : x + small.shape[1]] = small
+    return pixels

@@ -1,0 +1,1 @@
+"""How the readers were trained; not part of the product."""

@@ -1,0 +1,124 @@
+"""How well a recogniser reads what it never learnt from, and how sure it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pipeline.readers.glyphs import JUNK, SIDE
+from training.pool import Pool, draw_pool
+from training.sources import Source
+
+Floats = NDArray[np.float32]
+
+PLACES = "LDDDDLL"
+"""The sorts of a prison number: letter, four digits, two letters."""
+
+
+def logits(path: Path, glyphs: NDArray[np.uint8]) -> Floats:
+    """Run a recogniser over glyphs of shape (n, 32, 32)."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run(None, {"glyphs": part.reshape(-1, 1, SIDE, SIDE).astype(np.float32) / 255.0})[0]
+        for part in np.array_split(glyphs, max(1, len(glyphs) // 256))
+    ]
+    return np.asarray(np.concatenate(parts), np.float32)
+
+
+def sort_probabilities(scores: Floats, labels: NDArray[np.int64], temperature: float) -> Floats:
+    """Give probabilities among characters of each label's own sort (letters or digits)."""
+    scores = scores[:, :36] / temperature
+    digits = (labels < 10)[:, None]
+    allowed = np.where(np.arange(36)[None] < 10, digits, ~digits)
+    scores = np.where(allowed, scores, -np.inf)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
+def fit_temperature(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Find the temperature under which the labels are likeliest."""
+    tries = np.exp(np.linspace(np.log(0.5), np.log(4.0), 60))
+    places = np.arange(len(labels))
+    losses = [
+        -np.log(np.maximum(sort_probabilities(scores, labels, t)[places, labels], 1e-12)).mean()
+        for t in tries
+    ]
+    return float(tries[int(np.argmin(losses))])
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Give the expected calibration error: how far confidence lies from the share right."""
+    order = np.argsort(confidence)
+    gaps = [
+        abs(float(confidence[part].mean()) - float(right[part].mean())) * len(part)
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]
+    return sum(gaps) / max(1, len(confidence))
+
+
+def figures(path: Path, back: Sequence[Source], *, seed: int, each: int = 4000) -> dict[str, Any]:
+    """Measure on held-out sources, written into boxes and scanned like the training ones.
+
+    The temperature is fitted on one half of the glyphs and everything is told of the other.
+    """
+    rng = np.random.default_rng(seed)
+    out: dict[str, Any] = {"sources": {}}
+    pools: list[tuple[str, Pool, Floats]] = []
+    for source in back:
+        pool = draw_pool([(source, 1.0)], each, rng, junk=0.0)
+        pools.append((source.name, pool, logits(path, pool.glyphs)))
+    half = {name: np.arange(len(pool)) % 2 == 0 for name, pool, _ in pools}
+    temperature = fit_temperature(
+        np.concatenate([s[half[n]] for n, _, s in pools]),
+        np.concatenate([p.labels[half[n]] for n, p, _ in pools]),
+    )
+    out["temperature"] = round(temperature, 3)
+    sure: list[Floats] = []
+    rights: list[NDArray[np.bool_]] = []
+    for name, pool, scores in pools:
+        rest = ~half[name]
+        labels = pool.labels[rest]
+        chance = sort_probabilities(scores[rest], labels, temperature)
+        right = chance.argmax(axis=1) == labels
+        free = scores[rest][:, :36].argmax(axis=1) == labels
+        sure.append(chance.max(axis=1))
+        rights.append(right)
+        told: dict[str, Any] = {}
+        for sort, these in (("digits", labels < 10), ("letters", labels >= 10)):
+            if these.any():
+                told[sort] = {"n": int(these.sum()), "right": round(float(right[these].mean()), 4)}
+        told["any of 36"] = round(float(free.mean()), 4)
+        told["called junk"] = round(float((scores[rest].argmax(axis=1) == JUNK).mean()), 4)
+        if len(told) > 3:
+            told["A1234BC"] = composed_numbers(right, labels, rng)
+        out["sources"][name] = told
+    confidence, right = np.concatenate(sure), np.concatenate(rights)
+    out["calibration error"] = round(calibration_error(confidence, right), 4)
+    for bound in (0.9, 0.99, 0.999):
+        these = confidence >= bound
+        out[f"at {bound}"] = {
+            "share": round(float(these.mean()), 3),
+            "wrong": round(float((~right[these]).mean()), 5),
+        }
+    crossed = draw_pool([(s, 1.0) for s in back], 1000, rng, junk=1.0)
+    called = logits(path, crossed.glyphs).argmax(axis=1) == JUNK
+    out["crossed out, called so"] = {"n": 1000, "share": round(float(called.mean()), 3)}
+    return out
+
+
+def composed_numbers(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], rng: np.random.Generator, n: int = 20_000
+) -> float:
+    """Say what share of prison numbers put together of these glyphs is read without a fault."""
+    letters, digits = np.flatnonzero(labels >= 10), np.flatnonzero(labels < 10)
+    places = [letters if p == "L" else digits for p in PLACES]
+    drawn = np.stack([rng.choice(p, n) for p in places], axis=1)
+    return round(float(right[drawn].all(axis=1).mean()), 4)
