@@ -1,0 +1,373 @@
+"""Who may do what: roles, the only maker of routers, sessions, and proof that a page of ours asked.
+
+Nothing is served before somebody has said to whom: every route belongs to a router made by
+`router_for`, which names its roles. A session is an opaque secret in a cookie; only its hash is
+kept. Every unsafe request must carry the session's own token and come from our own pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from threading import Lock
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import Response
+
+from forms.errors import UserError
+from kiosk.problems import NotAllowed
+
+IDLE = timedelta(minutes=15)
+"""How long a session lasts when nothing is asked of it."""
+
+AT_MOST = timedelta(hours=8)
+"""How long a session lasts however busy it is."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+class Role(StrEnum):
+    """What somebody signs in as. `EVERYBODY` is whoever asks, signed in or not."""
+
+    EVERYBODY = "everybody"
+    OFFICER = "officer"
+    VERIFIER = "verifier"
+    PRACTITIONER = "practitioner"
+    MANAGER = "manager"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+ROLE_NAMES: Mapping[Role, str] = {
+    Role.OFFICER: "Officer",
+    Role.VERIFIER: "Verifier",
+    Role.PRACTITIONER: "Practitioner",
+    Role.MANAGER: "RJ manager",
+    Role.AUDITOR: "Auditor",
+    Role.ADMIN: "Administrator",
+}
+
+EVERY_ROLE = tuple(ROLE_NAMES)
+"""Everybody who has signed in."""
+
+
+class SignInNeeded(UserError):
+    """Nobody is signed in, or the session has ended."""
+
+    code = "sign-in-needed"
+    message = "You are not signed in, or you were away for too long."
+    remedy = "Sign in. What you had already decided is kept."
+    status = 401
+
+
+class CrossSite(UserError):
+    """An unsafe request that no page of ours sent, or one from before the last sign-in."""
+
+    code = "cross-site"
+    message = "We did not do that, because the request did not come from this site's own page."
+    remedy = (
+        "Open the site by its own https address, reload the page and try again. "
+        "Nothing has been changed."
+    )
+    status = 403
+
+
+class TooManyTries(UserError):
+    """Too many wrong passwords for one name from one place."""
+
+    code = "too-many-tries"
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "There were too many wrong tries.",
+            remedy=f"Wait {seconds} seconds, then try again.",
+        )
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Somebody signed in.
+
+    Attributes:
+        id: their user name, as decisions name them.
+        name: what they are called on the screen.
+        roles: what they may be.
+        establishments: prison codes they are kept to; none means every one.
+        wings: wings they are kept to; none means every one.
+    """
+
+    id: str
+    name: str = field(repr=False)
+    roles: frozenset[Role]
+    establishments: frozenset[str] = frozenset()
+    wings: frozenset[str] = frozenset()
+
+    def has(self, *roles: Role) -> bool:
+        """Say whether they hold any of these roles."""
+        return bool(self.roles & set(roles))
+
+    @property
+    def role_name(self) -> str:
+        """Name their roles on the screen."""
+        return ", ".join(ROLE_NAMES[r] for r in EVERY_ROLE if r in self.roles)
+
+
+class Doorkeeper(Protocol):
+    """Knows who is behind a session's secret; each web app has its own."""
+
+    tls: bool
+    """People reach the site by HTTPS."""
+
+    def user_of(self, secret: str) -> User | None:
+        """Find who holds a live session, and note that they were heard of; None for nobody."""
+        ...
+
+
+def doorkeeper_of(request: Request) -> Doorkeeper:
+    """Find the doorkeeper of the app that answers this request."""
+    keeper: Doorkeeper = request.app.state.doorkeeper
+    return keeper
+
+
+# Routers
+
+
+def router_for(*roles: Role, prefix: str = "") -> APIRouter:
+    """Make a router for people who hold any of these roles: the only way to make one.
+
+    Every unsafe route of it also checks that our own page asked, with the session's own token.
+
+    Raises:
+        ValueError: no role was named, or everybody and somebody at once.
+    """
+    named = frozenset(roles)
+    if not named or (Role.EVERYBODY in named and len(named) > 1):
+        raise ValueError("say who a router is for")
+    return APIRouter(prefix=prefix, dependencies=[Depends(Gate(named))])
+
+
+class Gate:
+    """Lets through who may pass; a dependency that every router of ours carries.
+
+    Attributes:
+        roles: who may pass.
+    """
+
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
+
+    async def __call__(self, request: Request) -> None:
+        """Refuse, or let the request through.
+
+        Raises:
+            SignInNeeded: nobody is signed in and somebody has to be.
+            NotAllowed: the wrong somebody.
+            CrossSite: an unsafe request that our own page did not send.
+        """
+        user: User | None = request.state.user
+        if Role.EVERYBODY not in self.roles:
+            if user is None:
+                raise SignInNeeded
+            if not user.has(*self.roles):
+                raise NotAllowed
+        if request.method not in SAFE_METHODS:
+            await _ours(request)
+
+
+def roles_of(route: Any) -> frozenset[Role]:
+    """Say who a route is for; nobody when no gate stands before it."""
+    gates = [d.dependency for d in getattr(route, "dependencies", ())]
+    found = [g.roles for g in gates if isinstance(g, Gate)]
+    return found[0] if len(found) == 1 else frozenset()
+
+
+def signed_in(request: Request) -> User:
+    """Give who is asking.
+
+    Raises:
+        SignInNeeded: nobody is.
+    """
+    user: User | None = request.state.user
+    if user is None:
+        raise SignInNeeded
+    return user
+
+
+SignedIn = Annotated[User, Depends(signed_in)]
+
+
+# Proof that our own page asked
+
+
+@dataclass(frozen=True)
+class Sent(Mapping[str, tuple[str, ...]]):
+    """What a form sent, as text: every value by input name. Files are not among it."""
+
+    inputs: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        return self.inputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.inputs)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def one(self, name: str) -> str:
+        """Give an input's only (or first) value; "" when it was not sent."""
+        return next(iter(self.inputs.get(name, ())), "")
+
+
+def _text_of(form: FormData) -> Sent:
+    values: dict[str, tuple[str, ...]] = {}
+    for name, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            values[name] = (*values.get(name, ()), value)
+    return Sent(values)
+
+
+async def sent(request: Request) -> Sent:
+    """Give what the form sent. The gate has checked already that the form is ours."""
+    return _text_of(await request.form(max_files=0, max_fields=200))
+
+
+FormSent = Annotated[Sent, Depends(sent)]
+
+
+def token_for(secret: str) -> str:
+    """Make the token that a session's own pages send back: it shows that they were read."""
+    return hmac.new(secret.encode(), b"counterfoil form token 1", hashlib.sha256).hexdigest()
+
+
+async def _ours(request: Request) -> None:
+    """Refuse an unsafe request unless one of our own pages sent it.
+
+    The browser itself must say that it comes from this site (`Sec-Fetch-Site`, or `Origin` of
+    an older one), and the form must carry the token of the cookie that came with it.
+
+    Raises:
+        CrossSite: it is not ours.
+    """
+    where = request.headers.get("sec-fetch-site")
+    if where is not None:
+        if where != "same-origin":
+            raise CrossSite
+    elif not _same_origin(request.headers.get("origin"), request.headers.get("host")):
+        raise CrossSite
+    secret = request.state.secret
+    given = (await sent(request)).one("csrf")
+    if not secret or not hmac.compare_digest(given.encode(), token_for(secret).encode()):
+        raise CrossSite
+
+
+def _same_origin(origin: str | None, host: str | None) -> bool:
+    if not origin or not host:
+        return False
+    parts = urlsplit(origin)
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+
+
+# Cookies
+
+
+def session_cookie(*, tls: bool) -> str:
+    """Name the session's cookie; with TLS the browser itself ties it to this host."""
+    return "__Host-counterfoil" if tls else "counterfoil"
+
+
+def visitor_cookie(*, tls: bool) -> str:
+    """Name the cookie of somebody who has not signed in: it ties the sign-in form to them."""
+    return "__Host-counterfoil-visitor" if tls else "counterfoil-visitor"
+
+
+def new_secret() -> str:
+    """Draw 256 bits that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> str:
+    """Give the hash under which a session is kept; the secret itself is kept nowhere."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def give_cookie(response: Response, name: str, value: str, *, tls: bool) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send."""
+    response.set_cookie(name, value, path="/", httponly=True, secure=tls, samesite="strict")
+
+
+def drop_cookie(response: Response, name: str, *, tls: bool) -> None:
+    """Take a cookie back."""
+    response.delete_cookie(name, path="/", httponly=True, secure=tls, samesite="strict")
+
+
+# Wrong passwords
+
+
+class SignInDelays:
+    """Makes guessing slow without shutting anybody out.
+
+    After `free` wrong passwords for one name from one address, each further one doubles a wait,
+    up to a minute, for that name from that address. Other addresses do not wait, so nobody can
+    keep a colleague out from elsewhere; a right password clears it. Held in memory: a restart
+    forgets it, and argon2 still makes each guess dear.
+
+    Args:
+        now: the clock.
+        free: wrong passwords that cost nothing.
+    """
+
+    LONGEST = 60
+    _FORGET = timedelta(minutes=15)
+    _AT_MOST = 10_000
+
+    def __init__(self, now: Callable[[], datetime], *, free: int = 3) -> None:
+        self._now, self._free = now, free
+        self._lock = Lock()
+        self._wrong: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
+
+    def check(self, name: str, address: str) -> None:
+        """Let a try go on.
+
+        Raises:
+            TooManyTries: it has to wait; says how long.
+        """
+        with self._lock:
+            count, last = self._wrong.get(_place(name, address), (0, None))
+        if last is None or count < self._free:
+            return
+        wait = min(self.LONGEST, 2 ** min(count - self._free, 10))
+        left = (last + timedelta(seconds=wait) - self._now()).total_seconds()
+        if left > 0:
+            raise TooManyTries(int(left) + 1)
+
+    def wrong(self, name: str, address: str) -> None:
+        """Count a wrong password."""
+        place, now = _place(name, address), self._now()
+        with self._lock:
+            count, last = self._wrong.pop(place, (0, now))
+            if now - last > self._FORGET:
+                count = 0
+            self._wrong[place] = (count + 1, now)
+            while len(self._wrong) > self._AT_MOST:
+                self._wrong.popitem(last=False)
+
+    def right(self, name: str, address: str) -> None:
+        """Forget the wrong ones."""
+        with self._lock:
+            self._wrong.pop(_place(name, address), None)
+
+
+def _place(name: str, address: str) -> str:
+    return hashlib.sha256(f"{name.strip().lower()}\0{address}".encode()).hexdigest()

@@ -1,0 +1,188 @@
+"""What goes wrong, told to people: a `UserError` says what happened and what to do.
+
+Anything else is our bug. People then see a reference number; the log keeps where it happened
+and of what kind it was, but never the message, which may hold what somebody wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from forms.errors import UserError
+
+log = logging.getLogger("counterfoil.problems")
+
+ShowPage = Callable[[Request, UserError, int], Response]
+"""Makes the page that tells a person of a problem, with the given status."""
+
+
+class PageUnknown(UserError):
+    """An address that leads nowhere."""
+
+    code = "page-unknown"
+    message = "There is nothing at this address."
+    remedy = "Check the address, or go back to the start page."
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotAllowed(UserError):
+    """Somebody asked for what their role may not see or do."""
+
+    code = "not-allowed"
+    message = "Your role does not let you do that."
+    remedy = "Ask a manager if you think it should."
+    status = HTTPStatus.FORBIDDEN
+
+
+class RequestUnclear(UserError):
+    """A request that no page of ours would send."""
+
+    code = "request-unclear"
+    message = "We could not understand what your browser sent."
+    remedy = "Go back, reload the page and try again."
+    status = HTTPStatus.BAD_REQUEST
+
+
+class TooMuchSent(UserError):
+    """A request larger than any page of ours sends."""
+
+    code = "too-much-sent"
+    message = "Your browser sent more than we accept at once."
+    remedy = "Go back, reload the page and try again."
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class OurFault(UserError):
+    """A bug; `reference` finds it in the log."""
+
+    code = "our-fault"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            "Something went wrong at our end. Nothing you had already decided is lost.",
+            remedy="Try again. If it happens again, tell the person who looks after this "
+            f"system this reference: {reference}",
+        )
+        self.reference = reference
+
+
+def status_of(problem: UserError) -> int:
+    """Give the HTTP status of a problem: its own `status`, or 400."""
+    return int(getattr(problem, "status", HTTPStatus.BAD_REQUEST))
+
+
+def as_json(problem: UserError) -> dict[str, str]:
+    """Tell a problem to a program: code, message and remedy."""
+    return {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
+
+
+def note_bug(error: BaseException, doing: str) -> OurFault:
+    """Log a bug under a fresh reference, and give what to tell the person.
+
+    Only the kinds of the exceptions and the code lines they passed are logged: messages and
+    local values may hold answers.
+    """
+    reference = secrets.token_hex(4)
+    kinds: list[str] = []
+    at: BaseException | None = error
+    while at is not None and len(kinds) < 5:
+        kinds.append(type(at).__qualname__)
+        at = at.__cause__ or at.__context__
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
+    log.error("reference %s, %s: %s at %s", reference, doing, " from ".join(kinds), places)
+    return OurFault(reference)
+
+
+def _wants_json(request: Request) -> bool:
+    """Say whether a program is asking."""
+    accepts = request.headers.get("accept", "")
+    return "application/json" in accepts and "text/html" not in accepts
+
+
+def _from_http(error: HTTPException) -> UserError:
+    """Say in words what the framework found wrong."""
+    match error.status_code:
+        case 404 | 405:
+            return PageUnknown()
+        case 401 | 403:
+            return NotAllowed()
+        case 413:
+            return TooMuchSent()
+        case _:
+            return RequestUnclear()
+
+
+def tell_problems(app: FastAPI, show_page: ShowPage) -> None:
+    """Make an app answer every failure with a page (or JSON), and none with a traceback.
+
+    Call it before adding the security headers, so that those stand outside of it.
+
+    Args:
+        app: the web app.
+        show_page: makes the page for people.
+    """
+
+    def answer(request: Request, problem: UserError, status: int) -> Response:
+        if _wants_json(request):
+            return JSONResponse(as_json(problem), status)
+        return show_page(request, problem, status)
+
+    def for_user_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, UserError)
+        return answer(request, error, status_of(error))
+
+    def for_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        problem = _from_http(error)
+        response = answer(request, problem, error.status_code)
+        if error.headers and "allow" in {k.lower() for k in error.headers}:
+            response.headers.update(error.headers)
+        return response
+
+    def for_invalid(request: Request, _error: Exception) -> Response:
+        return answer(request, RequestUnclear(), HTTPStatus.BAD_REQUEST)
+
+    app.add_exception_handler(UserError, for_user_error)
+    app.add_exception_handler(HTTPException, for_http)
+    app.add_exception_handler(RequestValidationError, for_invalid)
+    app.add_middleware(_Bugs, answer=answer)
+
+
+class _Bugs:
+    """Catches what no handler knows, inside the security headers."""
+
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, UserError, int], Response]) -> None:
+        self._app, self._answer = app, answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            route = getattr(scope.get("route"), "path", "no route")
+            fault = note_bug(error, f"{scope['method']} {route}")
+            if started:
+                raise ConnectionAbortedError("answer cut short") from None
+            response = self._answer(Request(scope, receive), fault, status_of(fault))
+            await response(scope, receive, send)

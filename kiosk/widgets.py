@@ -1,0 +1,416 @@
+"""How each kind of field is asked of a person, and how what they answer is read back.
+
+A `Control` is what a screen needs to know to show one question; templates draw it. A field kind
+added to `forms.fields` fails type checking here until it has one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Literal, assert_never
+
+from forms.errors import UserError
+from forms.fields import Choice, Date, Fillable, FreeText, Pattern, Signature, Text
+from pipeline.stages import MarkState, Reading, Value
+
+ControlKind = Literal["text", "date", "one", "many", "words"]
+
+YES, NO = "yes", "no"
+NOTHING_TICKED = "-nothing"
+"""Stands for "no box is ticked"; no option can be called so."""
+
+KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
+"""The key that picks each option of a choice, in order."""
+
+_WORDS_AT_MOST = 4000
+"""Longer than anybody writes in the largest box on our paper."""
+
+
+class AnswerNotClear(UserError):
+    """What was typed cannot be an answer to this question."""
+
+    code = "answer-not-clear"
+    message = "That cannot be the answer to this question."
+    remedy = "Type what the paper says, or say that it cannot be read."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionShown:
+    """One option of a choice.
+
+    Attributes:
+        name: what is sent back.
+        label: the words on the paper.
+        key: the key that picks it.
+        chosen: picked before the person does anything.
+        note: what the machine saw, when it is worth saying.
+        box: the option's own tick box on the paper is this option's name; "" when it has none.
+    """
+
+    name: str
+    label: str
+    key: str
+    chosen: bool = field(default=False, repr=False)
+    note: str = field(default="", repr=False)
+    box: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatePart:
+    """Day, month or year."""
+
+    name: str
+    label: str
+    digits: int
+    value: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """One question as a screen asks it.
+
+    Attributes:
+        kind: which shape of control.
+        label: the question in the form's words.
+        hint: what helps to answer it.
+        value: what is typed in already (text and words).
+        boxes: how many characters the paper has room for (text).
+        options: what can be picked (one, many).
+        parts: day, month and year (date).
+        blind: nothing is filled in already: the person says what they see, and is asked to look
+            again when that differs from what the machine is sure of.
+        draft: the machine's guess at free text, never taken as an answer by itself.
+    """
+
+    kind: ControlKind
+    label: str
+    hint: str = ""
+    value: str = field(default="", repr=False)
+    boxes: int = 0
+    options: tuple[OptionShown, ...] = field(default=(), repr=False)
+    parts: tuple[DatePart, ...] = field(default=(), repr=False)
+    blind: bool = False
+    draft: str = field(default="", repr=False)
+
+
+def is_blind(asked: Fillable) -> bool:
+    """Say whether a person must answer without being shown the machine's answer first.
+
+    Consent and signatures: nobody may wave them through.
+    """
+    match asked:
+        case Choice():
+            return asked.consent
+        case Signature():
+            return True
+        case Text() | Date() | FreeText():
+            return False
+        case _:
+            assert_never(asked)
+
+
+def control_for(
+    asked: Fillable, reading: Reading | None, *, filled: Mapping[str, Sequence[str]] | None = None
+) -> Control:
+    """Work out how to ask one field.
+
+    Args:
+        asked: the field.
+        reading: what the machine made of it; None asks it afresh.
+        filled: what the person has sent already (by input name), shown again instead of the
+            machine's answer.
+    """
+    blind = is_blind(asked)
+    value = None if reading is None or (blind and filled is None) else reading.value
+    typed = _typed(filled, "answer") if filled is not None else None
+    match asked:
+        case Text():
+            text = typed if typed is not None else (value if isinstance(value, str) else "")
+            return Control(
+                kind="text",
+                label=asked.label,
+                hint=_pattern_hint(asked.pattern),
+                value=text,
+                boxes=asked.boxes,
+            )
+        case Date():
+            return Control(kind="date", label=asked.label, parts=_date_parts(value, filled))
+        case Choice():
+            picked = _picked(asked, reading, value, filled)
+            nothing = () if asked.many else (_nothing_option(asked, picked),)
+            return Control(
+                kind="many" if asked.many else "one",
+                label=asked.label,
+                options=(*_options(asked, None if blind else reading, picked), *nothing),
+                blind=blind,
+            )
+        case Signature():
+            chosen = set(filled.get("answer", ())) if filled is not None else set()
+            return Control(
+                kind="one",
+                label=asked.label,
+                options=(
+                    OptionShown(
+                        name=YES, label="Signed or marked", key=KEYS[0], chosen=YES in chosen
+                    ),
+                    OptionShown(name=NO, label="Left empty", key=KEYS[1], chosen=NO in chosen),
+                ),
+                blind=blind,
+            )
+        case FreeText():
+            draft = (reading.suggestion or "") if reading is not None else ""
+            return Control(kind="words", label=asked.label, value=typed or "", draft=draft)
+        case _:
+            assert_never(asked)
+
+
+def answer_in(asked: Fillable, sent: Mapping[str, Sequence[str]]) -> Value:
+    """Read a person's answer out of what their browser sent.
+
+    Args:
+        asked: the field.
+        sent: every value by input name.
+
+    Returns:
+        The answer; None says that the paper holds none.
+
+    Raises:
+        AnswerNotClear: it cannot be an answer; the remedy says what to do.
+    """
+    match asked:
+        case Text():
+            return _text_answer(_typed(sent, "answer"))
+        case Date():
+            return _date_answer(sent)
+        case Choice():
+            return _choice_answer(asked, sent.get("answer", ()))
+        case Signature():
+            answers = tuple(sent.get("answer", ()))
+            if answers not in ((YES,), (NO,)):
+                raise AnswerNotClear("Nothing was picked.", remedy=_PICK_ONE)
+            return answers == (YES,)
+        case FreeText():
+            words = _typed(sent, "answer").replace("\r\n", "\n").strip()
+            if len(words) > _WORDS_AT_MOST or "\x00" in words:
+                raise AnswerNotClear(
+                    "That is longer than any box on the paper.", remedy="Type fewer words."
+                )
+            return words or None
+        case _:
+            assert_never(asked)
+
+
+_PICK_ONE = "Pick one answer, or say that it cannot be read."
+
+
+def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: date) -> str:
+    """Say why a person should look at their own answer once more; "" when nothing is odd.
+
+    The paper may really say so, hence a second look and never a refusal.
+    """
+    match asked:
+        case Text():
+            assert not isinstance(value, bool | tuple)
+            if not value:
+                return ""
+            if not _fits(asked.pattern, value):
+                example = asked.pattern.example
+                shape = f" It normally looks like {example}." if example else ""
+                return f"This is not how this answer is normally written.{shape}"
+            return ""
+        case Date():
+            if not isinstance(value, str):
+                return ""
+            given = date.fromisoformat(value)
+            if asked.not_future and given > today:
+                return "This date has not come yet."
+            if asked.earliest_days is not None and given < today - timedelta(asked.earliest_days):
+                return "This date is a long time ago."
+            return ""
+        case Choice() | Signature():
+            if not is_blind(asked) or reading is None or reading.confidence < _SURE:
+                return ""
+            if reading.state == "unclear" or _same(asked, value, reading.value):
+                return ""
+            return f"The machine saw something else: {say(asked, reading.value)}."
+        case FreeText():
+            return ""
+        case _:
+            assert_never(asked)
+
+
+_SURE = 0.9
+"""A confidence from which a machine that disagrees is worth a second look."""
+
+
+def say(asked: Fillable, value: Value) -> str:
+    """Put a value in words for a person."""
+    match asked:
+        case Text():
+            return value if isinstance(value, str) and value else "Nothing written"
+        case Date():
+            if not isinstance(value, str) or not value:
+                return "Nothing written"
+            try:
+                given = date.fromisoformat(value)
+            except ValueError:
+                return value
+            return f"{given.day} {given:%B %Y}"
+        case Choice():
+            if value is None or value == ():
+                return "Nothing ticked"
+            labels = {o.name: o.label for o in asked.options}
+            if labels.keys() == {YES}:
+                return "Ticked"
+            names = (value,) if isinstance(value, str) else value
+            assert not isinstance(names, bool)
+            return ", ".join(labels.get(name, name) for name in names)
+        case Signature():
+            return "Signed or marked" if value else "Left empty"
+        case FreeText():
+            return value if isinstance(value, str) and value else "Kept as a picture"
+        case _:
+            assert_never(asked)
+
+
+def _same(asked: Fillable, ours: Value, theirs: Value) -> bool:
+    """Compare two answers, whichever way an empty one is written."""
+    if isinstance(asked, Signature):
+        return bool(ours) == bool(theirs)
+    return (ours or ()) == (theirs or ())
+
+
+def _typed(sent: Mapping[str, Sequence[str]] | None, name: str) -> str:
+    """Give the one value of an input; "" when it was not sent."""
+    values = (sent or {}).get(name, ())
+    return values[0] if values else ""
+
+
+def _pattern_hint(pattern: Pattern) -> str:
+    return f"Like {pattern.example}" if pattern.example else ""
+
+
+def _fits(pattern: Pattern, value: str) -> bool:
+    """Say whether a text fits its boxes; one shorter than its row of boxes may still fit."""
+    for allowed, character in zip(pattern.allowed, value, strict=False):
+        one = Pattern(allowed=(allowed,)).regex()
+        if not one.fullmatch(character):
+            return False
+    exact = bool(pattern.example) and len(set(pattern.allowed)) > 1
+    return len(value) == len(pattern.allowed) if exact else len(value) <= len(pattern.allowed)
+
+
+def _text_answer(typed: str) -> str | None:
+    """Tidy what was typed: capitals, single spaces, straight apostrophes."""
+    text = re.sub(r"\s+", " ", typed).strip().upper().replace("\u2019", "'")
+    if len(text) > 200 or any(not c.isprintable() for c in text):
+        raise AnswerNotClear
+    return text or None
+
+
+_PARTS = (("day", "Day", 2), ("month", "Month", 2), ("year", "Year", 4))
+
+
+def _date_parts(value: Value, filled: Mapping[str, Sequence[str]] | None) -> tuple[DatePart, ...]:
+    pieces = {"day": "", "month": "", "year": ""}
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        pieces = {"year": value[:4], "month": value[5:7], "day": value[8:]}
+    if filled is not None:
+        pieces = {name: _typed(filled, f"answer-{name}") for name in pieces}
+    return tuple(
+        DatePart(name=f"answer-{n}", label=label, digits=d, value=pieces[n])
+        for n, label, d in _PARTS
+    )
+
+
+def _date_answer(sent: Mapping[str, Sequence[str]]) -> str | None:
+    day, month, year = (_typed(sent, f"answer-{n}").strip() for n, _, _ in _PARTS)
+    if not (day or month or year):
+        return None
+    if not all(re.fullmatch(r"[0-9]{1,4}", part) for part in (day, month, year)):
+        raise AnswerNotClear(
+            "A date needs a day, a month and a year, in numbers.",
+            remedy="Type all three, or say that it cannot be read.",
+        )
+    if len(year) == 2:
+        year = f"20{year}"
+    try:
+        return date(int(year), int(month), int(day)).isoformat()
+    except ValueError:
+        raise AnswerNotClear(
+            "There is no such day.",
+            remedy="Check the three numbers. If the paper really says so, say that it cannot "
+            "be read.",
+        ) from None
+
+
+def _picked(
+    asked: Choice,
+    reading: Reading | None,
+    value: Value,
+    filled: Mapping[str, Sequence[str]] | None,
+) -> frozenset[str]:
+    """Work out which options stand picked already."""
+    if filled is not None:
+        return frozenset(filled.get("answer", ()))
+    if isinstance(value, str):
+        return frozenset({value})
+    if isinstance(value, tuple):
+        if not asked.many and len(value) > 1:
+            return frozenset()
+        return frozenset(value) or (frozenset() if asked.many else frozenset({NOTHING_TICKED}))
+    if reading is not None and reading.state == "blank" and not asked.consent and not asked.many:
+        return frozenset({NOTHING_TICKED})
+    return frozenset()
+
+
+_SEEN = {
+    MarkState.UNCLEAR: "not clear",
+    MarkState.TAKEN_BACK: "crossed out",
+    MarkState.MARKED: "marked",
+    MarkState.BLANK: "",
+}
+
+
+def _options(
+    asked: Choice, reading: Reading | None, picked: frozenset[str]
+) -> tuple[OptionShown, ...]:
+    marks = (reading.options if reading is not None else None) or {}
+    return tuple(
+        OptionShown(
+            name=option.name,
+            label=option.label,
+            key=KEYS[i] if i < len(KEYS) else "",
+            chosen=option.name in picked,
+            note=_SEEN[marks[option.name].state] if option.name in marks else "",
+            box=option.name,
+        )
+        for i, option in enumerate(asked.options)
+    )
+
+
+def _nothing_option(asked: Choice, picked: frozenset[str]) -> OptionShown:
+    at = len(asked.options)
+    return OptionShown(
+        name=NOTHING_TICKED,
+        label="Nothing is ticked",
+        key=KEYS[at] if at < len(KEYS) else "",
+        chosen=NOTHING_TICKED in picked,
+    )
+
+
+def _choice_answer(asked: Choice, names: Sequence[str]) -> tuple[str, ...]:
+    """Check picked options and put them in the paper's order."""
+    if asked.many:
+        known = {o.name for o in asked.options}
+        if not set(names) <= known:
+            raise AnswerNotClear
+        return tuple(o.name for o in asked.options if o.name in set(names))
+    if tuple(names) == (NOTHING_TICKED,):
+        return ()
+    if len(names) != 1 or names[0] not in {o.name for o in asked.options}:
+        raise AnswerNotClear("Nothing was picked.", remedy=_PICK_ONE)
+    return (names[0],)
