@@ -150,10 +150,10 @@ def _one_copy(published: Published, copy: CopyToPrint) -> bytes:
     out = io.BytesIO()
     with pikepdf.open(io.BytesIO(published.paper)) as pdf:
         stamp_pdf(pdf, published, copy)
-        if published.definition.page.per_sheet > 1:
+        if _per_sheet(published) > 1:
             for page in pdf.pages:
                 _stand_on_a4(page)
-        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate, static_id=False)
+        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
     return out.getvalue()
 
 
@@ -268,7 +268,7 @@ def _run(
         b"<< /XObject << %b >> /Font << /%b %d 0 R >> >>" % (pictures, FONT.encode(), font)
     )
     used: dict[int, str] = {}
-    per_sheet = published.definition.page.per_sheet
+    per_sheet = _per_sheet(published)
     count = 0
     while sheet := list(islice(copies, per_sheet)):
         for copy in sheet:
@@ -306,7 +306,7 @@ def _side(
         The drawing, and the width and height of the paper in points.
     """
     width, height = base.sizes[at]
-    paper = (width, height) if published.definition.page.per_sheet == 1 else _A4_PT
+    paper = (width, height) if _per_sheet(published) == 1 else _A4_PT
     parts = list[str]()
     for row, copy in enumerate(sheet):
         up = paper[1] - (row + 1) * height
@@ -324,6 +324,11 @@ def _side(
 def _cut_line(y_pt: float) -> str:
     """Draw where to cut, across an A4 sheet."""
     return f"q 0.55 G 0.4 w [4 4] 0 d 12 {y_pt:.3f} m {_A4_PT[0] - 12:.3f} {y_pt:.3f} l S Q"
+
+
+def _per_sheet(published: Published) -> int:
+    layout = published.layout
+    return published.definition.paper(large_print=layout.large_print).per_sheet
 
 
 def _check(copy: CopyToPrint) -> None:

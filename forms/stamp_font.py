@@ -65,7 +65,7 @@ class _Font:
         self._characters: dict[int, str] = self._font.getBestCmap()
         self._widths = self._font["hmtx"]
         self._outlines = self._font["glyf"]
-        self._unit = 1000 / self._font["head"].unitsPerEm
+        self._unit: float = 1000 / self._font["head"].unitsPerEm
         head, hhea, os2 = self._font["head"], self._font["hhea"], self._font["OS/2"]
         self.metrics = Metrics(
             ascent=self._thousandths(hhea.ascent),
@@ -97,7 +97,7 @@ class _Font:
         return left, bottom, right, top
 
     def _thousandths(self, units: int) -> int:
-        return int(round(units * self._unit))
+        return round(units * self._unit)
 
 
 @cache
@@ -147,19 +147,22 @@ def embedded(used: dict[int, str]) -> tuple[bytes, str, bytes]:
         The font file (glyph numbers kept), the PDF /W array, and the /ToUnicode map, so that
         what was printed can be searched and read aloud.
     """
-    options = subset.Options(
-        retain_gids=True, notdef_outline=True, hinting=False, layout_features=[], glyph_names=False
-    )
-    options.drop_tables += ["GPOS", "GSUB", "GDEF", "STAT", "post"]
-    whole = TTFont(io.BytesIO(_font().data), lazy=True)
-    cutter = subset.Subsetter(options)
-    cutter.populate(gids=sorted({_MISSING, *used}))
-    cutter.subset(whole)
-    file = io.BytesIO()
-    whole.save(file)
     numbers = sorted({_MISSING, *used})
     widths = " ".join(f"{number} [{_font().advance(number)}]" for number in numbers)
-    return file.getvalue(), f"[{widths}]", _to_unicode(used)
+    return _cut(set(numbers)), f"[{widths}]", _to_unicode(used)
+
+
+def western() -> tuple[bytes, list[int]]:
+    """Cut the font down to the letters of Windows' code page 1252, for inputs typed into.
+
+    Returns:
+        The font file, and the widths of codes 32 to 255.
+    """
+    codes = range(32, 256)
+    letters = [bytes([code]).decode("cp1252", "replace") for code in codes]
+    wanted = {_font().number(letter) for letter in letters if _font().holds(letter)}
+    widths = [_font().advance(_font().number(letter)) for letter in letters]
+    return _cut(wanted | {_MISSING}, keep_tables=("post",)), widths
 
 
 def characters_of(words: str) -> dict[int, str]:
@@ -168,6 +171,22 @@ def characters_of(words: str) -> dict[int, str]:
     if _MISSING in found:
         found[_MISSING] = "\N{REPLACEMENT CHARACTER}"
     return found
+
+
+def _cut(numbers: set[int], *, keep_tables: tuple[str, ...] = ()) -> bytes:
+    """Cut the font down to some glyphs, which keep their numbers."""
+    options = subset.Options(
+        retain_gids=True, notdef_outline=True, hinting=False, layout_features=[], glyph_names=False
+    )
+    dropped = {"GPOS", "GSUB", "GDEF", "STAT", "post"} - set(keep_tables)
+    options.drop_tables += sorted(dropped)
+    whole = TTFont(io.BytesIO(_font().data), lazy=True)
+    cutter = subset.Subsetter(options)
+    cutter.populate(gids=sorted(numbers))
+    cutter.subset(whole)
+    file = io.BytesIO()
+    whole.save(file)
+    return file.getvalue()
 
 
 def _characters(words: str) -> str:
