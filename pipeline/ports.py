@@ -41,6 +41,10 @@ class Sheet:
     wing: str = ""
     person: str | None = field(default=None, repr=False)
     state: str = "issued"
+    pad: str = ""
+    """The print run it came from."""
+    issued_by: str = ""
+    void_reason: str = ""
 
 
 class Layouts(Protocol):

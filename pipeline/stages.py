@@ -247,3 +247,5 @@ class Quarantined:
     digest: str = ""
     registration: Mapping[str, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    upright: Gray | None = field(default=None, repr=False, compare=False)
+    """The scan at about 150 dpi as far as it could be straightened, for whoever looks into it."""

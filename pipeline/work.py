@@ -1,0 +1,212 @@
+"""What a worker does with one file and one page, over Protocols: no database, no engine.
+
+A file is counted and taken apart into pages; each page is read by the recipe and judged against
+the register of issued copies. Every way this can end is a result that is kept: nothing a file
+holds stops the ones behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+import cv2
+
+from forms.errors import UserError
+from forms.fields import Choice, FormDefinition, Option
+from forms.page_id import PageId
+from pipeline.ports import Blobs, Sheet
+from pipeline.stages import Gray, MarkState, PageRead, Quarantined, Reading
+
+JPEG_QUALITY = 85
+"""Of the straightened page that people look at; reading always uses the original."""
+
+
+class Priority(IntEnum):
+    """Which files go first. A lower number goes first."""
+
+    URGENT = 0
+    DAY = 1
+    BULK = 2
+    """An old archive, read whenever the day's work leaves room."""
+
+
+class SerialUnknown(UserError):
+    """The code checks, and no such copy was ever issued here."""
+
+    code = "serial-unknown"
+    message = "This page carries a serial number that was not issued here."
+    remedy = "Ask which prison or computer printed it, bring its print register in, and try again."
+
+
+class SerialVoid(UserError):
+    """The copy was called back before it came in."""
+
+    code = "serial-void"
+    message = "This copy of the form was cancelled and should not have been used."
+    remedy = "See the person who sent it: give them a new form, or undo the cancelling."
+
+
+class SerialOtherForm(UserError):
+    """The serial was issued for another form, version, language or size."""
+
+    code = "serial-other-form"
+    message = "This page's code names another form than its serial number was issued for."
+    remedy = "Keep the paper and show it to the person who looks after the forms."
+
+
+class FileUnreadable(UserError):
+    """Reading failed in a way that is ours to mend, after several tries."""
+
+    code = "reading-failed"
+    message = "Reading this page went wrong, and trying again did not help."
+    remedy = "Try it again after the next update, or type what the paper says as a new form."
+
+
+class WorkerStopped(UserError):
+    """Each worker that began this page was stopped by it."""
+
+    code = "reading-stopped"
+    message = "Reading this page stopped the program each time."
+    remedy = "Scan the paper again; if it happens again, tell the person who looks after this."
+
+
+class Recipe(Protocol):
+    """How a file is opened and a page is read (`pipeline.read_page`, picked by `compose`)."""
+
+    def pages(self, data: bytes, source: str) -> int:
+        """Count a file's pages.
+
+        Raises:
+            UserError: it cannot be opened at all.
+        """
+        ...
+
+    def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead | Quarantined]:
+        """Read one page of a file; an uncut sheet gives each of its slips, from the top.
+
+        Args:
+            data: the whole file.
+            source: what to call it in messages; never its file name.
+            index: which page, from 0.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker must know of a page before it reads it."""
+
+    page: str
+    attempt: int
+    blob: str
+    source: str
+    page_index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """What came of opening a file: how many pages it has, or why it cannot be opened."""
+
+    pages: int
+    problem: Quarantined | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One page read or set aside, and the blob of its straightened picture."""
+
+    result: PageRead | Quarantined = field(repr=False)
+    upright: str | None = None
+
+
+def split(blob: str, source: str, blobs: Blobs, recipe: Recipe) -> Split:
+    """Count a file's pages; one that cannot be opened counts as one page, set aside."""
+    try:
+        count = recipe.pages(blobs.get(blob), source)
+    except UserError as problem:
+        return Split(pages=1, problem=set_aside(source, 0, problem))
+    return Split(pages=max(count, 1))
+
+
+def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
+    """Read one page and keep its straightened picture as a blob, so that only ids are left to do.
+
+    Returns:
+        One outcome for each page of a form found on it; at least one.
+    """
+    try:
+        results = recipe.read(blobs.get(job.blob), job.source, job.page_index)
+    except UserError as problem:
+        results = (set_aside(job.source, job.page_index, problem),)
+    if not results:
+        raise ValueError("a recipe gives at least one result for a page")
+    return tuple(Outcome(each, _keep_picture(each, blobs)) for each in results)
+
+
+def set_aside(
+    source: str, page_index: int, problem: UserError, *, what: PageId | None = None
+) -> Quarantined:
+    """Say why a page is set aside."""
+    return Quarantined(
+        source=source,
+        page_index=page_index,
+        code=problem.code,
+        message=problem.message,
+        remedy=problem.remedy,
+        id=what,
+    )
+
+
+def objection(page: PageId, sheet: Sheet | None) -> UserError | None:
+    """Say what speaks against a page's serial; None when it was issued as just this form."""
+    if sheet is None:
+        return SerialUnknown()
+    printed = (page.form, page.version, page.language, page.large_print)
+    if printed != (sheet.form, sheet.version, sheet.language, sheet.large_print):
+        return SerialOtherForm()
+    if not 1 <= page.page <= sheet.pages:
+        return SerialOtherForm()
+    if sheet.state == "void":
+        return SerialVoid()
+    return None
+
+
+def is_urgent(form: FormDefinition, readings: Sequence[Reading]) -> bool:
+    """Say whether a mark asks for help today; an unclear one counts, for nobody may wait."""
+    return any(each.urgent for each in _perhaps_marked(form, readings))
+
+
+def is_confidential(form: FormDefinition, readings: Sequence[Reading]) -> bool:
+    """Say whether a mark takes the page out of the ordinary queue (staff are named)."""
+    return any(each.confidential for each in _perhaps_marked(form, readings))
+
+
+def _perhaps_marked(form: FormDefinition, readings: Sequence[Reading]) -> list[Option]:
+    seen = {each.field: each for each in readings}
+    found = []
+    for asked in form.fillable():
+        reading = seen.get(asked.name)
+        if not isinstance(asked, Choice) or reading is None:
+            continue
+        chosen = reading.value if isinstance(reading.value, tuple) else ()
+        for option in asked.options:
+            mark = (reading.options or {}).get(option.name)
+            unclear = mark is not None and mark.state in (MarkState.MARKED, MarkState.UNCLEAR)
+            if option.name in chosen or unclear:
+                found.append(option)
+    return found
+
+
+def _keep_picture(result: PageRead | Quarantined, blobs: Blobs) -> str | None:
+    picture = result.upright
+    return None if picture is None else blobs.put(_jpeg(picture))
+
+
+def _jpeg(picture: Gray) -> bytes:
+    done, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ValueError("the picture cannot be packed")
+    return packed.tobytes()

@@ -1,0 +1,1 @@
+"""How the tables came to be as they are, revision by revision; each has a data test."""

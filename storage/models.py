@@ -1,0 +1,363 @@
+"""The tables. Nothing outside `storage` sees a row.
+
+Columns of type `Private` and `PrivateJson` hold what people wrote or who they are; they are the
+only places a later release has to encrypt. No query filters or sorts on one.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment in UTC; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn any zone to UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give UTC back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Private(TypeDecorator[str]):
+    """Words that somebody wrote, or that say who somebody is."""
+
+    impl = Text
+    cache_ok = True
+
+
+class PrivateJson(TypeDecorator[Any]):
+    """Values that somebody wrote, as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
+        """Write JSON; None stays NULL."""
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
+        """Read it back."""
+        return None if value is None else json.loads(value)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can find it on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Utc,
+        list[Any]: JSON,
+        dict[str, Any]: JSON,
+    }
+
+
+class SheetRow(Base):
+    """A copy of a form that was issued."""
+
+    __tablename__ = "sheets"
+
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True)
+    form: Mapped[str] = mapped_column(String(12))
+    version: Mapped[int]
+    language: Mapped[str] = mapped_column(String(8))
+    large_print: Mapped[bool]
+    pages: Mapped[int]
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    person: Mapped[str | None] = mapped_column(Private)
+    pad: Mapped[str] = mapped_column(String(40), default="")
+    issued_at: Mapped[datetime]
+    issued_by: Mapped[str] = mapped_column(String(80), default="")
+    state: Mapped[str] = mapped_column(String(12), default="issued")
+    void_reason: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (
+        CheckConstraint("state IN ('issued', 'void')", name="state"),
+        Index("ix_sheets_establishment_wing", "establishment", "wing"),
+    )
+
+
+class IntakeRow(Base):
+    """A file, once however often it comes."""
+
+    __tablename__ = "intakes"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    size: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(12))
+    received_at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(12), default="received")
+    pages: Mapped[int | None]
+    priority: Mapped[int]
+    name: Mapped[str] = mapped_column(Private, default="")
+
+    __table_args__ = (
+        CheckConstraint("state IN ('received', 'split')", name="state"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class ArrivalRow(Base):
+    """Each time the bytes of an intake came in; all but the first are duplicates."""
+
+    __tablename__ = "arrivals"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    intake: Mapped[str] = mapped_column(ForeignKey("intakes.id"), index=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    duplicate: Mapped[bool]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class RecordRow(Base):
+    """One filled-in copy: a serial, and which time it was met."""
+
+    __tablename__ = "records"
+
+    id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    serial: Mapped[str] = mapped_column(ForeignKey("sheets.serial"))
+    occurrence: Mapped[int]
+    state: Mapped[str] = mapped_column(String(12), default="open")
+    opened_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    verified_by: Mapped[str] = mapped_column(String(80), default="")
+    without_missing_by: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'verified')", name="state"),
+        UniqueConstraint("serial", "occurrence"),
+        Index("ix_records_state", "state"),
+    )
+
+
+class PageRow(Base):
+    """One page taken in. `status` is exactly one of `pipeline.kept.Status`."""
+
+    __tablename__ = "pages"
+
+    id: Mapped[str] = mapped_column(String(48), primary_key=True)
+    intake: Mapped[str] = mapped_column(ForeignKey("intakes.id"))
+    page_index: Mapped[int]
+    slot: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str] = mapped_column(String(12))
+    attempt: Mapped[int] = mapped_column(default=1)
+    received_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    duplicate_of: Mapped[str | None] = mapped_column(ForeignKey("pages.id"))
+    form: Mapped[str] = mapped_column(String(12), default="")
+    version: Mapped[int] = mapped_column(default=0)
+    language: Mapped[str] = mapped_column(String(8), default="")
+    large_print: Mapped[bool] = mapped_column(Boolean, default=False)
+    serial: Mapped[str] = mapped_column(String(8), default="")
+    number: Mapped[int] = mapped_column(default=0)
+    pages: Mapped[int] = mapped_column(default=0)
+    record: Mapped[str | None] = mapped_column(ForeignKey("records.id"))
+    reason_code: Mapped[str] = mapped_column(String(40), default="")
+    reason_message: Mapped[str] = mapped_column(Text, default="")
+    reason_remedy: Mapped[str] = mapped_column(Text, default="")
+    upright: Mapped[str | None] = mapped_column(String(64))
+    rotation_deg: Mapped[float | None] = mapped_column(Float)
+    scale: Mapped[float | None] = mapped_column(Float)
+    residual_mm: Mapped[float | None] = mapped_column(Float)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    by: Mapped[str] = mapped_column(String(16), default="")
+    warnings: Mapped[list[Any]] = mapped_column(default=list)
+    urgent: Mapped[bool] = mapped_column(Boolean, default=False)
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    people: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('received', 'reading', 'awaiting', 'verified', 'set-aside', 'duplicate')",
+            name="status",
+        ),
+        UniqueConstraint("intake", "page_index", "slot"),
+        # One picture is kept once; its other wrappings point at it.
+        Index(
+            "uq_pages_picture",
+            "digest",
+            "slot",
+            unique=True,
+            sqlite_where=text("duplicate_of IS NULL AND digest <> ''"),
+            postgresql_where=text("duplicate_of IS NULL AND digest <> ''"),
+        ),
+        # A record has each of its pages once.
+        Index(
+            "uq_pages_record_number",
+            "record",
+            "number",
+            unique=True,
+            sqlite_where=text("record IS NOT NULL"),
+            postgresql_where=text("record IS NOT NULL"),
+        ),
+        Index("ix_pages_status", "status", "urgent"),
+        Index("ix_pages_serial", "serial"),
+    )
+
+
+class ReadingRow(Base):
+    """What the machine made of one field, at one attempt. Only ever added."""
+
+    __tablename__ = "readings"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
+    attempt: Mapped[int]
+    place: Mapped[int]
+    field: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(12))
+    state: Mapped[str] = mapped_column(String(12))
+    value: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    confidence: Mapped[float] = mapped_column(Float)
+    review: Mapped[bool]
+    why: Mapped[list[Any]]
+    candidates: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    options: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    suggestion: Mapped[str | None] = mapped_column(Private)
+    bounds: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    by: Mapped[str] = mapped_column(String(16))
+
+    __table_args__ = (
+        UniqueConstraint("page", "attempt", "field"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class DecisionRow(Base):
+    """A person's word on one field. Only ever added; the highest number counts."""
+
+    __tablename__ = "decisions"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
+    field: Mapped[str] = mapped_column(String(40))
+    number: Mapped[int]
+    value: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    cannot_read: Mapped[bool]
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+    previous: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
+
+    __table_args__ = (
+        UniqueConstraint("page", "field", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class RollImportRow(Base):
+    """A try at bringing in a roll."""
+
+    __tablename__ = "roll_imports"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    people: Mapped[int]
+    refused: Mapped[str] = mapped_column(Text, default="")
+    in_force: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class RollPersonRow(Base):
+    """One person on the roll in force."""
+
+    __tablename__ = "roll_people"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    number: Mapped[int] = mapped_column(ForeignKey("roll_imports.number"), index=True)
+    establishment: Mapped[str] = mapped_column(String(8))
+    person: Mapped[Any] = mapped_column(PrivateJson)
+
+
+class StaffRow(Base):
+    """Somebody who may sign in."""
+
+    __tablename__ = "staff"
+
+    username: Mapped[str] = mapped_column(String(80), primary_key=True)
+    name: Mapped[str] = mapped_column(Private)
+    password: Mapped[str] = mapped_column(String(200))
+    roles: Mapped[list[Any]]
+    establishments: Mapped[list[Any]]
+    wings: Mapped[list[Any]]
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    added_at: Mapped[datetime]
+
+
+class SessionRow(Base):
+    """Somebody signed in; the secret itself is kept nowhere."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("staff.username"), index=True)
+    opened_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class EventRow(Base):
+    """Who did what to which thing. Only ever added."""
+
+    __tablename__ = "events"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    what: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(80))
+    code: Mapped[str] = mapped_column(String(40), default="")
+
+    __table_args__ = (
+        Index("ix_events_subject", "subject"),
+        {"sqlite_autoincrement": True},
+    )
