@@ -162,7 +162,7 @@ def _firm(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
     areas = stats[:, cv2.CC_STAT_AREA]
     specks = [i for i in range(1, count) if areas[i] < 0.05 * areas[1:].max()]
     firm[np.isin(labels, specks)] = 0
-    return firm
+    return np.asarray(firm, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
