@@ -77,7 +77,7 @@ def draw_damage(rng: np.random.Generator) -> Damage:
 
 @dataclass(frozen=True, kw_only=True)
 class Hand:
-    """How big, how slanted and where a character is written in its box."""
+    """How big, how slanted, how gappy and where a character is written in its box."""
 
     height_mm: float
     aspect: float
@@ -86,6 +86,7 @@ class Hand:
     offset_mm: tuple[float, float]
     weight: float
     bend: float
+    gaps: float = 0.0
 
 
 def draw_hand(rng: np.random.Generator, *, small: bool = False) -> Hand:
@@ -100,6 +101,7 @@ def draw_hand(rng: np.random.Generator, *, small: bool = False) -> Hand:
         offset_mm=(float(rng.normal(0, 0.45)), float(rng.normal(0, 0.5))),
         weight=float(rng.uniform(0.22, 0.62)),
         bend=float(abs(rng.normal(0, 0.035))),
+        gaps=float(rng.uniform(0.1, 0.4)) if rng.random() < 0.1 else 0.0,
     )
 
 
@@ -213,7 +215,13 @@ def _written(
     ).astype(np.float32)
     alpha /= max(1.0, float(alpha.max()))
     sharp = 3.0 * max(1.0, grow) ** 0.5
-    return np.clip((alpha - hand.weight) * sharp + 0.5, 0.0, 1.0)
+    real = picture.shape[0] <= 32  # its thin strokes are grey, not black
+    weight = 0.1 + 0.45 * hand.weight if real else hand.weight
+    ink = np.clip((alpha - weight) * sharp + 0.5, 0.0, 1.0)
+    if hand.gaps:
+        coarse = rng.random((size[0] // 3 + 1, size[1] // 3 + 1)).astype(np.float32)
+        ink = ink * (cv2.resize(coarse, (size[1], size[0])) > hand.gaps)
+    return np.asarray(ink * (alpha > 0.06), np.float32)
 
 
 def _outline(

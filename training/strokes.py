@@ -75,6 +75,7 @@ WAYS: dict[str, tuple[str, ...]] = {
         "~.05,1 .1,.3 .5,0 .9,.3 .95,1|.05,.55 .95,.55",
         ".05,1 .5,0 .95,1 .2,.6 .85,.6",
         ".05,1 .3,0 .7,0 .95,1|.15,.55 .85,.55",
+        "~.8,.15 .35,.08 .08,.6 .35,1 .8,.6|~.85,.0 .8,.7 .98,1",
     ),
     "B": (
         ".1,0 .1,1|~.1,0 .7,.05 .75,.35 .1,.48|~.1,.48 .85,.55 .85,.9 .1,1",
@@ -134,6 +135,7 @@ WAYS: dict[str, tuple[str, ...]] = {
         ".1,0 .1,1 .9,1",
         ".2,0 .1,.98 .95,.95",
         "~.15,0 .1,.9 .3,1 .9,.95",
+        "~.6,.12 .45,0 .3,.3 .3,.8 .08,.95 .3,.86 .6,.98 .95,.9",
     ),
     "M": (
         ".05,1 .1,0 .5,.65 .9,0 .95,1",
@@ -215,18 +217,21 @@ WAYS: dict[str, tuple[str, ...]] = {
 }
 
 
-def draw(character: str, rng: np.random.Generator, *, jitter: float = 0.035) -> NDArray[np.uint8]:
+def draw(
+    character: str, rng: np.random.Generator, *, jitter: float | None = None
+) -> NDArray[np.uint8]:
     """Draw a character one of the ways it is printed, unlike the last time.
 
     Args:
         character: a key of `WAYS`.
         rng: where chance comes from.
-        jitter: how far points stray, as a share of the character's size.
+        jitter: how far points stray, as a share of the character's size; None draws that too.
 
     Returns:
         Shape (CANVAS, CANVAS), 255 is ink.
     """
     way = WAYS[character][rng.integers(len(WAYS[character]))]
+    jitter = rng.uniform(0.015, 0.055) if jitter is None else jitter
     size = CANVAS - 16
     stroke = int(rng.integers(2, 8))
     canvas = np.zeros((CANVAS, CANVAS), np.uint8)
