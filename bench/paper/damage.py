@@ -40,35 +40,42 @@ def to_grey(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def clean(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
+def clean(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
     """Picture the page exactly as it was printed and written on."""
     return Arrived(to_grey(paper.pixels), (paper.dpi, paper.dpi), 8)
 
 
 def scan(
-    paper: Paper, rng: Rng, reverse: Paper | None = None, *, dpi: float | None = None
+    paper: Paper,
+    machine: Rng,
+    rng: Rng,
+    reverse: Paper | None = None,
+    *,
+    dpi: float | None = None,
 ) -> Arrived:
     """Put the page through an office scanner.
 
     Skew up to 3 degrees, a little shift and stretch, the other side showing through, blur,
     noise, a dark edge, JPEG. 150 to 400 dpi; mostly grey, sometimes colour.
     """
-    dpi = dpi or float(rng.choice([150, 200, 200, 300, 300, 300, 400]))
-    colour = rng.random() < 0.2
+    dpi = dpi or float(machine.choice([150, 200, 200, 300, 300, 300, 400]))
+    colour = machine.random() < 0.2
     page = _show_through(paper, reverse, rng)
     pixels = page.pixels if colour else to_grey(page.pixels)
-    dark_lid = rng.random() < 0.3
-    lid = int(rng.integers(30, 80)) if dark_lid else int(rng.integers(246, 256))
+    dark_lid = machine.random() < 0.3
+    lid = int(machine.integers(30, 80)) if dark_lid else int(machine.integers(246, 256))
     bed = _Bed(
         dpi=(dpi, dpi),
         skew_deg=float(np.clip(rng.normal(0, 1.1), -3, 3)),
         stretch=(rng.uniform(0.996, 1.004), rng.uniform(0.994, 1.006)),
         shift_mm=(rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5)),
-        margin_mm=rng.uniform(0, 6),
+        margin_mm=machine.uniform(0, 6),
         lid=lid,
     )
     seen = _lay_on(pixels, paper.dpi, bed)
-    seen = _levels(seen, rng, paper_level=rng.uniform(236, 253), ink_level=rng.uniform(5, 45))
+    seen = _levels(
+        seen, rng, paper_level=machine.uniform(236, 253), ink_level=machine.uniform(5, 45)
+    )
     if not dark_lid:
         _dark_edges(seen, dpi, rng)
     seen = _blur(seen, rng.uniform(0.35, 0.75) * dpi / 300)
@@ -77,25 +84,26 @@ def scan(
     return Arrived(jpeg_round(seen, quality), (dpi, dpi), 24 if colour else 8, quality)
 
 
-def upside_down(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:
+def upside_down(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:
     """Scan the page the wrong way up, or lying on its side."""
-    arrived = scan(paper, rng, reverse)
-    turns = int(rng.choice([2, 2, 2, 2, 1, 3]))
+    turns = int(machine.choice([2, 2, 2, 2, 1, 3]))
+    arrived = scan(paper, machine, rng, reverse)
     return replace(arrived, pixels=np.ascontiguousarray(np.rot90(arrived.pixels, turns)))
 
 
-def bitonal(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:
+def bitonal(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:
     """Scan to black and white, as machines set up for contracts do."""
-    arrived = scan(paper, rng, reverse, dpi=float(rng.choice([200, 300])))
+    dpi, cut = float(machine.choice([200, 300])), machine.uniform(140, 185)
+    arrived = scan(paper, machine, rng, reverse, dpi=dpi)
     grey = to_grey(arrived.pixels)
-    black = (grey > rng.uniform(140, 185)).astype(np.uint8) * 255
+    black = (grey > cut).astype(np.uint8) * 255
     return replace(arrived, pixels=black, bits=1, quality=None)
 
 
-def copy(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:
+def copy(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:
     """Scan a photocopy of the page: contrast, toner grain, dirt, streaks, a slight stretch."""
     grey = to_grey(_show_through(paper, reverse, rng).pixels).astype(np.float32)
-    middle, steep = rng.uniform(150, 185), rng.uniform(14, 26)
+    middle, steep = machine.uniform(150, 185), machine.uniform(14, 26)
     grey = 255.0 / (1.0 + np.exp(-(grey - middle) / steep))
     grain = rng.random(grey.shape, dtype=np.float32)
     slow = cv2.resize(
@@ -107,14 +115,14 @@ def copy(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:
     copied = Paper(np.clip(grey, 0, 255).astype(np.uint8), paper.dpi)
     _dirt(copied, rng)
     _streaks(copied, rng)
-    dpi = float(rng.choice([200, 300, 300]))
+    dpi = float(machine.choice([200, 300, 300]))
     bed = _Bed(
         dpi=(dpi, dpi),
         skew_deg=rng.uniform(-1.5, 1.5),
         stretch=(rng.uniform(0.99, 1.015), rng.uniform(0.99, 1.015)),
         shift_mm=(rng.uniform(-2, 2), rng.uniform(-2, 2)),
         margin_mm=rng.uniform(0, 5),
-        lid=int(rng.choice([40, 250, 252])),
+        lid=int(machine.choice([40, 250, 252])),
     )
     seen = _lay_on(copied.pixels, copied.dpi, bed)
     _dark_edges(seen, dpi, rng)
@@ -124,9 +132,9 @@ def copy(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:
     return Arrived(jpeg_round(seen, quality), (dpi, dpi), 8, quality)
 
 
-def fax(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
+def fax(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
     """Fax the page: 1 bit, 1728 pixels across (204 dpi), 98 (standard) or 196 (fine) dpi down."""
-    down = 196.0 if rng.random() < 0.65 else 98.0
+    down = 196.0 if machine.random() < 0.65 else 98.0
     grey = to_grey(paper.pixels)
     bed = _Bed(
         dpi=(204.0, down),
@@ -138,7 +146,7 @@ def fax(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noq
         width_px=1728,
     )
     seen = _noise(_lay_on(grey, paper.dpi, bed), rng, rng.uniform(3, 9))
-    black = (seen > rng.uniform(135, 180)).astype(np.uint8) * 255
+    black = (seen > machine.uniform(135, 180)).astype(np.uint8) * 255
     black[rng.random(black.shape) < rng.uniform(0, 0.0008)] = 0
     for row in rng.integers(0, black.shape[0] - 2, int(rng.integers(0, 4))):
         black[row] = black[row + 1]
@@ -153,39 +161,33 @@ def fax(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noq
     return Arrived(black, (204.0, down), 1)
 
 
-def phone(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
+def phone(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:  # noqa: ARG001
     """Photograph the page on a desk: perspective, curl, shading, blur, JPEG."""
-    long_side = int(rng.choice([2400, 3000, 3400, 4000]))
+    long_side = int(machine.choice([2400, 3000, 3400, 4000]))
     wide_mm, tall_mm = paper.size_mm
     upright = tall_mm >= wide_mm
     frame = (
         (round(long_side * 0.75), long_side) if upright else (long_side, round(long_side * 0.75))
     )
     corners = _corners_in(frame, wide_mm / tall_mm, rng)
-    page = np.array([[0, 0], [wide_mm, 0], [wide_mm, tall_mm], [0, tall_mm]], np.float32)
-    to_page = cv2.getPerspectiveTransform(corners, page)
-    at_x, at_y = _page_places(frame, np.asarray(to_page, np.float64))
-    curl = rng.uniform(0, 1.2)
-    phase = rng.uniform(0, 2 * np.pi)
-    at_y = at_y + curl * np.sin(at_x / wide_mm * np.pi * rng.uniform(0.6, 1.3) + phase)
-    inside = (at_x >= 0) & (at_x <= wide_mm) & (at_y >= 0) & (at_y <= tall_mm)
-    scale = paper.per_mm
+    edge = np.array([[0, 0], [wide_mm, 0], [wide_mm, tall_mm], [0, tall_mm]], np.float32)
+    to_page = np.asarray(cv2.getPerspectiveTransform(corners, edge), np.float64)
+    at_x, at_y, inside = _page_places(frame, to_page, paper.size_mm, rng)
+    fewer = paper.dpi * max(wide_mm, tall_mm) / MM_PER_INCH / long_side
     seen = cv2.remap(
-        _blur(paper.pixels, 0.35 * paper.dpi / (long_side / (max(wide_mm, tall_mm) / MM_PER_INCH))),
-        (at_x * scale).astype(np.float32),
-        (at_y * scale).astype(np.float32),
+        _blur(paper.pixels, 0.35 * fewer),
+        at_x * paper.per_mm,
+        at_y * paper.per_mm,
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
-    ).astype(np.float32)
-    seen = 20.0 + seen * (225.0 / 255.0)
-    desk = _desk(frame, rng)
-    alpha = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.8)[..., None]
-    shadow = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), long_side / 150)[..., None]
-    seen = seen * alpha + desk * (1 - 0.45 * shadow) * (1 - alpha)
-    seen *= _light(frame, rng)[..., None] * np.array(
-        [1.0, rng.uniform(0.94, 1.0), rng.uniform(0.84, 0.98)], np.float32
     )
-    photo = np.clip(seen, 0, 255).astype(np.uint8)
+    greyed = cv2.LUT(seen, np.linspace(20, 245, 256).astype(np.uint8))
+    desk = _desk(frame, machine)
+    alpha = cv2.GaussianBlur(inside, (0, 0), 0.8)
+    photo = np.asarray(cv2.blendLinear(greyed, desk, alpha, 1.0 - alpha), np.uint8)
+    cast = np.array([1.0, rng.uniform(0.94, 1.0), rng.uniform(0.84, 0.98)])
+    light = _light(frame, rng, cast)
+    photo = np.asarray(cv2.multiply(photo, light, scale=_BRIGHTEST / 255.0), np.uint8)
     photo = _blur(photo, rng.uniform(0.5, 1.2) * long_side / 3400)
     photo = _shake(photo, rng)
     photo = _noise(photo, rng, rng.uniform(2, 5))
@@ -194,7 +196,8 @@ def phone(paper: Paper, rng: Rng, reverse: Paper | None = None) -> Arrived:  # n
 
 
 Condition = Callable[..., Arrived]
-"""Called with the paper, a generator, and the sheet's other side (or None)."""
+"""Called with the paper, a generator for the machine's settings (the same for both sides), one
+for everything else, and the sheet's other side (or None)."""
 
 CONDITIONS: dict[str, Condition] = {
     "clean": clean,
@@ -304,13 +307,15 @@ def _blur(pixels: Pixels, sigma: float) -> Pixels:
 
 
 def _noise(pixels: Pixels, rng: Rng, sigma: float) -> Pixels:
-    """Add sensor noise; one large tile of it is enough, laid down at a random place."""
-    tile = rng.normal(0, sigma, (257, 263)).astype(np.float32)
+    """Add sensor noise; one large tile of it is enough, laid side by side."""
+    depth = pixels.shape[2:]
+    tile = rng.normal(0, sigma, (257, 263, *(1 for _ in depth)))
+    if depth:
+        tile = tile + rng.normal(0, sigma * 0.4, (257, 263, *depth))
     height, width = pixels.shape[:2]
-    grain = np.tile(tile, (height // 257 + 1, width // 263 + 1))[:height, :width]
-    if pixels.ndim == 3:
-        grain = grain[..., None] + rng.normal(0, sigma * 0.3, (1, 1, 3)).astype(np.float32)
-    return np.asarray(np.clip(pixels + grain + 0.5, 0, 255), np.uint8)
+    often = (height // 257 + 1, width // 263 + 1, *(1 for _ in depth))
+    grain = np.tile(np.round(tile).astype(np.int16), often)[:height, :width]
+    return np.asarray(cv2.add(pixels, np.ascontiguousarray(grain), dtype=cv2.CV_8U), np.uint8)
 
 
 def jpeg_round(pixels: Pixels, quality: int) -> Pixels:
@@ -371,33 +376,63 @@ def _corners_in(frame: tuple[int, int], shape: float, rng: Rng) -> NDArray[np.fl
     raise ValueError("no room for the page in the photo")
 
 
+_COARSE = 8
+"""Places and light change slowly: they are worked out on a grid this coarse and drawn out."""
+
+
 def _page_places(
-    frame: tuple[int, int], to_page: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Say for every pixel of a photo which place of the page it looks at, mm."""
-    rows, columns = np.mgrid[0 : frame[1], 0 : frame[0]].astype(np.float32)
-    below = (to_page[2, 0] * columns + to_page[2, 1] * rows + to_page[2, 2]).astype(np.float32)
-    x = (to_page[0, 0] * columns + to_page[0, 1] * rows + to_page[0, 2]).astype(np.float32) / below
-    y = (to_page[1, 0] * columns + to_page[1, 1] * rows + to_page[1, 2]).astype(np.float32) / below
-    return x, y
+    frame: tuple[int, int],
+    to_page: NDArray[np.float64],
+    size_mm: tuple[float, float],
+    rng: Rng,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Say for every pixel of a photo which place of the curled page it looks at, mm.
+
+    Returns:
+        Across, down, and 1.0 where there is page (0.0 on the desk).
+    """
+    wide, tall = frame
+    x, y = np.meshgrid(
+        (np.arange(-(-wide // _COARSE)) + 0.5) * _COARSE - 0.5,
+        (np.arange(-(-tall // _COARSE)) + 0.5) * _COARSE - 0.5,
+    )
+    below = to_page[2, 0] * x + to_page[2, 1] * y + to_page[2, 2]
+    across = (to_page[0, 0] * x + to_page[0, 1] * y + to_page[0, 2]) / below
+    down = (to_page[1, 0] * x + to_page[1, 1] * y + to_page[1, 2]) / below
+    curl, waves, phase = rng.uniform(0, 1.2), rng.uniform(0.6, 1.3), rng.uniform(0, 2 * np.pi)
+    down = down + curl * np.sin(across / size_mm[0] * np.pi * waves + phase)
+    at_x, at_y = (_drawn_out(v, frame) for v in (across, down))
+    inside = (at_x >= 0) & (at_x <= size_mm[0]) & (at_y >= 0) & (at_y <= size_mm[1])
+    return at_x, at_y, inside.astype(np.float32)
 
 
-def _desk(frame: tuple[int, int], rng: Rng) -> NDArray[np.float32]:
+def _drawn_out(coarse: NDArray[np.float64], frame: tuple[int, int]) -> NDArray[np.float32]:
+    whole = (coarse.shape[1] * _COARSE, coarse.shape[0] * _COARSE)
+    fine = cv2.resize(coarse.astype(np.float32), whole, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine[: frame[1], : frame[0]], np.float32)
+
+
+def _desk(frame: tuple[int, int], rng: Rng) -> Pixels:
     """Lay a desk under the page: wood, or plain laminate."""
     wide, tall = frame
-    shade = np.array(
-        [(120, 88, 60), (92, 96, 100), (64, 60, 58), (160, 140, 118)][int(rng.integers(4))],
-        np.float32,
-    )
-    grain = rng.normal(0, 1, (tall // 64 + 2, wide // 6 + 2)).astype(np.float32)
-    wood = np.asarray(cv2.resize(grain, frame, interpolation=cv2.INTER_CUBIC), np.float32)
-    return np.asarray(shade * (1.0 + 0.08 * wood[..., None]), np.float32)
+    shades = ((120, 88, 60), (92, 96, 100), (64, 60, 58), (160, 140, 118))
+    shade = np.array(shades[int(rng.integers(4))])
+    grain = rng.normal(1.0, 0.08, (tall // 64 + 2, wide // 6 + 2, 1))
+    wood = np.clip(shade * grain, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(wood, frame, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _light(frame: tuple[int, int], rng: Rng) -> NDArray[np.float32]:
-    """Light the desk from one side, with the soft shadow of whoever holds the phone."""
-    small_wide, small_tall = 96, max(32, round(96 * frame[1] / frame[0]))
-    y, x = np.mgrid[-1 : 1 : small_tall * 1j, -1 : 1 : small_wide * 1j]
+_BRIGHTEST = 1.2
+
+
+def _light(frame: tuple[int, int], rng: Rng, cast: NDArray[np.float64]) -> Pixels:
+    """Light the desk from one side, with the soft shadow of whoever holds the phone.
+
+    Returns:
+        The light on each pixel and colour; 255 is `_BRIGHTEST` times the lamp's own.
+    """
+    small = (192, max(64, round(192 * frame[1] / frame[0])))
+    y, x = np.mgrid[-1 : 1 : small[1] * 1j, -1 : 1 : small[0] * 1j]
     way = rng.uniform(0, 2 * np.pi)
     light = 1.0 + rng.uniform(0.04, 0.16) * (np.cos(way) * x + np.sin(way) * y)
     light -= rng.uniform(0.0, 0.12) * (x**2 + y**2) / 2
@@ -405,8 +440,9 @@ def _light(frame: tuple[int, int], rng: Rng) -> NDArray[np.float32]:
     deep, wide = rng.uniform(0.0, 0.3), rng.uniform(0.3, 0.7)
     light *= 1 - deep * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / wide**2)
     light *= rng.uniform(0.85, 1.0)
+    share = np.clip(light[..., None] * cast / _BRIGHTEST * 255, 0, 255)
     return np.asarray(
-        cv2.resize(light.astype(np.float32), frame, interpolation=cv2.INTER_CUBIC), np.float32
+        cv2.resize(share.astype(np.uint8), frame, interpolation=cv2.INTER_CUBIC), np.uint8
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from bench.paper.hands import Writer, write_character, write_words
-from bench.paper.marks import draw_mark
+from bench.paper.marks import MarkKind, draw_mark
 from bench.paper.pens import Paper, Path, Rng, dense, shaky, smooth, stroke
-from bench.paper.truth import FieldTruth
+from bench.paper.truth import FieldTruth, MarkTruth
 from forms.fields import FormDefinition, FreeText
-from forms.layout import Box, PageLayout, Rect
+from forms.layout import PageLayout, Rect
 
 
 def fill_page(
@@ -41,44 +41,40 @@ def fill_page(
     Returns:
         The truth of the fields that lie on this page; free text is what found room.
     """
-    ticks = [_lower(b.box, down_mm) for b in page.boxes if b.kind == "tick"]
+    ticks = {(b.field, b.option or ""): b for b in page.boxes if b.kind == "tick"}
     told: dict[str, FieldTruth] = {}
+    run_into: set[Rect] = set()
     for box in page.boxes:
         asked = definition.field_named(box.field)
         hand = staff if asked.staff_only else writer
         truth = told.get(box.field, answers[box.field])
         place = _lower(box.box, down_mm)
-        if isinstance(asked, FreeText):
+        if box.kind == "tick":
+            others = [_lower(b.box, down_mm) for b in ticks.values() if b is not box]
+            kind = truth.marks[box.option or ""].kind
+            run_into.update(draw_mark(paper, kind, place, hand.pen, rng, others=others))
+        elif isinstance(asked, FreeText):
             truth = _write_free(paper, place, asked, truth, hand, rng)
-        else:
-            _write(paper, replace(box, box=place), truth, hand, ticks, rng)
+        elif truth.filled and box.kind == "character":
+            write_character(paper, truth.characters[box.index or 0], place, hand, rng)
+        elif truth.filled:
+            sign(paper, place, hand, rng)
         told[box.field] = truth
+    for (field, option), box in ticks.items():
+        if _lower(box.box, down_mm) in run_into:
+            told[field] = _with_stray(told[field], option)
     return told
+
+
+def _with_stray(truth: FieldTruth, option: str) -> FieldTruth:
+    """Keep that a neighbour's mark ran into an empty box."""
+    if truth.marks[option].kind is not MarkKind.EMPTY:
+        return truth
+    return replace(truth, marks={**truth.marks, option: MarkTruth(MarkKind.STRAY, False)})
 
 
 def _lower(box: Rect, down_mm: float) -> Rect:
     return Rect(box.x, box.y + down_mm, box.width, box.height)
-
-
-def _write(
-    paper: Paper, box: Box, truth: FieldTruth, hand: Writer, ticks: Sequence[Rect], rng: Rng
-) -> None:
-    """Write what one box holds."""
-    match box.kind:
-        case "character":
-            assert box.index is not None
-            if truth.filled:
-                write_character(paper, truth.characters[box.index], box.box, hand, rng)
-        case "tick":
-            assert box.option is not None
-            others = [each for each in ticks if each != box.box]
-            kind = truth.marks[box.option].kind
-            draw_mark(paper, kind, box.box, hand.pen, rng, others=others)
-        case "signature":
-            if truth.filled:
-                sign(paper, box.box, hand, rng)
-        case "free_text":
-            raise ValueError("free text is written a field at a time")
 
 
 def _write_free(

@@ -81,16 +81,18 @@ def make_sheets(order: Order, condition: str) -> Iterator[Sheet]:
         forms.errors.UserError: no such form.
     """
     for number, leaf in enumerate(fill_leaves(order)):
-        yield arrive(leaf, condition, np.random.default_rng([order.seed, 2, number]))
+        yield arrive(leaf, condition, (order.seed, number))
 
 
-def arrive(leaf: Leaf, condition: str, rng: Rng) -> Sheet:
-    """Put each side of a leaf through a machine."""
+def arrive(leaf: Leaf, condition: str, seed: tuple[int, ...]) -> Sheet:
+    """Put each side of a leaf through one machine."""
     damage = CONDITIONS[condition]
+    rng = np.random.default_rng([*seed, 2])
     images = []
     for at, side in enumerate(leaf.sides):
         reverse = leaf.sides[at ^ 1].paper if (at ^ 1) < len(leaf.sides) else None
-        images.append(damage(side.paper, rng, reverse))
+        machine = np.random.default_rng([*seed, 3])
+        images.append(damage(side.paper, machine, rng, reverse))
     return Sheet(tuple(images), tuple(side.pages for side in leaf.sides))
 
 
