@@ -9,7 +9,6 @@ nothing is ever decided on it.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from forms.errors import UserError
 from forms.layout import Layout, Rect
-from forms.page_id import PageId, read_human_line
+from forms.page_id import PageId, human_line, read_human_line
 from pipeline.stages import Crop, Gray, IdentifiedPage, Scan
 
 # ------------------------------------------------------------------ the line recogniser
@@ -276,8 +275,9 @@ def read_serial_line(scan: Scan, layouts: Iterable[Layout]) -> IdentifiedPage | 
     """Tell a page by the line printed beside its codes, when both codes are gone.
 
     All places where the line can lie, in four orientations, are put on one sheet and read by
-    one Tesseract process. A page is named only when its line was read twice alike (each place
-    is looked at in two renderings, and a page has two lines) and nothing else was read; so a
+    one Tesseract process. A page is named only when its line was read at least twice (each place
+    is looked at in two renderings, and a page has two lines), once with its check symbol right
+    and the other time with one character wrong at most, and no other page was read; so a
     chance reading that happens to satisfy the check symbol names nothing.
 
     Args:
@@ -302,11 +302,12 @@ def read_serial_line(scan: Scan, layouts: Iterable[Layout]) -> IdentifiedPage | 
         raise TextReaderMissing from None
     except (RuntimeError, pytesseract.TesseractError):
         return None
-    votes = Counter(found for line in seen.splitlines() if (found := _known(line, known)))
-    if len(votes) != 1:
+    lines = [re.sub(r"\s", "", line) for line in seen.splitlines()]
+    named = {page for line in lines if (page := _known(line, known))}
+    if len(named) != 1:
         return None
-    page, times = votes.popitem()
-    if times < 2:
+    page = named.pop()
+    if sum(_alike(line, human_line(page)) for line in lines) < 2:
         return None
     nowhere = np.empty((0, 2))
     return IdentifiedPage(
@@ -414,6 +415,12 @@ def _sheet(patches: list[Gray]) -> Gray | None:
         row[20 : 20 + patch.shape[0], 20 : 20 + patch.shape[1]] = patch
         rows.append(row)
     return np.vstack(rows)
+
+
+def _alike(line: str, expected: str) -> bool:
+    """Say whether a line was read as expected, but for one character at most."""
+    wrong = sum(a != b for a, b in zip(line, expected, strict=False))
+    return len(line) == len(expected) and wrong <= 1
 
 
 def _known(line: str, layouts: list[Layout]) -> PageId | None:
