@@ -81,6 +81,7 @@ class RegisteredPage:
         residual_mm: 90th percentile of what the fit leaves at the marks it did not use exactly.
         warnings: such as "fiducials-missing", "print-scale", "streak".
         streaks_px: scan columns or lines that a dirty scanner drew, as (x0, y0, x1, y1).
+        page_mm: width and height of the page.
     """
 
     page: IdentifiedPage
@@ -91,6 +92,7 @@ class RegisteredPage:
     residual_mm: float
     warnings: tuple[str, ...] = ()
     streaks_px: tuple[tuple[float, float, float, float], ...] = ()
+    page_mm: tuple[float, float] = (210.0, 297.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,199 @@
+"""Cut boxes out of a registered page, upright and to scale, beside the same cut of the blank."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import cv2
+import numpy as np
+
+from forms.layout import Box, BoxKind, PageLayout, Rect
+from pipeline.blanks import Blank
+from pipeline.stages import Crop, Gray, Points, RegisteredPage
+from pipeline.warp import Pyramid
+
+PX_PER_MM = 10.0
+"""Scale of every crop: 254 dpi, a little under the usual scan."""
+
+MARGIN_MM: dict[BoxKind, float] = {
+    "tick": 3.0,
+    "character": 1.0,
+    "free_text": 2.0,
+    "signature": 2.0,
+}
+"""Round the box's inside: a tick may overshoot; the next character box is 1 mm away."""
+
+_SEARCH_MM = 0.8
+_RIM_MM = 0.7
+_LEAST_MATCH = 0.45
+_LEAST_GAIN = 0.04
+_GRID_MM = 12.0
+
+
+def cut(
+    page: RegisteredPage,
+    layout: PageLayout,
+    blank: Blank,
+    *,
+    kinds: Collection[BoxKind] | None = None,
+) -> tuple[Crop, ...]:
+    """Cut every box of a page out, in the layout's order.
+
+    Boxes that a person ticks or writes one character into are laid onto their own printed
+    outline once more, within 0.8 mm.
+
+    Args:
+        page: the registered page.
+        layout: where its boxes lie.
+        blank: the unfilled page.
+        kinds: only boxes of these kinds; all when None.
+    """
+    pyramid = Pyramid(page.page.scan.pixels)
+    ink = _ink_level(page, layout, pyramid)
+    boxes = [b for b in layout.boxes if kinds is None or b.kind in kinds]
+    corners = page.to_pixels(np.concatenate([_reach(b) for b in boxes])) if boxes else None
+    crops = []
+    for i, box in enumerate(boxes):
+        assert corners is not None
+        crops.append(_crop(page, box, corners[4 * i : 4 * i + 4], blank, pyramid, ink))
+    return tuple(crops)
+
+
+def cut_rect(page: RegisteredPage, rect_mm: Rect, px_per_mm: float) -> Gray:
+    """Cut any rectangle of the page out, upright; outside the scan is paper.
+
+    Returns:
+        Shape (round(height * px_per_mm), round(width * px_per_mm)).
+    """
+    return _cut_grid(page, rect_mm, px_per_mm, Pyramid(page.page.scan.pixels))
+
+
+def upright(page: RegisteredPage, dpi: float = 150.0) -> Gray:
+    """Give the whole page straightened, for the people who verify it."""
+    width, height = page.page_mm
+    return cut_rect(page, Rect(0.0, 0.0, width, height), dpi / 25.4)
+
+
+def _cut_grid(page: RegisteredPage, rect: Rect, px_per_mm: float, pyramid: Pyramid) -> Gray:
+    width, height = max(round(rect.width * px_per_mm), 1), max(round(rect.height * px_per_mm), 1)
+    columns, rows = (max(int(np.ceil(v / _GRID_MM)) + 1, 2) for v in (rect.width, rect.height))
+    half = 0.5 / px_per_mm
+    x = np.linspace(rect.x + half, rect.x + width / px_per_mm - half, columns)
+    y = np.linspace(rect.y + half, rect.y + height / px_per_mm - half, rows)
+    mesh = np.stack(np.meshgrid(x, y), axis=-1)
+    at = page.to_pixels(mesh.reshape(-1, 2)).reshape(rows, columns, 2)
+    return pyramid.grid(at, (width, height))
+
+
+def _grown(box: Box, by_mm: float) -> Rect:
+    b = box.box
+    return Rect(b.x - by_mm, b.y - by_mm, b.width + 2 * by_mm, b.height + 2 * by_mm)
+
+
+def _is_small(box: Box) -> bool:
+    return box.kind in ("tick", "character")
+
+
+def _reach(box: Box) -> Points:
+    """Give the corners of everything that may be needed round a box, mm."""
+    r = _grown(box, MARGIN_MM[box.kind] + (_SEARCH_MM if _is_small(box) else 0.0))
+    return np.array([[r.x, r.y], [r.right, r.y], [r.right, r.bottom], [r.x, r.bottom]])
+
+
+def _crop(
+    page: RegisteredPage, box: Box, corners: Points, blank: Blank, pyramid: Pyramid, ink: float
+) -> Crop:
+    margin = MARGIN_MM[box.kind]
+    rect = _grown(box, margin)
+    printed = blank.cut(rect, PX_PER_MM)
+    if _is_small(box):
+        wide = _patch(pyramid, corners, _grown(box, margin + _SEARCH_MM))
+        pixels = _settle(wide, blank, box, printed.shape)
+    else:
+        pixels = _cut_grid(page, rect, PX_PER_MM, pyramid)
+    return Crop(
+        box=box,
+        pixels=pixels,
+        blank=_level(printed, pixels, ink),
+        px_per_mm=PX_PER_MM,
+        margin_mm=margin,
+        crossed=_is_crossed(page, corners),
+    )
+
+
+def _patch(pyramid: Pyramid, corners: Points, rect: Rect) -> Gray:
+    """Cut a small rectangle whose corners (clockwise from the top left) lie at `corners`, px."""
+    width, height = round(rect.width * PX_PER_MM), round(rect.height * PX_PER_MM)
+    right = ((corners[1] - corners[0]) + (corners[2] - corners[3])) / (2 * rect.width * PX_PER_MM)
+    down = ((corners[3] - corners[0]) + (corners[2] - corners[1])) / (2 * rect.height * PX_PER_MM)
+    turn = np.stack([right, down], axis=1)
+    half = np.array([(width - 1) / 2, (height - 1) / 2])
+    start = corners.mean(axis=0) - turn @ half
+    return pyramid.affine(np.concatenate([turn, start[:, None]], axis=1), (width, height))
+
+
+def _settle(wide: Gray, blank: Blank, box: Box, shape: tuple[int, ...]) -> Gray:
+    """Slide a wide cut onto the box's own printed outline and trim it to the crop.
+
+    Ink is clipped to the darkness of the outline first, or a heavy mark would pull the match.
+    """
+    pad = round(_SEARCH_MM * PX_PER_MM)
+    rim = round((MARGIN_MM[box.kind] - min(_RIM_MM, MARGIN_MM[box.kind])) * PX_PER_MM)
+    template = blank.cut(_grown(box, min(_RIM_MM, MARGIN_MM[box.kind])), PX_PER_MM)
+    height, width = template.shape
+    area = wide[rim : rim + height + 2 * pad, rim : rim + width + 2 * pad]
+    dx, dy = _shift(area, template, pad)
+    top, left = pad + dy, pad + dx
+    return np.ascontiguousarray(wide[top : top + shape[0], left : left + shape[1]])
+
+
+def _shift(area: Gray, template: Gray, pad: int) -> tuple[int, int]:
+    darkest = int(template.min())
+    paper = float(np.percentile(area, 85))
+    floor = paper - (255 - darkest) * paper / 255 - 12
+    scene = np.maximum(area, np.uint8(np.clip(floor, 0, 255)))
+    if 255 - darkest < 8 or int(scene.max()) - int(scene.min()) < 10:
+        return 0, 0
+    match = cv2.matchTemplate(scene, template, cv2.TM_CCOEFF_NORMED)
+    # A slight pull to the middle: of two equal matches the nearer one is right.
+    across = np.arange(-pad, pad + 1, dtype=np.float32) / pad
+    match = match - 0.06 * (across[None, :] ** 2 + across[:, None] ** 2)
+    _, best, _, (x, y) = cv2.minMaxLoc(match)
+    if best < _LEAST_MATCH or best - float(match[pad, pad]) < _LEAST_GAIN:
+        return 0, 0
+    return int(x) - pad, int(y) - pad
+
+
+def _level(printed: Gray, pixels: Gray, ink: float) -> Gray:
+    """Bring the blank to the scan's paper and ink."""
+    white = printed > 250
+    sample = pixels[white] if white.sum() > 50 else pixels
+    paper = float(np.percentile(sample, 80)) if sample.size else 255.0
+    paper = max(paper, ink + 20.0)
+    table = np.clip(ink + (paper - ink) * np.arange(256) / 255.0, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(printed, table), dtype=np.uint8)
+
+
+def _ink_level(page: RegisteredPage, layout: PageLayout, pyramid: Pyramid) -> float:
+    """Measure how dark black is in this scan, in the middles of the fiducials."""
+    if not layout.fiducials:
+        return 0.0
+    at = page.to_pixels(np.array([f.box.centre for f in layout.fiducials]))
+    image = pyramid.levels[0]
+    levels = []
+    for x, y in np.round(at).astype(int):
+        spot = image[max(y - 3, 0) : max(y + 4, 0), max(x - 3, 0) : max(x + 4, 0)]
+        if spot.size:
+            levels.append(float(np.median(spot)))
+    return float(np.clip(np.median(levels), 0, 120)) if levels else 0.0
+
+
+def _is_crossed(page: RegisteredPage, corners: Points) -> bool:
+    """Say whether a streak runs through the area between these corners."""
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    for x0, y0, x1, y1 in page.streaks_px:
+        t = np.linspace(0, 1, 400)
+        x, y = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
+        if ((x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])).any():
+            return True
+    return False

@@ -1,0 +1,163 @@
+"""New ink on paper: what is darker than the printed blank, and whether it is anything."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from forms.layout import Rect
+from pipeline.stages import Crop, Gray, Reading, State
+
+Mask = NDArray[np.bool_]
+
+INK_SHARE = 0.13
+"""How much darker than the paper, as a share of it, a smoothed pixel must be to hold ink: light
+pencil is 0.3 at its core and 0.15 where it skips; paper noise after smoothing is under 0.05."""
+LEAST_SPECK_MM2 = 0.10
+"""Smaller spots are dirt: the dot of an i is 0.2 mm2."""
+_SOFT_MM = 0.09
+_PLAY_MM = 0.25
+"""How far printed lines may lie off their place in the crop."""
+
+_SIGNATURE_LENGTH_MM = 4.0
+_SIGNATURE_DOUBT_MM = 1.5
+_WRITING_LENGTH_MM = 4.0
+_WRITING_DOUBT_MM = 1.5
+
+
+def new_ink(crop: Crop, *, share: float = INK_SHARE) -> Mask:
+    """Say which pixels of a crop hold ink that was not printed there.
+
+    Args:
+        crop: a box with its blank.
+        share: least darkening, as a share of the paper's level.
+
+    Returns:
+        Shape of the crop; specks are still in it.
+    """
+    paper = max(float(np.percentile(crop.blank, 95)), 1.0)
+    soft = cv2.GaussianBlur(crop.pixels, (0, 0), _SOFT_MM * crop.px_per_mm)
+    side = 2 * round(_PLAY_MM * crop.px_per_mm) + 1
+    expected = cv2.erode(crop.blank, np.ones((side, side), np.uint8))
+    darker = expected.astype(np.int16) - soft.astype(np.int16)
+    return np.asarray(darker > share * paper, dtype=np.bool_)
+
+
+def without_specks(ink: Mask, px_per_mm: float) -> Mask:
+    """Take out spots too small to be meant."""
+    joined = cv2.dilate(ink.astype(np.uint8), np.ones((3, 3), np.uint8))
+    count, labels = cv2.connectedComponents(joined)
+    if count <= 1:
+        return ink
+    areas = np.bincount(labels[ink], minlength=count)
+    keep = areas >= LEAST_SPECK_MM2 * px_per_mm**2
+    keep[0] = False
+    return np.asarray(ink & keep[labels], dtype=np.bool_)
+
+
+def inside(crop: Crop, inset_mm: float = 0.0) -> tuple[slice, slice]:
+    """Give the rows and columns of the box's inside, shrunk by `inset_mm` on each side."""
+    edge = round((crop.margin_mm + inset_mm) * crop.px_per_mm)
+    height, width = crop.pixels.shape
+    return slice(edge, max(height - edge, edge)), slice(edge, max(width - edge, edge))
+
+
+def ink_share(crop: Crop) -> float:
+    """Say how much of a box's inside holds new ink, specks left out, 0.0 to 1.0."""
+    ink = without_specks(new_ink(crop), crop.px_per_mm)[inside(crop)]
+    return float(ink.mean()) if ink.size else 0.0
+
+
+def read_signature(crop: Crop) -> Reading:
+    """Say whether anything was signed or marked in a signature box; never who by."""
+    return _presence(crop, "signature", _SIGNATURE_LENGTH_MM, _SIGNATURE_DOUBT_MM)
+
+
+def read_presence(crop: Crop) -> Reading:
+    """Say whether anything was written in a free-text area.
+
+    The value stays None: what was written is for people, and for suggestions marked as such.
+    """
+    return _presence(crop, "free_text", _WRITING_LENGTH_MM, _WRITING_DOUBT_MM)
+
+
+def stroke_length_mm(crop: Crop) -> float:
+    """Estimate the length of pen strokes inside a box: the skeleton's, by ink over width."""
+    ink = without_specks(new_ink(crop), crop.px_per_mm)
+    ink[_outside(crop)] = False
+    if not ink.any():
+        return 0.0
+    ink = _without_straight_lines(ink, crop) if crop.crossed else ink
+    distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
+    ridge = distance[distance >= 1.0]
+    if ridge.size == 0:
+        return 0.0
+    width = max(2.0 * float(np.percentile(ridge, 85)), 2.0)
+    return float(ink.sum()) / width / crop.px_per_mm
+
+
+def _outside(crop: Crop) -> Mask:
+    mask = np.ones(crop.pixels.shape, dtype=np.bool_)
+    mask[inside(crop)] = False
+    return mask
+
+
+def _without_straight_lines(ink: Mask, crop: Crop) -> Mask:
+    """Take out lines that run straight through the whole crop, as a scanner's dirt does."""
+    kept = ink.copy()
+    for axis in (0, 1):
+        full = ink.mean(axis=axis) > 0.6
+        wide = np.convolve(full, np.ones(5), "same") > 0
+        if axis == 0:
+            kept[:, wide] = False
+        else:
+            kept[wide, :] = False
+    return kept
+
+
+def _presence(crop: Crop, kind: str, sure_mm: float, doubt_mm: float) -> Reading:
+    length = stroke_length_mm(crop)
+    bounds: Rect = crop.box.box
+    why: tuple[str, ...] = ("streak",) if crop.crossed else ()
+    if length < doubt_mm:
+        confidence = 1.0 - 0.3 * length / doubt_mm * (length > 0)
+        return Reading(
+            field=crop.box.field,
+            kind=kind,
+            state=State.BLANK,
+            value=False if kind == "signature" else None,
+            confidence=round(confidence, 3),
+            review=bool(why),
+            why=why,
+            bounds=bounds,
+        )
+    if length < sure_mm:
+        return Reading(
+            field=crop.box.field,
+            kind=kind,
+            state=State.UNCLEAR,
+            confidence=0.5,
+            review=True,
+            why=("unclear-ink", *why),
+            bounds=bounds,
+        )
+    return Reading(
+        field=crop.box.field,
+        kind=kind,
+        state=State.FILLED,
+        value=True if kind == "signature" else None,
+        confidence=round(min(0.999, 0.95 + 0.01 * (length - sure_mm)), 3),
+        review=bool(why),
+        why=why,
+        bounds=bounds,
+    )
+
+
+def paper_of(crop: Crop) -> Gray:
+    """Give the crop with printed lines taken out: what is no darker than the blank is paper."""
+    paper = np.uint8(np.clip(np.percentile(crop.blank, 95), 0, 255))
+    side = 2 * round(_PLAY_MM * crop.px_per_mm) + 1
+    expected = cv2.erode(crop.blank, np.ones((side, side), np.uint8))
+    printed = (expected < paper * 0.97) & (crop.pixels > expected.astype(np.int16) - 20)
+    return np.where(printed, paper, crop.pixels).astype(np.uint8)

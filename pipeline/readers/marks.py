@@ -1,0 +1,198 @@
+"""Ink in tick boxes (OMR): four states, each box against its own printed blank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from forms.fields import Choice
+from forms.layout import Rect
+from pipeline.readers.ink import Mask, inside, new_ink, without_specks
+from pipeline.stages import Crop, Mark, MarkState, Reading, State
+
+SURE_EXTENT = 0.40
+"""Of the box's side: the shortest meant stroke is 0.5 of it, a stray tail 0.3."""
+DOUBT_EXTENT = 0.15
+"""Shorter ink is a dot or a slip: 1.2 mm in an 8 mm box."""
+SURE_DEPTH = 0.24
+"""Of the box's side, from the nearest edge: meant strokes pass near the middle."""
+DOUBT_DEPTH = 0.12
+BLACKED_SHARE = 0.82
+"""Share of the inside that is solid ink when a box was blacked out."""
+BLACKED_RIM = 0.30
+"""Share of the rim just outside the box that is then inked over as well."""
+MINE = 0.35
+"""Share of a stroke's ink that must lie in the box for it to be a mark of this box."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What can be measured of the ink in one tick box; lengths as shares of the box's side.
+
+    Attributes:
+        share: of the inside that holds new ink.
+        extent: the longest reach of one connected stroke inside the box.
+        depth: how far from the nearest edge that stroke comes.
+        mine: share of that stroke's ink that lies inside the box.
+        solid: share of the inside that is solid ink, thin gaps closed.
+        rim: share of the rim just outside the printed outline that is inked over.
+    """
+
+    share: float
+    extent: float
+    depth: float
+    mine: float
+    solid: float
+    rim: float
+
+
+def look(crop: Crop) -> Look:
+    """Measure the ink in and around a tick box."""
+    ink = without_specks(new_ink(crop), crop.px_per_mm)
+    if crop.crossed:
+        ink = _without_streak(ink)
+    rows, columns = inside(crop)
+    within = ink[rows, columns]
+    if not within.any():
+        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    height, width = within.shape
+    side = float(min(height, width))
+    y, x = np.mgrid[0:height, 0:width]
+    depth_px = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) + 0.5
+    joined = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, labels = cv2.connectedComponents(joined)
+    best = (0.0, 0.0, 1.0)
+    for number in range(1, count):
+        mine = within & (labels[rows, columns] == number)
+        held = int(mine.sum())
+        if not held:
+            continue
+        ys, xs = np.nonzero(mine)
+        extent = float(np.hypot(np.ptp(ys) + 1, np.ptp(xs) + 1)) / side
+        depth = float(depth_px[mine].max()) / side
+        total = int((ink & (labels == number)).sum())
+        if min(extent, 2 * depth) > min(best[0], 2 * best[1]):
+            best = (extent, depth, held / total)
+    solid = cv2.morphologyEx(within.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return Look(
+        share=float(within.mean()),
+        extent=best[0],
+        depth=best[1],
+        mine=best[2],
+        solid=float(solid.mean()),
+        rim=_rim(ink, crop),
+    )
+
+
+def _rim(ink: Mask, crop: Crop) -> float:
+    """Say how much of the ring 0.4 to 0.8 mm outside the box is inked over."""
+    near, far = inside(crop, -0.4), inside(crop, -0.8)
+    ring = np.zeros(ink.shape, dtype=bool)
+    ring[far] = True
+    ring[near] = False
+    return float(ink[ring].mean()) if ring.any() else 0.0
+
+
+def _without_streak(ink: Mask) -> Mask:
+    """Take straight lines through the whole crop out, as a scanner's dirt leaves them."""
+    kept = ink.copy()
+    for axis in (0, 1):
+        full = ink.mean(axis=axis) > 0.75
+        wide = np.convolve(full, np.ones(5), "same") > 0
+        if full.mean() > 0.2:
+            continue
+        if axis == 0:
+            kept[:, wide] = False
+        else:
+            kept[wide, :] = False
+    return kept
+
+
+def read_mark(crop: Crop) -> Mark:
+    """Read one tick box by itself.
+
+    A box inked over inside and out is "taken-back" here; whether that word stands depends on
+    the rest of its question, see `read_choice`.
+    """
+    return judge(look(crop))
+
+
+def judge(seen: Look) -> Mark:
+    """Turn measures into one of four states, with how sure that is."""
+    score = round(seen.share, 4)
+    if seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM:
+        return Mark(state=MarkState.TAKEN_BACK, score=score, confidence=0.7)
+    reach = min(seen.extent / SURE_EXTENT, seen.depth / SURE_DEPTH)
+    if reach >= 1.0 and seen.mine >= MINE:
+        return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
+    slight = min(seen.extent / DOUBT_EXTENT, seen.depth / DOUBT_DEPTH)
+    if slight < 1.0:
+        return Mark(state=MarkState.BLANK, score=score, confidence=_sure(1.0 - slight))
+    return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.5)
+
+
+def _sure(margin: float) -> float:
+    """Map the distance to a threshold, as a share of it, to a confidence."""
+    return round(float(1.0 - 0.1 * np.exp(-8.0 * max(margin, 0.0))), 4)
+
+
+def read_choice(field: Choice, crops: Sequence[Crop]) -> Reading:
+    """Read all boxes of one question.
+
+    Args:
+        field: the question; tick one, or any.
+        crops: its boxes, in any order.
+    """
+    marks = {c.box.option: read_mark(c) for c in crops if c.box.option is not None}
+    options = {o.name: marks[o.name] for o in field.options if o.name in marks}
+    options, why = _settle(field, options)
+    if any(c.crossed for c in crops):
+        why.append("streak")
+    marked = tuple(n for n, m in options.items() if m.state is MarkState.MARKED)
+    unclear = any(m.state is MarkState.UNCLEAR for m in options.values())
+    confidence = min((m.confidence for m in options.values()), default=1.0)
+    if not field.many and len(marked) > 1:
+        why.append("two-ticks")
+        unclear = True
+    state = State.UNCLEAR if unclear else State.FILLED if marked else State.BLANK
+    return Reading(
+        field=field.name,
+        kind="choice",
+        state=state,
+        value=marked if state is State.FILLED else None,
+        confidence=confidence if state is not State.UNCLEAR else min(confidence, 0.5),
+        review=bool(why),
+        why=tuple(dict.fromkeys(why)),
+        options=options,
+        bounds=bounds_of(crops),
+    )
+
+
+def _settle(field: Choice, options: dict[str, Mark]) -> tuple[dict[str, Mark], list[str]]:
+    """Let a blacked-out box be taken back only beside another mark; say why people must look."""
+    why: list[str] = []
+    other = any(m.state is MarkState.MARKED for m in options.values())
+    settled = dict(options)
+    for name, mark in options.items():
+        if mark.state is MarkState.TAKEN_BACK:
+            stands = other and not field.many
+            why.append("taken-back" if stands else "blacked-out")
+            if not stands:
+                settled[name] = Mark(state=MarkState.UNCLEAR, score=mark.score, confidence=0.5)
+        elif mark.state is MarkState.UNCLEAR:
+            why.append("unclear-mark")
+    return settled, why
+
+
+def bounds_of(crops: Sequence[Crop]) -> Rect | None:
+    """Give the rectangle round all of a field's boxes, mm."""
+    if not crops:
+        return None
+    left = min(c.box.box.x for c in crops)
+    top = min(c.box.box.y for c in crops)
+    right = max(c.box.box.right for c in crops)
+    bottom = max(c.box.box.bottom for c in crops)
+    return Rect(left, top, right - left, bottom - top)

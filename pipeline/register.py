@@ -1,0 +1,665 @@
+"""Fit a scan to its layout: codes first, then fiducials, then the print itself.
+
+A flat pose grows outwards from what is known: each printed mark is looked for where the pose so
+far says it is, within what the pose so far leaves open, and then joins the fit. Pieces of the
+printed page found again in the scan give the local bends of paper, rollers and lenses.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from forms.errors import UserError
+from forms.layout import CodePlace, PageLayout
+from pipeline.blanks import LANDMARK_PX_PER_MM, Blank
+from pipeline.stages import Gray, IdentifiedPage, Points, RegisteredPage
+from pipeline.streaks import find_streaks
+from pipeline.warp import Pyramid, Warp, fit_bend, project
+
+
+class PageCropped(UserError):
+    """A part of the page that holds answers lies outside the image."""
+
+    code = "page-cropped"
+    message = "Part of the page is cut off in the picture."
+    remedy = "Scan it again with the whole page in view."
+
+
+class PageScale(UserError):
+    """The page was printed at another size."""
+
+    code = "page-scale"
+    message = "This form was printed smaller or larger than it should be."
+    remedy = "Type its answers in by hand, and print new forms at actual size, not 'fit to page'."
+
+
+class PageBent(UserError):
+    """The page cannot be fitted to its layout closely enough to trust the boxes."""
+
+    code = "page-bent"
+    message = "The page is too bent, folded or stretched to be read safely."
+    remedy = "Flatten the paper and scan it again, face down on the glass."
+
+
+class PageTooSmall(UserError):
+    """Too few pixels for the boxes."""
+
+    code = "page-too-small"
+    message = "The picture of this page is too small to read."
+    remedy = "Scan it again at 300 dots per inch, or hold the camera closer."
+
+
+LEAST_DPI = 90.0
+"""Below this a tick box is under 30 px across and a code's module under 3 px."""
+LOW_DPI = 140.0
+WORST_SCALE = 0.05
+NOTED_SCALE = 0.015
+WORST_RESIDUAL_MM = 0.8
+"""Beyond this a stroke at one box's edge could belong to the next (boxes stand 1 mm apart)."""
+
+_MARK_PX_PER_MM = 4.0
+_FINE_PX_PER_MM = 8.0
+_LEAST_MATCH = 0.72
+_LEAST_LANDMARK = 0.55
+_LANDMARK_REACH_MM = 1.8
+_STIFFNESS = 0.006
+
+
+@dataclass(frozen=True, eq=False)
+class _Mark:
+    """A printed thing with a known middle: a fiducial, or a finder pattern of a code."""
+
+    id: str
+    centre_mm: tuple[float, float]
+    size_mm: float
+    modules: int
+    """0 for a solid square; 7 for a finder pattern."""
+
+    def template(self, px_per_mm: float) -> Gray:
+        """Draw it with a white rim, dark on paper; the middle is the middle."""
+        rim = 1.5 if self.modules == 0 else self.size_mm / 7
+        fine = 4
+        whole = self.size_mm + 2 * rim
+        side = round(whole * px_per_mm)
+        drawn = np.full((side * fine, side * fine), 255, np.uint8)
+        unit = side * fine / whole
+        layers = [(self.size_mm, 0)]
+        if self.modules:
+            layers += [(self.size_mm * 5 / 7, 255), (self.size_mm * 3 / 7, 0)]
+        for size, grey in layers:
+            low, high = round((whole - size) / 2 * unit), round((whole + size) / 2 * unit)
+            drawn[low:high, low:high] = grey
+        soft = cv2.GaussianBlur(drawn, (0, 0), 0.6 * fine)
+        return cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prior:
+    """How far a page may be from lying flat under the camera, per 100 mm."""
+
+    name: str
+    shear: float
+    perspective: float
+
+
+_SCANNER = _Prior("scanner", shear=0.02, perspective=0.0015)
+_CAMERA = _Prior("camera", shear=0.25, perspective=0.10)
+
+_UNIT_MM = 100.0
+
+
+@dataclass(eq=False)
+class _Pose:
+    """A homography grown point by point, with what is still open (linear least squares).
+
+    Works in a frame where the first similarity is already taken off, so that the prior "it is
+    flat" has the same meaning at every resolution.
+    """
+
+    start: NDArray[np.float64]
+    prior: _Prior
+    mm: list[tuple[float, float]] = field(default_factory=list)
+    px: list[tuple[float, float]] = field(default_factory=list)
+    sigma_mm: list[float] = field(default_factory=list)
+    _theta: NDArray[np.float64] = field(default_factory=lambda: np.zeros(8))
+    _open: NDArray[np.float64] = field(default_factory=lambda: np.zeros((8, 8)))
+
+    def add(self, mm: tuple[float, float], px: tuple[float, float], sigma_mm: float) -> None:
+        self.mm.append(mm)
+        self.px.append(px)
+        self.sigma_mm.append(sigma_mm)
+
+    def fit(self, keep: NDArray[np.bool_] | None = None) -> None:
+        """Fit to the points so far, or to some of them."""
+        mm, px, sigma = np.array(self.mm), np.array(self.px), np.array(self.sigma_mm)
+        if keep is not None:
+            mm, px, sigma = mm[keep], px[keep], sigma[keep]
+        near = project(np.linalg.inv(self.start), px) / _UNIT_MM
+        x, y = mm[:, 0] / _UNIT_MM, mm[:, 1] / _UNIT_MM
+        one, nil = np.ones_like(x), np.zeros_like(x)
+        u, v = near[:, 0], near[:, 1]
+        rows = np.concatenate(
+            [
+                np.stack([x, y, one, nil, nil, nil, -u * x, -u * y], axis=1),
+                np.stack([nil, nil, nil, x, y, one, -v * x, -v * y], axis=1),
+            ]
+        )
+        weight = 1.0 / (np.concatenate([sigma, sigma]) / _UNIT_MM) ** 2
+        flat = np.array([1.0, 0, 0, 0, 1.0, 0, 0, 0])
+        shear, tilt = self.prior.shear, self.prior.perspective
+        tight = 1.0 / np.array([shear, shear, 1.0, shear, shear, 1.0, tilt, tilt]) ** 2
+        normal = (rows * weight[:, None]).T @ rows + np.diag(tight)
+        wanted = rows.T @ (weight * np.concatenate([u, v])) + tight * flat
+        self._open = np.linalg.inv(normal)
+        self._theta = self._open @ wanted
+
+    @property
+    def homography(self) -> NDArray[np.float64]:
+        """Give mm to px, shape (3, 3)."""
+        unit = np.diag([1 / _UNIT_MM, 1 / _UNIT_MM, 1.0])
+        inner = np.append(self._theta, 1.0).reshape(3, 3)
+        return np.asarray(self.start @ np.linalg.inv(unit) @ inner @ unit, dtype=np.float64)
+
+    def reach_mm(self, at: tuple[float, float]) -> float:
+        """Say how far off (two sigma) the pose may be at a place, mm."""
+        x, y = at[0] / _UNIT_MM, at[1] / _UNIT_MM
+        here = np.array([[x, y, 1, 0, 0, 0, -x * x, -x * y], [0, 0, 0, x, y, 1, -y * x, -y * y]])
+        return float(2.0 * _UNIT_MM * np.sqrt(np.trace(here @ self._open @ here.T)))
+
+    def misses_mm(self) -> NDArray[np.float64]:
+        """Say how far each point is from the fit, mm."""
+        back = project(np.linalg.inv(self.homography), np.array(self.px))
+        gaps = back - np.array(self.mm)
+        return np.hypot(gaps[:, 0], gaps[:, 1])
+
+
+def register(
+    page: IdentifiedPage,
+    layout: PageLayout,
+    page_mm: tuple[float, float],
+    *,
+    blank: Blank,
+) -> RegisteredPage:
+    """Find where every millimetre of the page lies in the scan.
+
+    Args:
+        page: the scan and where its codes were found (none, after the serial line).
+        layout: the printed page's marks and boxes.
+        page_mm: width and height of the page.
+        blank: the unfilled page, for the print that is found again.
+
+    Raises:
+        PageTooSmall: under 90 dots per inch on the paper.
+        PageScale: printed more than 5 % off its size.
+        PageCropped: a place for an answer lies outside the scan.
+        PageBent: the fit leaves more than 0.8 mm, or too little of the print is found.
+    """
+    pyramid = Pyramid(page.scan.pixels)
+    marks = _marks(layout)
+    pose, seen = _grow(pyramid, page, marks, page_mm, blank)
+    middle = (page_mm[0] / 2, page_mm[1] / 2)
+    px_per_mm = _least_px_per_mm(Warp(pose.homography), page_mm)
+    if px_per_mm * 25.4 < LEAST_DPI:
+        raise PageTooSmall
+    scale = _print_scale(page, pose, middle)
+    if abs(scale - 1.0) > WORST_SCALE:
+        raise PageScale
+    if page_crop := _outside(Warp(pose.homography), layout, page.scan.pixels.shape):
+        raise PageCropped(f"Part of the page is cut off in the picture: {page_crop}.")
+    warp, residual_mm, found = _bend(pyramid, pose, blank, page.scan.pixels.shape)
+    if residual_mm > WORST_RESIDUAL_MM or found < _LEAST_FOUND:
+        raise PageBent
+    right = warp.jacobian(middle)[:, 0]
+    missing = [f.id for f in layout.fiducials if f.id not in seen]
+    streaks = find_streaks(page.scan.pixels, warp, blank, page_mm)
+    warnings = list(page.warnings)
+    if missing:
+        warnings.append("fiducials-missing")
+    if abs(scale - 1.0) > NOTED_SCALE:
+        warnings.append("print-scale")
+    if px_per_mm * 25.4 < LOW_DPI:
+        warnings.append("low-resolution")
+    if streaks:
+        warnings.append("streak")
+    return RegisteredPage(
+        page=page,
+        layout=layout,
+        to_pixels=warp,
+        rotation_deg=round(float(np.degrees(np.arctan2(right[1], right[0]))) % 360.0, 2),
+        scale=round(scale, 4),
+        residual_mm=round(residual_mm, 3),
+        warnings=tuple(warnings),
+        streaks_px=streaks,
+        page_mm=page_mm,
+    )
+
+
+_LEAST_FOUND = 0.3
+"""Share of the print looked for that must be where the fit says."""
+
+
+def _marks(layout: PageLayout) -> list[_Mark]:
+    marks = [
+        _Mark(f.id, f.box.centre, (f.box.width + f.box.height) / 2, 0) for f in layout.fiducials
+    ]
+    for number, place in enumerate(layout.codes):
+        marks += _finders(number, place)
+    return marks
+
+
+_MODULES = {"M": 25, "H": 29}
+"""QR version 2 and version 3."""
+
+
+def _finders(number: int, place: CodePlace) -> list[_Mark]:
+    """Give the three finder patterns of a code."""
+    module = place.box.width / _MODULES.get(place.level, 25)
+    near, far = 3.5 * module, place.box.width - 3.5 * module
+    return [
+        _Mark(f"code{number}.{i}", (place.box.x + dx, place.box.y + dy), 7 * module, 7)
+        for i, (dx, dy) in enumerate(((near, near), (far, near), (near, far)))
+    ]
+
+
+# --- the flat pose -------------------------------------------------------------------------
+
+
+def _grow(
+    pyramid: Pyramid,
+    page: IdentifiedPage,
+    marks: Sequence[_Mark],
+    page_mm: tuple[float, float],
+    blank: Blank,
+) -> tuple[_Pose, set[str]]:
+    """Find the flat pose: as a scanner leaves it first, as a camera does when that fails."""
+    if len(page.anchors_mm) < 4:
+        return _from_constellation(pyramid, marks, page_mm, blank)
+    start = _similarity(page.anchors_mm, page.anchors_px)
+    best: tuple[float, _Pose, set[str]] | None = None
+    for prior in (_SCANNER, _CAMERA):
+        pose = _Pose(start=start, prior=prior)
+        for mm, px in zip(page.anchors_mm, page.anchors_px, strict=True):
+            pose.add((float(mm[0]), float(mm[1])), (float(px[0]), float(px[1])), 0.35)
+        pose.fit()
+        seen = _gather(pyramid, pose, marks)
+        worth = _worth(pyramid, pose, blank)
+        if best is None or worth > best[0]:
+            best = (worth, pose, seen)
+        if worth > 0.6:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _similarity(mm: Points, px: Points) -> NDArray[np.float64]:
+    """Fit a turn, a size and a shift: mm to px, shape (3, 3)."""
+    mid_mm, mid_px = mm.mean(axis=0), px.mean(axis=0)
+    a, b = mm - mid_mm, px - mid_px
+    size = float((a**2).sum())
+    cos = float((a * b).sum()) / size
+    sin = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / size
+    fit = np.eye(3)
+    fit[:2, :2] = [[cos, -sin], [sin, cos]]
+    fit[:2, 2] = mid_px - fit[:2, :2] @ mid_mm
+    return fit
+
+
+def _gather(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark]) -> set[str]:
+    """Find marks, nearest to what is known first, refitting as they come in."""
+    anchors = len(pose.mm)
+    left = list(marks)
+    seen: dict[str, int] = {}
+    while left:
+        mark = min(left, key=lambda m: pose.reach_mm(m.centre_mm))
+        left.remove(mark)
+        reach = float(np.clip(pose.reach_mm(mark.centre_mm) + 1.5, 2.0, 16.0))
+        warp = Warp(pose.homography)
+        at = _search(pyramid, warp, mark.centre_mm, reach, mark.template, _MARK_PX_PER_MM)
+        if at is None or at[2] < _LEAST_MATCH:
+            continue
+        seen[mark.id] = len(pose.mm)
+        pose.add(mark.centre_mm, _to_px(warp, mark.centre_mm, at), 0.25)
+        pose.fit()
+    _drop_wrong(pose, seen, anchors)
+    _polish(pyramid, pose, marks, seen)
+    return set(seen)
+
+
+def _to_px(
+    warp: Callable[[Points], Points], centre: tuple[float, float], found: tuple[float, ...]
+) -> tuple[float, float]:
+    px = warp(np.array([[centre[0] + found[0], centre[1] + found[1]]]))[0]
+    return float(px[0]), float(px[1])
+
+
+def _search(
+    pyramid: Pyramid,
+    warp: Warp,
+    centre: tuple[float, float],
+    reach_mm: float,
+    template: Callable[[float], Gray],
+    px_per_mm: float,
+) -> tuple[float, float, float] | None:
+    """Look for a template round a place: offset in mm (x, y) and how well it matches."""
+    drawn = template(px_per_mm)
+    height, width = drawn.shape
+    pad = max(round(reach_mm * px_per_mm), 1)
+    patch = _patch(pyramid, warp, centre, (width + 2 * pad, height + 2 * pad), px_per_mm)
+    if patch is None or int(patch.max()) - int(patch.min()) < 25:
+        return None
+    match = cv2.matchTemplate(patch, drawn, cv2.TM_CCOEFF_NORMED)
+    _, value, _, (x, y) = cv2.minMaxLoc(match)
+    dx, dy = _peak(match, x, y)
+    return (x + dx - pad) / px_per_mm, (y + dy - pad) / px_per_mm, float(value)
+
+
+def _patch(
+    pyramid: Pyramid, warp: Warp, centre: tuple[float, float], size: tuple[int, int], ppm: float
+) -> Gray | None:
+    """Cut an upright patch round a place; None when it lies wholly outside the scan."""
+    middle = warp(np.array([centre]))[0]
+    rows, columns = pyramid.levels[0].shape
+    turn = warp.jacobian(centre) / ppm
+    half = (np.array(size, dtype=np.float64) - 1) / 2
+    extent = np.abs(turn) @ half
+    if (middle + extent < 0).any() or (middle - extent > np.array([columns, rows])).any():
+        return None
+    return pyramid.affine(np.concatenate([turn, (middle - turn @ half)[:, None]], axis=1), size)
+
+
+def _peak(match: NDArray[np.float32], x: int, y: int) -> tuple[float, float]:
+    """Say by parabola how far the true peak lies from the highest pixel."""
+
+    def along(before: float, here: float, after: float) -> float:
+        curve = before - 2 * here + after
+        return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
+
+    rows, columns = match.shape
+    dx = along(match[y, x - 1], match[y, x], match[y, x + 1]) if 0 < x < columns - 1 else 0.0
+    dy = along(match[y - 1, x], match[y, x], match[y + 1, x]) if 0 < y < rows - 1 else 0.0
+    return dx, dy
+
+
+def _drop_wrong(pose: _Pose, seen: dict[str, int], anchors: int) -> None:
+    """Take out marks that the rest disagree with, the worst first, and the code corners too.
+
+    Code corners come in whole pixels; once enough marks are found they only do harm.
+    """
+    keep = np.ones(len(pose.mm), dtype=bool)
+    if len(seen) >= 5:
+        keep[:anchors] = False
+    while keep.sum() > 4:
+        pose.fit(keep)
+        misses = np.where(keep, pose.misses_mm(), 0.0)
+        worst = int(misses.argmax())
+        others = np.median(misses[keep])
+        if misses[worst] < max(1.2, 4.0 * others):
+            break
+        keep[worst] = False
+    indices = np.flatnonzero(keep)
+    for name, index in list(seen.items()):
+        if not keep[index]:
+            del seen[name]
+    place = {int(old): new for new, old in enumerate(indices)}
+    for name in seen:
+        seen[name] = place[seen[name]]
+    pose.mm = [pose.mm[i] for i in indices]
+    pose.px = [pose.px[i] for i in indices]
+    pose.sigma_mm = [pose.sigma_mm[i] for i in indices]
+    pose.fit()
+
+
+def _polish(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark], seen: dict[str, int]) -> None:
+    """Place every mark that was found once more, finely, now that the pose is known."""
+    warp = Warp(pose.homography)
+    for mark in marks:
+        if mark.id not in seen:
+            continue
+        i = seen[mark.id]
+        back = project(np.linalg.inv(pose.homography), np.array([pose.px[i]]))[0]
+        offset = (float(back[0]), float(back[1]))
+        at = _search(pyramid, warp, offset, 0.6, mark.template, _FINE_PX_PER_MM)
+        if at is not None:
+            pose.px[i] = _to_px(warp, offset, at)
+            pose.sigma_mm[i] = 0.15
+    pose.fit()
+
+
+def _worth(pyramid: Pyramid, pose: _Pose, blank: Blank) -> float:
+    """Say how well the print agrees with a pose: share of landmarks found close by."""
+    some = blank.landmarks[:: max(len(blank.landmarks) // 12, 1)]
+    if not some:
+        return 1.0
+    warp = Warp(pose.homography)
+    hits = 0
+    for landmark in some:
+        at = _search(
+            pyramid,
+            warp,
+            landmark.centre_mm,
+            3.0,
+            lambda _, t=landmark.template: t,
+            LANDMARK_PX_PER_MM,
+        )
+        hits += at is not None and at[2] > _LEAST_LANDMARK
+    return hits / len(some)
+
+
+# --- no code at all ------------------------------------------------------------------------
+
+
+def _from_constellation(
+    pyramid: Pyramid, marks: Sequence[_Mark], page_mm: tuple[float, float], blank: Blank
+) -> tuple[_Pose, set[str]]:
+    """Find the pose from the fiducials alone: any way up, any four or more of them."""
+    squares = [m for m in marks if m.modules == 0]
+    spots, sizes = _dark_squares(pyramid)
+    best: tuple[float, _Pose, set[str]] | None = None
+    for start in _guesses(squares, spots, sizes):
+        for prior in (_SCANNER, _CAMERA):
+            pose = _Pose(start=start, prior=prior)
+            known = project(start, np.array([m.centre_mm for m in squares]))
+            for mark, at in zip(squares, known, strict=True):
+                gaps = np.hypot(*(spots - at).T)
+                nearest = int(gaps.argmin())
+                if gaps[nearest] < 6.0 * np.sqrt(abs(np.linalg.det(start[:2, :2]))):
+                    spot = spots[nearest]
+                    pose.add(mark.centre_mm, (float(spot[0]), float(spot[1])), 0.8)
+            pose.fit()
+            seen = _gather(pyramid, pose, marks)
+            worth = _worth(pyramid, pose, blank)
+            if best is None or worth > best[0]:
+                best = (worth, pose, seen)
+            if worth > 0.6:
+                return pose, seen
+    if best is None or best[0] < _LEAST_FOUND:
+        raise PageBent(
+            "The square code is gone and too few of the black corner squares can be found.",
+            remedy="Scan the page again flat and whole, or type its answers in by hand.",
+        )
+    return best[1], best[2]
+
+
+def _dark_squares(pyramid: Pyramid) -> tuple[Points, NDArray[np.float64]]:
+    """Find solid, roughly square blots in the whole scan: middles and sides, px."""
+    level = 0
+    while min(pyramid.level(level).shape) > 1200:
+        level += 1
+    image = pyramid.level(level)
+    paper = cv2.medianBlur(cv2.resize(image, None, fx=0.125, fy=0.125), 15)
+    paper = cv2.resize(paper, (image.shape[1], image.shape[0]))
+    dark = (image.astype(np.int16) < paper.astype(np.int16) * 0.6).astype(np.uint8)
+    _, _, stats, middles = cv2.connectedComponentsWithStats(dark)
+    width, height, area = (stats[:, i].astype(np.float64) for i in (2, 3, 4))
+    side = np.sqrt(area)
+    low, high = min(image.shape) / 110, min(image.shape) / 18
+    fits = (side > low) & (side < high) & (np.maximum(width, height) < 1.5 * side + 2)
+    fits &= np.maximum(width, height) < 1.35 * np.minimum(width, height) + 2
+    fits[0] = False
+    factor = float(2**level)
+    order = np.argsort(-side[fits])[:40]
+    spots = (middles[fits][order] + 0.5) * factor - 0.5
+    return spots, side[fits][order] * factor
+
+
+def _guesses(
+    squares: Sequence[_Mark], spots: Points, sizes: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Give the likeliest similarities that lay fiducials on dark squares, best first."""
+    if len(spots) < 3 or len(squares) < 3:
+        return []
+    mm = np.array([m.centre_mm for m in squares])
+    found: list[tuple[float, NDArray[np.float64]]] = []
+    for i, j in itertools.permutations(range(len(spots)), 2):
+        if not 0.6 < sizes[i] / sizes[j] < 1.6:
+            continue
+        gap_px = float(np.hypot(*(spots[j] - spots[i])))
+        for a, b in itertools.combinations(range(len(mm)), 2):
+            gap_mm = float(np.hypot(*(mm[b] - mm[a])))
+            scale = gap_px / gap_mm
+            printed = sizes[i] / squares[a].size_mm
+            if gap_mm < 60 or not 0.75 < scale / printed < 1.33:
+                continue
+            start = _similarity(mm[[a, b]], spots[[i, j]])
+            at = project(start, mm)
+            gaps = np.hypot(*(at[:, None, :] - spots[None, :, :]).transpose(2, 0, 1)).min(axis=1)
+            score = float(np.exp(-((gaps / scale / 3.0) ** 2)).sum())
+            found.append((score, start))
+    found.sort(key=lambda each: -each[0])
+    kept: list[NDArray[np.float64]] = []
+    for _, start in found[:400]:
+        corner = project(start, mm)
+        size = float(np.ptp(corner))
+        if all(np.abs(project(k, mm) - corner).max() > 0.03 * size for k in kept):
+            kept.append(start)
+        if len(kept) == 6:
+            break
+    return kept
+
+
+# --- local bends ---------------------------------------------------------------------------
+
+
+def _bend(
+    pyramid: Pyramid, pose: _Pose, blank: Blank, shape: tuple[int, ...]
+) -> tuple[Warp, float, float]:
+    """Fit the local bends to the print found again; give the residual and the share found."""
+    flat = Warp(pose.homography)
+    inverse = np.linalg.inv(pose.homography)
+    marks_mm = np.array(pose.mm)
+    marks_off = project(inverse, np.array(pose.px)) - marks_mm
+    knots = [marks_mm]
+    offsets = [marks_off]
+    sigmas = [np.array(pose.sigma_mm)]
+    looked = found = 0
+    spots, gaps, sure = [], [], []
+    for landmark in blank.landmarks:
+        px = flat(np.array([landmark.centre_mm]))[0]
+        if not (0 < px[0] < shape[1] and 0 < px[1] < shape[0]):
+            continue
+        looked += 1
+        at = _search(
+            pyramid,
+            flat,
+            landmark.centre_mm,
+            _LANDMARK_REACH_MM,
+            lambda _, t=landmark.template: t,
+            LANDMARK_PX_PER_MM,
+        )
+        if at is None or at[2] < _LEAST_LANDMARK or np.hypot(at[0], at[1]) > _LANDMARK_REACH_MM:
+            continue
+        found += 1
+        spots.append(landmark.centre_mm)
+        gaps.append(at[:2])
+        sure.append(0.1 if at[2] > 0.75 else 0.2)
+    if spots:
+        knots.append(np.array(spots))
+        offsets.append(np.array(gaps))
+        sigmas.append(np.array(sure))
+    mm, off, sigma = np.concatenate(knots), np.concatenate(offsets), np.concatenate(sigmas)
+    share = found / looked if looked else 1.0
+    if len(mm) < 5:
+        left = np.hypot(off[:, 0], off[:, 1])
+        return flat, float(np.percentile(left, 90)) if len(left) else 0.0, share
+    for _ in range(4):
+        bend, left = fit_bend(mm, off, sigma, _STIFFNESS)
+        limit = max(0.5, 4.0 * float(np.median(left)))
+        keep = left < limit
+        if keep.all() or keep.sum() < max(5, 0.6 * len(mm)):
+            break
+        mm, off, sigma = mm[keep], off[keep], sigma[keep]
+    return Warp(pose.homography, mm, bend), float(np.percentile(left, 90)), share
+
+
+# --- measures ------------------------------------------------------------------------------
+
+
+def _least_px_per_mm(warp: Warp, page_mm: tuple[float, float]) -> float:
+    """Give the worst resolution over the page's corners and middle, px per mm."""
+    width, height = page_mm
+    places = [(10.0, 10.0), (width - 10, 10.0), (10.0, height - 10), (width - 10, height - 10)]
+    places.append((width / 2, height / 2))
+    return min(float(np.sqrt(abs(np.linalg.det(warp.jacobian(p))))) for p in places)
+
+
+_SHEETS_MM = ((210.0, 297.0), (215.9, 279.4), (210.0, 148.5), (297.0, 420.0))
+
+
+def _print_scale(page: IdentifiedPage, pose: _Pose, middle: tuple[float, float]) -> float:
+    """Measure the printed size against the true one.
+
+    The file's own resolution is believed when it belongs to a scanner: 100 dpi or more, the
+    page not seen at a slant, and the image between 90 and 450 mm along each side. Else, when the
+    image has the shape of a sheet of paper, it is taken to be one, edge to edge. Else there is
+    nothing to measure with, and the answer is 1.0.
+    """
+    h = pose.homography / pose.homography[2, 2]
+    slant = float(np.hypot(h[2, 0], h[2, 1])) * 300.0
+    if slant > 0.02:
+        return 1.0
+    px_per_mm = float(np.sqrt(abs(np.linalg.det(Warp(pose.homography).jacobian(middle)))))
+    height, width = page.scan.pixels.shape
+    dpi = page.scan.dpi
+    if dpi is not None and dpi >= 100.0:
+        sides = (width / dpi * 25.4, height / dpi * 25.4)
+        if min(sides) > 90.0 and max(sides) < 450.0:
+            return px_per_mm / (dpi / 25.4)
+    short, long = sorted((width, height))
+    for sheet in _SHEETS_MM:
+        paper_short, paper_long = sorted(sheet)
+        if abs(long / short / (paper_long / paper_short) - 1.0) < 0.004:
+            scale = px_per_mm / (short / paper_short)
+            if abs(scale - 1.0) < 0.25:
+                return scale
+    return 1.0
+
+
+def _outside(warp: Warp, layout: PageLayout, shape: tuple[int, ...]) -> str:
+    """Name the side on which a place for an answer lies outside the image; "" when none does."""
+    if not layout.boxes:
+        return ""
+    corners = np.array(
+        [
+            (x, y)
+            for b in layout.boxes
+            for x in (b.box.x, b.box.right)
+            for y in (b.box.y, b.box.bottom)
+        ]
+    )
+    px = warp(corners)
+    slack = 0.5 * _least_px_per_mm(warp, (210.0, 148.5))
+    out = (px < -slack) | (px > np.array([shape[1], shape[0]]) + slack)
+    if not out.any():
+        return ""
+    lost = corners[out.any(axis=1)]
+    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
+    x, y = lost.mean(axis=0) - middle
+    if abs(x) > abs(y):
+        return "its right side" if x > 0 else "its left side"
+    return "its lower part" if y > 0 else "its upper part"
