@@ -7,7 +7,8 @@ The store turns rows into these and back. Answers, names and file names are priv
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import datetime
 from enum import StrEnum
 
@@ -72,7 +73,7 @@ class Intake:
     state: str
     pages: int | None
     priority: int
-    name: str = field(default="", repr=False)
+    name: str = attribute(default="", repr=False)
 
     @property
     def label(self) -> str:
@@ -97,7 +98,7 @@ class Decision:
 
     page: str
     field: str
-    value: Value = field(default=None, repr=False)
+    value: Value = attribute(default=None, repr=False)
     cannot_read: bool = False
     by: str
     at: datetime
@@ -119,7 +120,7 @@ class Answer:
     """
 
     field: str
-    value: Value = field(default=None, repr=False)
+    value: Value = attribute(default=None, repr=False)
     confidence: float = 1.0
     by: str = ""
     at: datetime | None = None
@@ -180,9 +181,9 @@ class KeptPage:
     confidential: bool = False
     establishment: str = ""
     wing: str = ""
-    people: tuple[PersonMatch, ...] = field(default=(), repr=False)
-    readings: tuple[Reading, ...] = field(default=(), repr=False)
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    people: tuple[PersonMatch, ...] = attribute(default=(), repr=False)
+    readings: tuple[Reading, ...] = attribute(default=(), repr=False)
+    decisions: tuple[Decision, ...] = attribute(default=(), repr=False)
 
     def reading(self, name: str) -> Reading:
         """Find a field's reading.
@@ -332,8 +333,8 @@ class KeptRecord:
     flags: tuple[str, ...] = ()
     establishment: str = ""
     wing: str = ""
-    issued_to: str | None = field(default=None, repr=False)
-    pages: tuple[KeptPage, ...] = field(default=(), repr=False)
+    issued_to: str | None = attribute(default=None, repr=False)
+    pages: tuple[KeptPage, ...] = attribute(default=(), repr=False)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -371,7 +372,7 @@ class Staff:
     """
 
     username: str
-    name: str = field(repr=False)
+    name: str = attribute(repr=False)
     roles: frozenset[str]
     establishments: frozenset[str] = frozenset()
     wings: frozenset[str] = frozenset()
@@ -390,7 +391,7 @@ class Session:
         expires_at: the latest it can last.
     """
 
-    id: str = field(repr=False)
+    id: str = attribute(repr=False)
     staff: Staff
     opened_at: datetime
     seen_at: datetime

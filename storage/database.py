@@ -129,7 +129,7 @@ def _set_up(connection: DBAPIConnection, _record: Any) -> None:
 
 def _set_up_immediate(connection: DBAPIConnection, record: Any) -> None:
     _set_up(connection, record)
-    connection.isolation_level = "IMMEDIATE"  # type: ignore[attr-defined]
+    connection.isolation_level = "IMMEDIATE"
 
 
 def _begin(connection: Connection) -> None:

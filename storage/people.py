@@ -1,0 +1,323 @@
+"""The roll, the staff and who is signed in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session as Rows
+
+from forms.errors import UserError
+from pipeline.kept import RollImport, Session, Staff
+from pipeline.ports import Person
+from storage import rows as convert
+from storage.events import Events
+from storage.models import RollImportRow, RollPersonRow, SessionRow, StaffRow
+
+PASSWORD_LENGTH = 12
+"""The shortest password, characters; no other rule (NIST SP 800-63B)."""
+
+_ARGON2 = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
+"""argon2id: 64 MiB and three passes took 0.2 s of one core, which a person does not notice."""
+
+_NOBODY = (
+    "$argon2id$v=19$m=65536,t=3,p=1$Y291bnRlcmZvaWwtbm9ib2R5$"
+    "AJjcbfxobeRwk8UHcQFQbjKmCX9j8decQK9xH+xK3tI"
+)
+"""Checked in place of an unknown user's, so that the answer takes as long; nothing matches it."""
+
+TOUCH = timedelta(minutes=1)
+"""How often at most a session's last sign of life is written down."""
+
+
+class PasswordShort(UserError):
+    """A password that is too easy to guess."""
+
+    code = "password-short"
+    message = f"That password is shorter than {PASSWORD_LENGTH} characters."
+    remedy = "Choose a longer one; three or four unrelated words do well."
+
+
+class UsernameTaken(UserError):
+    """Somebody of that user name is there already."""
+
+    code = "username-taken"
+    message = "Somebody with that user name is here already."
+    remedy = "Choose another user name."
+
+
+class UsernameOdd(UserError):
+    """A user name with characters that do not belong in one."""
+
+    code = "username-odd"
+    message = "A user name is 2 to 40 letters, digits, dots or hyphens."
+    remedy = "Choose a user name like j.smith."
+
+
+class StaffUnknown(UserError):
+    """No such user name."""
+
+    code = "staff-unknown"
+    message = "There is nobody with that user name."
+    remedy = "Look at the spelling."
+
+
+class RollEmpty(UserError):
+    """A roll without people is a mistake, not an empty prison."""
+
+    code = "roll-empty"
+    message = "The roll holds nobody, so the roll from before stays in force."
+    remedy = "Look at how the roll was saved, and bring it in again."
+
+
+class RollBook:
+    """The people of the last good import, and every try at one."""
+
+    def __init__(self, rows: Rows, events: Events) -> None:
+        self._rows, self._events = rows, events
+
+    def people(self) -> tuple[Person, ...]:
+        """Give everybody on the roll in force, in the order of the file."""
+        found = (
+            select(RollPersonRow)
+            .join(RollImportRow, RollImportRow.number == RollPersonRow.number)
+            .where(RollImportRow.in_force)
+            .order_by(RollPersonRow.id)
+        )
+        return tuple(convert.person_from_json(row.person) for row in self._rows.scalars(found))
+
+    def current(self) -> RollImport | None:
+        """Give the import that is in force, with its age; None before the first."""
+        row = self._rows.scalar(select(RollImportRow).where(RollImportRow.in_force))
+        return convert.roll_import(row) if row else None
+
+    def imports(self, limit: int = 20) -> tuple[RollImport, ...]:
+        """Give the last tries, newest first."""
+        found = select(RollImportRow).order_by(RollImportRow.number.desc()).limit(limit)
+        return tuple(convert.roll_import(row) for row in self._rows.scalars(found))
+
+    def replace(self, people: Sequence[Person], *, by: str, at: datetime) -> RollImport:
+        """Put a new roll in force and forget the people of the old one.
+
+        Raises:
+            RollEmpty: it holds nobody; the old one stays.
+        """
+        if not people:
+            raise RollEmpty
+        old = self._rows.scalars(select(RollImportRow.number).where(RollImportRow.in_force)).all()
+        self._rows.execute(delete(RollPersonRow).where(RollPersonRow.number.in_(old)))
+        self._rows.execute(update(RollImportRow).values(in_force=False))
+        row = RollImportRow(at=at, by=by, people=len(people), in_force=True)
+        self._rows.add(row)
+        self._rows.flush()
+        self._rows.add_all(
+            RollPersonRow(
+                number=row.number,
+                establishment=each.establishment,
+                person=convert.person_to_json(each),
+            )
+            for each in people
+        )
+        self._events.add("roll-imported", str(row.number), by=by, at=at)
+        return convert.roll_import(row)
+
+    def refuse(self, problem: UserError, *, by: str, at: datetime) -> RollImport:
+        """Note an import that was refused; the roll in force stays."""
+        row = RollImportRow(at=at, by=by, people=0, refused=problem.message)
+        self._rows.add(row)
+        self._rows.flush()
+        self._events.add("roll-refused", str(row.number), by=by, at=at, code=problem.code)
+        return convert.roll_import(row)
+
+
+class StaffBook:
+    """Who may sign in."""
+
+    def __init__(self, rows: Rows, events: Events) -> None:
+        self._rows, self._events = rows, events
+
+    def add(
+        self,
+        username: str,
+        password: str,
+        *,
+        name: str,
+        roles: Collection[str],
+        by: str,
+        at: datetime,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> Staff:
+        """Let somebody sign in from now on.
+
+        Args:
+            username: 2 to 40 letters, digits, dots or hyphens; kept in lower case.
+            password: at least `PASSWORD_LENGTH` characters; only its argon2id hash is kept.
+            name: what they are called on the screen.
+            roles: such as "verifier".
+            by: who adds them.
+            at: when, UTC.
+            establishments: prison codes they may see; none means every one.
+            wings: wings they may see; none means every one.
+
+        Raises:
+            UsernameOdd: the user name has other characters.
+            UsernameTaken: somebody has it already.
+            PasswordShort: too easy to guess.
+        """
+        username = _username(username)
+        if self._rows.get(StaffRow, username):
+            raise UsernameTaken
+        row = StaffRow(
+            username=username,
+            name=name,
+            password=_hash(password),
+            roles=sorted(roles),
+            establishments=sorted(establishments),
+            wings=sorted(wings),
+            added_at=at,
+        )
+        self._rows.add(row)
+        self._rows.flush()
+        self._events.add("staff-added", username, by=by, at=at)
+        return convert.staff(row)
+
+    def authenticate(self, username: str, password: str) -> Staff | None:
+        """Say who this is, or None: unknown, wrong password and no longer active look alike.
+
+        It costs a fifth of a second either way, so call it in `Store.look()`, where it keeps no
+        writer waiting; then `sessions.open` in `Store.begin()`.
+        """
+        row = self._rows.get(StaffRow, username.strip().lower())
+        try:
+            _ARGON2.verify(row.password if row else _NOBODY, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        return convert.staff(row) if row and row.active else None
+
+    def find(self, username: str) -> Staff | None:
+        """Find somebody by user name."""
+        row = self._rows.get(StaffRow, username.strip().lower())
+        return convert.staff(row) if row else None
+
+    def list(self) -> tuple[Staff, ...]:
+        """Give everybody, by user name."""
+        found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username))
+        return tuple(convert.staff(row) for row in found)
+
+    def change(
+        self,
+        username: str,
+        *,
+        by: str,
+        at: datetime,
+        password: str | None = None,
+        roles: Collection[str] | None = None,
+        active: bool | None = None,
+    ) -> Staff:
+        """Change a password, roles, or whether somebody may sign in; ends their sessions.
+
+        Raises:
+            StaffUnknown: no such user name.
+            PasswordShort: too easy to guess.
+        """
+        row = self._rows.get(StaffRow, username.strip().lower())
+        if row is None:
+            raise StaffUnknown
+        if password is not None:
+            row.password = _hash(password)
+            self._events.add("staff-password", row.username, by=by, at=at)
+        if roles is not None:
+            row.roles = sorted(roles)
+            self._events.add("staff-roles", row.username, by=by, at=at)
+        if active is not None:
+            row.active = active
+            self._events.add("staff-on" if active else "staff-off", row.username, by=by, at=at)
+        self._rows.execute(delete(SessionRow).where(SessionRow.username == row.username))
+        return convert.staff(row)
+
+
+class Sessions:
+    """Who is signed in: the secret is in the browser only, its hash here."""
+
+    def __init__(self, rows: Rows, events: Events) -> None:
+        self._rows, self._events = rows, events
+
+    def open(self, username: str, *, at: datetime, lasts: timedelta = timedelta(hours=8)) -> str:
+        """Sign somebody in and give the secret for their cookie (256 bits, URL-safe)."""
+        secret = secrets.token_urlsafe(32)
+        self._rows.add(
+            SessionRow(
+                id=_session_id(secret),
+                username=username,
+                opened_at=at,
+                seen_at=at,
+                expires_at=at + lasts,
+            )
+        )
+        self._events.add("signed-in", username, by=username, at=at)
+        return secret
+
+    def find(
+        self, secret: str, *, at: datetime, idle: timedelta = timedelta(minutes=15)
+    ) -> Session | None:
+        """Say whose secret this is; None when unknown, over, idle too long or switched off."""
+        row = self._rows.get(SessionRow, _session_id(secret))
+        if row is None or at >= row.expires_at or at - row.seen_at > idle + TOUCH:
+            return None
+        person = self._rows.get(StaffRow, row.username)
+        if person is None or not person.active:
+            return None
+        return Session(
+            id=row.id,
+            staff=convert.staff(person),
+            opened_at=row.opened_at,
+            seen_at=row.seen_at,
+            expires_at=row.expires_at,
+        )
+
+    def touch(self, session: Session, *, at: datetime) -> None:
+        """Note a sign of life. Only worth a transaction when `session.seen_at` is `TOUCH` old."""
+        moved = update(SessionRow).where(SessionRow.id == session.id, SessionRow.seen_at < at)
+        self._rows.execute(moved.values(seen_at=at))
+
+    def close(self, secret: str, *, at: datetime) -> None:
+        """Sign out; an unknown secret is no mistake."""
+        row = self._rows.get(SessionRow, _session_id(secret))
+        if row is not None:
+            self._rows.delete(row)
+            self._events.add("signed-out", row.username, by=row.username, at=at)
+
+    def close_all(self, username: str) -> None:
+        """Sign somebody out everywhere."""
+        self._rows.execute(delete(SessionRow).where(SessionRow.username == username))
+
+    def sweep(self, *, at: datetime) -> int:
+        """Forget the sessions that are over; give how many."""
+        over = self._rows.scalars(select(SessionRow).where(SessionRow.expires_at <= at)).all()
+        for row in over:
+            self._rows.delete(row)
+        return len(over)
+
+
+def _username(typed: str) -> str:
+    username = typed.strip().lower()
+    plain = all(c.isascii() and (c.isalnum() or c in ".-_@") for c in username)
+    if not plain or not 2 <= len(username) <= 40:
+        raise UsernameOdd
+    return username
+
+
+def _hash(password: str) -> str:
+    if len(password) < PASSWORD_LENGTH:
+        raise PasswordShort
+    return _ARGON2.hash(password)
+
+
+def _session_id(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
