@@ -9,7 +9,7 @@ from typing import cast
 
 import cv2
 import numpy as np
-import pypdfium2 as pdfium
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
 
 from forms.layout import PageLayout, Rect
 from forms.published import Published
@@ -77,7 +77,7 @@ class Blank:
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(255,),
         )
-        return patch.astype(np.uint8, copy=False)
+        return np.asarray(patch, dtype=np.uint8)
 
 
 def blank_from_pixels(pixels: Gray, px_per_mm: float, layout: PageLayout) -> Blank:

@@ -123,7 +123,7 @@ def _published(layouts: Layouts, id_: PageId) -> Published:
 
 # --- reading codes -------------------------------------------------------------------------
 
-_QR = zxingcpp.BarcodeFormat.QRCode
+_QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
 def _read(image: Gray, offset: tuple[float, float] = (0.0, 0.0), scale: float = 1.0) -> list[_Code]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,6 +55,8 @@ class PageTooSmall(UserError):
     message = "The picture of this page is too small to read."
     remedy = "Scan it again at 300 dots per inch, or hold the camera closer."
 
+
+Floats = NDArray[np.floating[Any]]
 
 LEAST_DPI = 90.0
 """Below this a tick box is under 30 px across and a code's module under 3 px."""
@@ -122,13 +125,13 @@ class _Pose:
     flat" has the same meaning at every resolution.
     """
 
-    start: NDArray[np.float64]
+    start: Floats
     prior: _Prior
     mm: list[tuple[float, float]] = field(default_factory=list)
     px: list[tuple[float, float]] = field(default_factory=list)
     sigma_mm: list[float] = field(default_factory=list)
-    _theta: NDArray[np.float64] = field(default_factory=lambda: np.zeros(8))
-    _open: NDArray[np.float64] = field(default_factory=lambda: np.zeros((8, 8)))
+    _theta: Floats = field(default_factory=lambda: np.zeros(8))
+    _open: Floats = field(default_factory=lambda: np.zeros((8, 8)))
 
     def add(self, mm: tuple[float, float], px: tuple[float, float], sigma_mm: float) -> None:
         self.mm.append(mm)
@@ -160,7 +163,7 @@ class _Pose:
         self._theta = self._open @ wanted
 
     @property
-    def homography(self) -> NDArray[np.float64]:
+    def homography(self) -> Floats:
         """Give mm to px, shape (3, 3)."""
         unit = np.diag([1 / _UNIT_MM, 1 / _UNIT_MM, 1.0])
         inner = np.append(self._theta, 1.0).reshape(3, 3)
@@ -172,11 +175,11 @@ class _Pose:
         here = np.array([[x, y, 1, 0, 0, 0, -x * x, -x * y], [0, 0, 0, x, y, 1, -y * x, -y * y]])
         return float(2.0 * _UNIT_MM * np.sqrt(np.trace(here @ self._open @ here.T)))
 
-    def misses_mm(self) -> NDArray[np.float64]:
+    def misses_mm(self) -> Floats:
         """Say how far each point is from the fit, mm."""
         back = project(np.linalg.inv(self.homography), np.array(self.px))
         gaps = back - np.array(self.mm)
-        return np.hypot(gaps[:, 0], gaps[:, 1])
+        return np.asarray(np.hypot(gaps[:, 0], gaps[:, 1]), dtype=np.float64)
 
 
 def register(
@@ -202,7 +205,7 @@ def register(
     """
     pyramid = Pyramid(page.scan.pixels)
     marks = _marks(layout)
-    pose, seen = _grow(pyramid, page, marks, page_mm, blank)
+    pose, seen = _grow(pyramid, page, marks, blank)
     middle = (page_mm[0] / 2, page_mm[1] / 2)
     px_per_mm = _least_px_per_mm(Warp(pose.homography), page_mm)
     if px_per_mm * 25.4 < LEAST_DPI:
@@ -274,12 +277,11 @@ def _grow(
     pyramid: Pyramid,
     page: IdentifiedPage,
     marks: Sequence[_Mark],
-    page_mm: tuple[float, float],
     blank: Blank,
 ) -> tuple[_Pose, set[str]]:
     """Find the flat pose: as a scanner leaves it first, as a camera does when that fails."""
     if len(page.anchors_mm) < 4:
-        return _from_constellation(pyramid, marks, page_mm, blank)
+        return _from_constellation(pyramid, marks, blank)
     start = _similarity(page.anchors_mm, page.anchors_px)
     best: tuple[float, _Pose, set[str]] | None = None
     for prior in (_SCANNER, _CAMERA):
@@ -297,7 +299,7 @@ def _grow(
     return best[1], best[2]
 
 
-def _similarity(mm: Points, px: Points) -> NDArray[np.float64]:
+def _similarity(mm: Points, px: Points) -> Floats:
     """Fit a turn, a size and a shift: mm to px, shape (3, 3)."""
     mid_mm, mid_px = mm.mean(axis=0), px.mean(axis=0)
     a, b = mm - mid_mm, px - mid_px
@@ -329,6 +331,11 @@ def _gather(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark]) -> set[str]:
     _drop_wrong(pose, seen, anchors)
     _polish(pyramid, pose, marks, seen)
     return set(seen)
+
+
+def _as_drawn(template: Gray) -> Callable[[float], Gray]:
+    """Wrap pixels that are at the wanted scale already."""
+    return lambda _: template
 
 
 def _to_px(
@@ -373,7 +380,7 @@ def _patch(
     return pyramid.affine(np.concatenate([turn, (middle - turn @ half)[:, None]], axis=1), size)
 
 
-def _peak(match: NDArray[np.float32], x: int, y: int) -> tuple[float, float]:
+def _peak(match: NDArray[Any], x: int, y: int) -> tuple[float, float]:
     """Say by parabola how far the true peak lies from the highest pixel."""
 
     def along(before: float, here: float, after: float) -> float:
@@ -444,7 +451,7 @@ def _worth(pyramid: Pyramid, pose: _Pose, blank: Blank) -> float:
             warp,
             landmark.centre_mm,
             3.0,
-            lambda _, t=landmark.template: t,
+            _as_drawn(landmark.template),
             LANDMARK_PX_PER_MM,
         )
         hits += at is not None and at[2] > _LEAST_LANDMARK
@@ -455,7 +462,7 @@ def _worth(pyramid: Pyramid, pose: _Pose, blank: Blank) -> float:
 
 
 def _from_constellation(
-    pyramid: Pyramid, marks: Sequence[_Mark], page_mm: tuple[float, float], blank: Blank
+    pyramid: Pyramid, marks: Sequence[_Mark], blank: Blank
 ) -> tuple[_Pose, set[str]]:
     """Find the pose from the fiducials alone: any way up, any four or more of them."""
     squares = [m for m in marks if m.modules == 0]
@@ -486,7 +493,7 @@ def _from_constellation(
     return best[1], best[2]
 
 
-def _dark_squares(pyramid: Pyramid) -> tuple[Points, NDArray[np.float64]]:
+def _dark_squares(pyramid: Pyramid) -> tuple[Points, Floats]:
     """Find solid, roughly square blots in the whole scan: middles and sides, px."""
     level = 0
     while min(pyramid.level(level).shape) > 1200:
@@ -508,14 +515,12 @@ def _dark_squares(pyramid: Pyramid) -> tuple[Points, NDArray[np.float64]]:
     return spots, side[fits][order] * factor
 
 
-def _guesses(
-    squares: Sequence[_Mark], spots: Points, sizes: NDArray[np.float64]
-) -> list[NDArray[np.float64]]:
+def _guesses(squares: Sequence[_Mark], spots: Points, sizes: Floats) -> list[Floats]:
     """Give the likeliest similarities that lay fiducials on dark squares, best first."""
     if len(spots) < 3 or len(squares) < 3:
         return []
     mm = np.array([m.centre_mm for m in squares])
-    found: list[tuple[float, NDArray[np.float64]]] = []
+    found: list[tuple[float, Floats]] = []
     for i, j in itertools.permutations(range(len(spots)), 2):
         if not 0.6 < sizes[i] / sizes[j] < 1.6:
             continue
@@ -532,7 +537,7 @@ def _guesses(
             score = float(np.exp(-((gaps / scale / 3.0) ** 2)).sum())
             found.append((score, start))
     found.sort(key=lambda each: -each[0])
-    kept: list[NDArray[np.float64]] = []
+    kept: list[Floats] = []
     for _, start in found[:400]:
         corner = project(start, mm)
         size = float(np.ptp(corner))
@@ -569,7 +574,7 @@ def _bend(
             flat,
             landmark.centre_mm,
             _LANDMARK_REACH_MM,
-            lambda _, t=landmark.template: t,
+            _as_drawn(landmark.template),
             LANDMARK_PX_PER_MM,
         )
         if at is None or at[2] < _LEAST_LANDMARK or np.hypot(at[0], at[1]) > _LANDMARK_REACH_MM:
@@ -634,7 +639,7 @@ def _print_scale(page: IdentifiedPage, pose: _Pose, middle: tuple[float, float])
     for sheet in _SHEETS_MM:
         paper_short, paper_long = sorted(sheet)
         if abs(long / short / (paper_long / paper_short) - 1.0) < 0.004:
-            scale = px_per_mm / (short / paper_short)
+            scale = float(px_per_mm / (short / paper_short))
             if abs(scale - 1.0) < 0.25:
                 return scale
     return 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,13 @@ from pipeline.warp import Warp
 Streak = tuple[float, float, float, float]
 
 _BANDS = 24
-_LEAST_CONTRAST = 7.0
-"""Grey levels, averaged along a band: a faint streak is 10 or more below its surroundings."""
+_SEGMENTS = 8
+"""Pieces to a band; each is averaged along the line, so that noise and letters fade."""
+_LEAST_CONTRAST = 6.0
+"""Grey levels a piece of a streak is darker than both its sides: a faint streak has 10 or more,
+averaged paper noise 2."""
+_LEAST_LIT = 0.75
+"""Share of a band's pieces; lines of handwriting reach 0.5."""
 _LEAST_BANDS = 0.6
 _SLOPES = np.linspace(-0.06, 0.06, 25)
 """Sideways drift over the whole length, as a share of it: about +-3.5 degrees."""
@@ -34,66 +41,62 @@ def find_streaks(
     Returns:
         Lines as (x0, y0, x1, y1), px.
     """
-    down = _upright_lines(pixels)
-    across = [(y0, x0, y1, x1) for x0, y0, x1, y1 in _upright_lines(np.ascontiguousarray(pixels.T))]
-    return tuple(s for s in (*down, *across) if _is_foreign(s, pixels, warp, blank, page_mm))
-
-
-def _upright_lines(pixels: Gray) -> list[Streak]:
-    """Find thin dark lines that run near upright over most of the image."""
     height, width = pixels.shape
-    if height < 200 or width < 200:
-        return []
-    rows = max(height // 800, 1)
-    thin = pixels[::rows]
-    step = 1
-    if width > 3000:
-        step = 2
-        thin = cv2.resize(thin, (width // 2, thin.shape[0]), interpolation=cv2.INTER_AREA)
-    reach = max(round(thin.shape[1] / 210 * 1.2), 3) | 1
+    if min(height, width) < 200:
+        return ()
+    pieces = _BANDS * _SEGMENTS
+    down = _lines(cv2.resize(pixels, (width, pieces), interpolation=cv2.INTER_AREA), height)
+    level = cv2.resize(pixels, (pieces, height), interpolation=cv2.INTER_AREA)
+    across = _lines(np.ascontiguousarray(level.T), width)
+    found = [*down, *((y0, x0, y1, x1) for x0, y0, x1, y1 in across)]
+    return tuple(line for line in found if _is_foreign(line, warp, blank, page_mm))
+
+
+def _lines(pieces: NDArray[Any], height: int) -> list[Streak]:
+    """Find thin dark lines near upright in an image whose rows were averaged to `pieces`.
+
+    Args:
+        pieces: shape (bands x segments, width).
+        height: of the image before averaging.
+    """
+    width = pieces.shape[1]
+    reach = max(round(width / 210 * 1.2), 3) | 1
     hat = cv2.morphologyEx(
-        thin, cv2.MORPH_BLACKHAT, np.ones((1, reach), np.uint8), borderType=cv2.BORDER_REPLICATE
+        pieces, cv2.MORPH_BLACKHAT, np.ones((1, reach), np.uint8), borderType=cv2.BORDER_REPLICATE
     )
-    edges = np.linspace(0, hat.shape[0], _BANDS + 1).astype(int)
-    # Clipped, so that a line of text in a band is not taken for a faint line down it.
-    clipped = np.minimum(hat, 40)
-    bands = np.stack(
-        [clipped[a:b].mean(axis=0) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    )
-    bands = bands - cv2.blur(bands.astype(np.float32), (reach * 4 + 1, 1))
-    lit = cv2.dilate((bands > _LEAST_CONTRAST).astype(np.uint8), np.ones((1, 3), np.uint8))
-    return _link(lit, step, height, width)
+    lit = (hat > _LEAST_CONTRAST).astype(np.uint8)
+    lit = cv2.dilate(lit, np.ones((1, 3), np.uint8))
+    bands = lit.reshape(_BANDS, _SEGMENTS, width).mean(axis=1) >= _LEAST_LIT
+    return _link(bands, height)
 
 
-def _link(lit: NDArray[np.uint8], step: int, height: int, width: int) -> list[Streak]:
+def _link(lit: NDArray[Any], height: int) -> list[Streak]:
     """Sum the bands along every slope; a streak is lit in most of them."""
     columns = lit.shape[1]
     centre = (np.arange(_BANDS) + 0.5) / _BANDS - 0.5
     best = np.zeros(columns)
     slope_at = np.zeros(columns)
+    here = np.arange(columns)
     for slope in sorted(_SLOPES, key=abs):
-        total = np.zeros(columns)
-        for band, at in enumerate(centre):
-            shift = round(slope * at * height / step)
-            total += np.roll(lit[band], -shift)
+        shifts = np.round(slope * centre * height).astype(int)
+        places = (here[None, :] + shifts[:, None]) % columns
+        total = np.take_along_axis(lit, places, axis=1).sum(axis=0)
         better = total > best
         best[better], slope_at[better] = total[better], slope
     found: list[Streak] = []
     for column in np.argsort(-best)[:200]:
         if best[column] < _LEAST_BANDS * _BANDS:
             break
-        x = float(column * step)
+        x = float(column)
         lean = float(slope_at[column]) * height / 2
-        if all(abs(x - (s[0] + s[2]) / 2) > width / 210 * 1.5 for s in found):
+        if all(abs(x - (s[0] + s[2]) / 2) > columns / 210 * 1.5 for s in found):
             found.append((x - lean, 0.0, x + lean, float(height - 1)))
         if len(found) == 12:
             break
     return found
 
 
-def _is_foreign(
-    line: Streak, pixels: Gray, warp: Warp, blank: Blank, page_mm: tuple[float, float]
-) -> bool:
+def _is_foreign(line: Streak, warp: Warp, blank: Blank, page_mm: tuple[float, float]) -> bool:
     """Say whether most of the line lies on the page where nothing is printed."""
     inverse = np.linalg.inv(warp.homography)
     t = np.linspace(0, 1, 300)[:, None]

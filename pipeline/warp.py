@@ -8,6 +8,7 @@ is at `0.5 / px_per_mm`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.stages import Gray, Points
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating[Any]]
 """A homography, shape (3, 3), or an affine map, shape (2, 3)."""
 
 PAPER = 255
@@ -149,7 +150,7 @@ class Pyramid:
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(fill,),
         )
-        return patch.astype(np.uint8, copy=False)
+        return np.asarray(patch, dtype=np.uint8)
 
     def grid(self, map_px: NDArray[np.float64], size: tuple[int, int], fill: int = PAPER) -> Gray:
         """Sample a patch from a coarse grid of scan positions spread evenly over it.
@@ -165,25 +166,20 @@ class Pyramid:
         span = np.linalg.norm(map_px[0, -1] - map_px[0, 0]) / max(width - 1, 1)
         image, factor = self.pick(float(span))
         local = ((map_px + 0.5) / factor - 0.5).astype(np.float32)
-        to_grid = np.array(
-            [
-                [(columns - 1) / max(width - 1, 1), 0.0, 0.0],
-                [0.0, (rows - 1) / max(height - 1, 1), 0.0],
-            ]
-        )
-        dense = cv2.warpAffine(
-            local,
-            to_grid,
-            size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        down, across = _hats(height, rows), _hats(width, columns).T
         patch = cv2.remap(
             image,
-            dense,
-            None,
+            np.ascontiguousarray(down @ local[..., 0] @ across),
+            np.ascontiguousarray(down @ local[..., 1] @ across),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(fill,),
         )
-        return patch.astype(np.uint8, copy=False)
+        return np.asarray(patch, dtype=np.uint8)
+
+
+def _hats(pixels: int, knots: int) -> NDArray[np.float32]:
+    """Give the weights that draw a straight line between knots, shape (pixels, knots)."""
+    at = np.linspace(0, knots - 1, pixels)[:, None]
+    weights = np.maximum(1.0 - np.abs(at - np.arange(knots)[None, :]), 0.0)
+    return weights.astype(np.float32)

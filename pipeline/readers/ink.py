@@ -88,7 +88,7 @@ def stroke_length_mm(crop: Crop) -> float:
     ink[_outside(crop)] = False
     if not ink.any():
         return 0.0
-    ink = _without_straight_lines(ink, crop) if crop.crossed else ink
+    ink = _without_straight_lines(ink) if crop.crossed else ink
     distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
     ridge = distance[distance >= 1.0]
     if ridge.size == 0:
@@ -103,7 +103,7 @@ def _outside(crop: Crop) -> Mask:
     return mask
 
 
-def _without_straight_lines(ink: Mask, crop: Crop) -> Mask:
+def _without_straight_lines(ink: Mask) -> Mask:
     """Take out lines that run straight through the whole crop, as a scanner's dirt does."""
     kept = ink.copy()
     for axis in (0, 1):
