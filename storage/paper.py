@@ -405,6 +405,28 @@ class Records:
         self._settle(row, by=by, at=at)
         return self.get(record_id)
 
+    def newest(
+        self,
+        limit: int = 100,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> tuple[KeptRecord, ...]:
+        """Give the records that were opened last, newest first, with all their pages.
+
+        Args:
+            limit: at most so many.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
+        found = select(RecordRow).join(SheetRow, SheetRow.serial == RecordRow.serial)
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
+        found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
+        return tuple(self._load(self._rows.scalars(found).all()))
+
     def _row(self, record_id: str) -> RecordRow:
         row = self._rows.get(RecordRow, record_id)
         if row is None:
