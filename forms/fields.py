@@ -99,6 +99,10 @@ class Asked:
     """Millimetres of its row that it takes on a page of ordinary print; 0 takes what is left."""
     gap: bool = False
     """Starts a new row on the page."""
+    gutter: float = 0.0
+    """Millimetres for the label left of its boxes on a dense slip; 0 is the style's own."""
+    silent: bool = False
+    """The label is not printed: its neighbour or its options say enough on paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,8 @@ class Option:
     """A mark here takes the record out of the ordinary queue (staff are named)."""
     asks_words: bool = False
     """An "Other": writing beside it without a tick raises a flag."""
+    width: float = 0.0
+    """Millimetres of its line that it takes on a page of ordinary print; 0 shares evenly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +213,7 @@ class Section:
     rows: tuple[str, ...] = ()
     """A table: names of its rows; the fields are dealt out to them in equal parts."""
     place: str = "flow"
-    """"flow", "head" (beside the top code) or "foot" (beside the bottom code of its page)."""
+    """"flow", "head" (beside the first top code), "top" or "foot" (beside its page's codes)."""
 
 
 def section(title: str, *fields: Field, **how: bool | str | tuple[str, ...]) -> Section:

@@ -47,7 +47,7 @@ SELF_REFERRAL = FormDefinition(
             ),
         ),
         section(
-            "About you",
+            "",
             Text(
                 name="me_number",
                 label="My prison number",
@@ -94,7 +94,7 @@ SELF_REFERRAL = FormDefinition(
             ),
         ),
         section(
-            "What happened",
+            "",
             Choice(
                 name="role",
                 label="What happened? Tick one.",
@@ -128,6 +128,23 @@ SELF_REFERRAL = FormDefinition(
                 ),
                 columns=4,
             ),
+            FreeText(
+                name="other_who",
+                label="Who is it with? You can leave this out.",
+                icon="users",
+                needed=Need.NO,
+                visibility=Visibility.IDENTITY,
+                lines=1,
+                width=103,
+            ),
+            Text(
+                name="other_wing",
+                label="Their wing, if you know",
+                icon="building",
+                needed=Need.NO,
+                boxes=4,
+                pattern=any_of(ALPHANUMERIC, 4),
+            ),
             Choice(
                 name="when",
                 label="When was it?",
@@ -141,6 +158,9 @@ SELF_REFERRAL = FormDefinition(
                 ),
                 columns=4,
             ),
+        ),
+        section(
+            "",
             Choice(
                 name="safe",
                 label="Do you feel safe now?",
@@ -152,26 +172,15 @@ SELF_REFERRAL = FormDefinition(
                 ),
                 columns=3,
             ),
+            place="foot",
         ),
         section(
             "What you want",
-            FreeText(
-                name="other_who",
-                label="Who is it with? You can leave this out.",
-                icon="users",
-                needed=Need.NO,
-                visibility=Visibility.IDENTITY,
-                lines=1,
-                width=118,
-            ),
-            Text(
-                name="other_wing",
-                label="Their wing, if you know",
-                icon="building",
-                needed=Need.NO,
-                boxes=4,
-                pattern=any_of(ALPHANUMERIC, 4),
-            ),
+            page_break=True,
+            place="top",
+        ),
+        section(
+            "",
             Choice(
                 name="want",
                 label="What would help?",

@@ -32,15 +32,24 @@ ROLES = (
 CELL = Pattern(allowed=(CELL_CHARACTERS,) * 10, example="B-2-014")
 
 
-def _person(person: str, says: str, *, needed: Need) -> tuple[Choice, Text, Text, FreeText]:
+def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, Text, Text]:
     """Ask who one of the two people is: a row of the table."""
     return (
+        FreeText(
+            name=f"{person}_name",
+            label=f"{says}: name",
+            short="Name",
+            needed=needed,
+            visibility=Visibility.IDENTITY,
+            lines=1,
+            width=41,
+        ),
         Choice(
             name=f"{person}_role",
             label=f"{says}: role",
             short="Role",
             options=ROLES,
-            width=44,
+            width=37.5,
         ),
         Text(
             name=f"{person}_number",
@@ -52,7 +61,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[Choice, Text, Text
             pattern=PRISON_NUMBER,
             identifies="number",
             person=f"person_{person[1]}",
-            width=44,
+            width=43.5,
         ),
         Text(
             name=f"{person}_cell",
@@ -65,15 +74,6 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[Choice, Text, Text
             places=True,
             identifies="cell",
             person=f"person_{person[1]}",
-            width=62,
-        ),
-        FreeText(
-            name=f"{person}_name",
-            label=f"{says}: name",
-            short="Name",
-            needed=needed,
-            visibility=Visibility.IDENTITY,
-            lines=1,
         ),
     )
 
@@ -147,17 +147,18 @@ OFFICER_REFERRAL = FormDefinition(
                 ),
                 columns=5,
             ),
-            Date(name="when", label="When?", width=70),
+            Date(name="when", label="When?", width=65.6),
             Choice(
                 name="when_part",
                 label="Part of the day",
+                silent=True,
                 needed=Need.NO,
                 options=(
                     Option(name="am", label="AM"),
                     Option(name="pm", label="PM"),
                     Option(name="ed", label="Eve"),
                 ),
-                width=42,
+                width=43.4,
             ),
             Text(
                 name="refs",
@@ -201,29 +202,32 @@ OFFICER_REFERRAL = FormDefinition(
                 label="Risk today?",
                 needed=Need.HARD,
                 options=(
-                    Option(name="none_seen", label="None seen"),
-                    Option(name="some", label="Some"),
+                    Option(name="none_seen", label="None seen", width=20),
+                    Option(name="some", label="Some", width=18),
                     Option(
                         name="high",
                         label="High - I have told the Orderly Officer",
                         urgent=True,
+                        width=36,
                     ),
                 ),
-                width=100,
+                width=90,
             ),
             Choice(
                 name="told",
                 label="Person 1 knows about this slip",
+                gutter=20,
                 needed=Need.HARD,
                 options=(
-                    Option(name="yes", label="Yes"),
-                    Option(name="no", label="No"),
-                    Option(name="not_safe", label="Not yet safe to ask"),
+                    Option(name="yes", label="Yes", width=18),
+                    Option(name="no", label="No", width=18),
+                    Option(name="not_safe", label="Not yet safe to ask", width=30),
                 ),
             ),
             FreeText(
                 name="line",
                 label="One line: what you saw or heard (facts only)",
+                gutter=27,
                 needed=Need.NO,
                 lines=1,
                 limit=160,

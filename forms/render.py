@@ -1,0 +1,213 @@
+"""A definition becomes HTML, and the HTML becomes PDF: paper, its fillable twin, and its map.
+
+Alone with WeasyPrint. All three come from one template, and differ only in whether a box holds
+an input: so the fillable file agrees with the paper, and the map (in which every box, mark and
+stamp place is a named input) can be measured for both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import jinja2
+import weasyprint
+from markupsafe import Markup
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+from forms.fields import (
+    Choice,
+    Date,
+    Field,
+    FormDefinition,
+    FreeText,
+    Option,
+    Printed,
+    Section,
+    Signature,
+    Text,
+)
+from forms.wording import direction, words
+
+Mode = Literal["paper", "fillable", "map"]
+
+FIDUCIAL_MM = 5.0
+CODE_MM = 20.0
+"""Side of a code's modules; see `forms.page_id` for what it holds."""
+FIDUCIALS = ("tl", "tm", "tr", "ml", "mr", "bl", "bm", "br")
+CODES = ("tr", "bl")
+"""Where a page's two codes stand: top right level M, bottom left level H."""
+LARGE_PRINT_PT = 18.0
+
+
+class OutsideFetchRefused(ValueError):
+    """A template asked for something that is not a bundled asset."""
+
+
+class _Assets(URLFetcher):
+    """Serve bundled assets by name and refuse every other address."""
+
+    def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
+        del headers
+        name = url.removeprefix("asset:")
+        file = resources.files("forms") / "assets" / name
+        if name == url or ".." in name or not file.is_file():
+            raise OutsideFetchRefused(url)
+        return URLFetcherResponse(url, file.read_bytes(), {"Content-Type": "font/ttf"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """A field with the share of its row: a width in mm, or 0 for what is left."""
+
+    field: Field
+    width: float
+
+
+def render_paper(definition: FormDefinition, language: str, *, large_print: bool = False) -> bytes:
+    """Make the blank paper PDF: tagged (PDF/UA-1), without any copy's stamps."""
+    return _render(definition, language, large_print=large_print, mode="paper")
+
+
+def render_fillable(
+    definition: FormDefinition, language: str, *, large_print: bool = False
+) -> bytes:
+    """Make the twin that is filled on a screen: the same page, each box a named form field."""
+    return _render(definition, language, large_print=large_print, mode="fillable")
+
+
+def render_map(definition: FormDefinition, language: str, *, large_print: bool = False) -> bytes:
+    """Make the PDF that `forms.measure` reads: all boxes, marks and places are named inputs."""
+    return _render(definition, language, large_print=large_print, mode="map")
+
+
+def _render(definition: FormDefinition, language: str, *, large_print: bool, mode: Mode) -> bytes:
+    fonts = FontConfiguration()
+
+    def document(pages: int) -> weasyprint.Document:
+        page = weasyprint.HTML(
+            string=_html(definition, language, large_print=large_print, mode=mode, pages=pages),
+            url_fetcher=_Assets(),
+            base_url="asset:",
+        )
+        return page.render(
+            font_config=fonts,
+            pdf_forms=mode != "paper",
+            pdf_variant=None if mode == "map" else "pdf/ua-1",
+            uncompressed_pdf=False,
+        )
+
+    made = document(_PAGES_GUESSED)
+    if len(made.pages) != _PAGES_GUESSED:
+        made = document(len(made.pages))
+    out = made.write_pdf()
+    if not isinstance(out, bytes):
+        raise TypeError("WeasyPrint wrote no bytes")
+    return out
+
+
+_PAGES_GUESSED = 2
+
+
+def _html(
+    definition: FormDefinition, language: str, *, large_print: bool, mode: Mode, pages: int
+) -> str:
+    def say(text: str) -> str:
+        return words(text, language)
+
+    return (
+        _environment()
+        .get_template("form.html")
+        .render(
+            form=definition,
+            style="prisoner" if definition.style == "prisoner" else "staff",
+            large=large_print,
+            paper=definition.paper(large_print=large_print),
+            language=language,
+            direction=direction(language),
+            mode=mode,
+            pages=pages,
+            say=say,
+            fiducials=FIDUCIALS,
+            codes=CODES,
+            pitch=(11.0 if large_print else 7.4) if definition.style == "staff" else 9.0,
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("forms", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals.update(
+        icon=_icon, rows=_rows, table=_table, lines_of=_lines_of, kind=_kind, bits=_bits
+    )
+    return env
+
+
+@cache
+def _icon(name: str) -> Markup:
+    """Give a pictogram as inline SVG; it never says more than the words beside it."""
+    svg = (resources.files("forms") / "assets" / "icons" / f"{name}.svg").read_text("utf-8")
+    return Markup(svg)
+
+
+def _kind(each: Field) -> str:
+    match each:
+        case Text():
+            return "text"
+        case Date():
+            return "date"
+        case Choice(lines=True):
+            return "line"
+        case Choice():
+            return "choice"
+        case FreeText():
+            return "free_text"
+        case Signature():
+            return "signature"
+        case Printed():
+            return "printed"
+
+
+def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
+    """Deal a section's fields out to rows: a field without a width closes its row."""
+    out: list[list[_Placed]] = []
+    is_open = False
+    for each in part.fields:
+        width = 0.0 if large else each.width
+        if not is_open or each.gap:
+            out.append([])
+        out[-1].append(_Placed(field=each, width=width))
+        is_open = width > 0
+    return out
+
+
+def _table(part: Section) -> list[tuple[str, Sequence[Field]]]:
+    """Deal a table's fields out to its named rows, in equal parts."""
+    share = len(part.fields) // len(part.rows)
+    return [(row, part.fields[i * share : (i + 1) * share]) for i, row in enumerate(part.rows)]
+
+
+def _lines_of(options: Sequence[Option], columns: int, *, large: bool) -> list[Sequence[Option]]:
+    """Deal options out to lines; large print has room for about half as many on a line."""
+    across = columns or len(options)
+    if large:
+        across = max(1, math.ceil(across / 2))
+    return [options[i : i + across] for i in range(0, len(options), across)]
+
+
+def _bits(text: str) -> list[str]:
+    """Cut a text at its places to fill: "Code {code}, thanks" is "Code ", "code", ", thanks"."""
+    return re.split(r"\{(\w+)\}", text)
