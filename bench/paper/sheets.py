@@ -132,7 +132,7 @@ def _fill(
                 sheet.sides[at],
                 page,
                 form.definition,
-                answers,
+                answers.fields,
                 writer,
                 staff,
                 rng,
@@ -147,6 +147,7 @@ def _fill(
                     serial=copy.serial,
                     page=page.page,
                     fields=told,
+                    people=answers.people,
                 )
             )
     return Leaf(

@@ -85,6 +85,8 @@ class PageTruth:
     page: int
     fields: Mapping[str, FieldTruth] = field(repr=False)
     large_print: bool = False
+    people: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Prison numbers of the people the form names, by `forms.fields.Text.person`."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the page's truth as it is kept beside the scans."""
@@ -95,6 +97,7 @@ class PageTruth:
             "large_print": self.large_print,
             "serial": self.serial,
             "page": self.page,
+            "people": dict(self.people),
             "fields": {name: truth.to_json() for name, truth in self.fields.items()},
         }
 
@@ -125,13 +128,21 @@ TIDY = Habits(dot=0.0, stray=0.0, blacked_out=0.0, two_ticks=0.0)
 """People who take care: nothing accidental, nothing taken back."""
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What one copy holds, and who it is about."""
+
+    fields: Mapping[str, FieldTruth] = field(repr=False)
+    people: Mapping[str, str] = field(repr=False)
+
+
 def invent_answers(
     definition: FormDefinition,
     people: Sequence[Somebody],
     writer: Writer,
     rng: Rng,
     habits: Habits | None = None,
-) -> dict[str, FieldTruth]:
+) -> Answers:
     """Make up an answer to every field of one copy.
 
     Args:
@@ -142,8 +153,7 @@ def invent_answers(
         habits: how often things go wrong.
     """
     habits = habits or Habits()
-    order = rng.permutation(len(people))
-    about = _Cast(people, [int(i) for i in order], surname_first=bool(rng.random() < 0.25))
+    about = _Cast(people, surname_first=bool(rng.random() < 0.25))
     staff_wrote = rng.random() < 0.8
     answers = {}
     for asked in definition.fillable():
@@ -151,22 +161,23 @@ def invent_answers(
         if asked.staff_only:
             blank = blank or not staff_wrote
         answers[asked.name] = _answer(asked, about, writer, rng, habits, blank=blank)
-    return answers
+    named = {each.person for each in definition.fillable() if isinstance(each, Text)}
+    numbers = {role: who.prison_number for role, who in about.roles.items() if role in named}
+    return Answers(answers, numbers)
 
 
 @dataclass
 class _Cast:
-    """Who is who on one copy."""
+    """Who is who on one copy; people take the roles in their order."""
 
     people: Sequence[Somebody]
-    order: list[int]
     surname_first: bool
     roles: dict[str, Somebody] = field(default_factory=dict)
 
     def who(self, role: str) -> Somebody:
         """Give the person in a role; a new one the first time."""
         if role not in self.roles:
-            self.roles[role] = self.people[self.order[len(self.roles) % len(self.order)]]
+            self.roles[role] = self.people[len(self.roles) % len(self.people)]
         return self.roles[role]
 
 
@@ -211,15 +222,15 @@ WINGS = ("A", "B", "C2", "D", "E1", "HB4", "SEG")
 
 def _words(asked: Text, about: _Cast, rng: Rng) -> str:
     """Find words for a row of boxes."""
-    person = about.who(asked.person)
     match asked.identifies:
         case "number":
-            return person.prison_number
+            return about.who(asked.person).prison_number
         case "name":
+            person = about.who(asked.person)
             words = [person.forenames, person.surname]
             return " ".join(reversed(words) if about.surname_first else words)
         case "cell":
-            return person.cell
+            return about.who(asked.person).cell
     if asked.name == "lang":
         return _pick(LANGUAGES, rng)
     if "wing" in asked.name:
