@@ -261,6 +261,8 @@ _LINE_STAMP = "human_line"
 _WHITELIST = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-"
 _TESSERACT = f"--oem 1 --psm 11 -c tessedit_char_whitelist={_WHITELIST} -c tessedit_do_invert=0"
 _TESSERACT_SECONDS = 15
+_THIN_J = re.compile(r"R[/I1]?-(?=[0-9])")
+"""What is often seen of a form's "RJ-"."""
 
 
 class TextReaderMissing(UserError):
@@ -418,14 +420,18 @@ def _sheet(patches: list[Gray]) -> Gray | None:
 
 
 def _alike(line: str, expected: str) -> bool:
-    """Say whether a line was read as expected, but for one character at most."""
-    wrong = sum(a != b for a, b in zip(line, expected, strict=False))
-    return len(line) == len(expected) and wrong <= 1
+    """Say whether a line holds what is expected, but for one wrong, lost or extra character."""
+    row = [0] * (len(line) + 1)
+    for i, wanted in enumerate(expected, 1):
+        before, row[0] = row[0], i
+        for j, seen in enumerate(line, 1):
+            before, row[j] = row[j], min(before + (seen != wanted), row[j] + 1, row[j - 1] + 1)
+    return min(row) <= 1
 
 
 def _known(line: str, layouts: list[Layout]) -> PageId | None:
     """Read a line as a page that was really printed at some time."""
-    page = read_human_line(line)
+    page = read_human_line(_THIN_J.sub("RJ-", line))
     if page is None:
         return None
     for each in layouts:
