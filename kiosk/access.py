@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request
@@ -121,23 +121,6 @@ class User:
     def role_name(self) -> str:
         """Name their roles on the screen."""
         return ", ".join(ROLE_NAMES[r] for r in EVERY_ROLE if r in self.roles)
-
-
-class Doorkeeper(Protocol):
-    """Knows who is behind a session's secret; each web app has its own."""
-
-    tls: bool
-    """People reach the site by HTTPS."""
-
-    def user_of(self, secret: str) -> User | None:
-        """Find who holds a live session, and note that they were heard of; None for nobody."""
-        ...
-
-
-def doorkeeper_of(request: Request) -> Doorkeeper:
-    """Find the doorkeeper of the app that answers this request."""
-    keeper: Doorkeeper = request.app.state.doorkeeper
-    return keeper
 
 
 # Routers
@@ -293,13 +276,8 @@ def visitor_cookie(*, tls: bool) -> str:
 
 
 def new_secret() -> str:
-    """Draw 256 bits that nobody can guess."""
+    """Draw 256 bits that nobody can guess, for somebody who has not signed in."""
     return secrets.token_urlsafe(32)
-
-
-def hash_of(secret: str) -> str:
-    """Give the hash under which a session is kept; the secret itself is kept nowhere."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def give_cookie(response: Response, name: str, value: str, *, tls: bool) -> None:

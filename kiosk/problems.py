@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,10 +27,10 @@ ShowPage = Callable[[Request, UserError, int], Response]
 """Makes the page that tells a person of a problem, with the given status."""
 
 
-class PageUnknown(UserError):
+class AddressUnknown(UserError):
     """An address that leads nowhere."""
 
-    code = "page-unknown"
+    code = "address-unknown"
     message = "There is nothing at this address."
     remedy = "Check the address, or go back to the start page."
     status = HTTPStatus.NOT_FOUND
@@ -77,9 +78,23 @@ class OurFault(UserError):
         self.reference = reference
 
 
+_STATUS: Mapping[str, HTTPStatus] = MappingProxyType(
+    {
+        "page-unknown": HTTPStatus.NOT_FOUND,
+        "record-unknown": HTTPStatus.NOT_FOUND,
+        "field-unknown": HTTPStatus.NOT_FOUND,
+        "page-not-waiting": HTTPStatus.CONFLICT,
+        "field-already-decided": HTTPStatus.CONFLICT,
+        "nothing-missing": HTTPStatus.CONFLICT,
+    }
+)
+"""HTTP statuses of problems that arise where nothing is known of the web."""
+
+
 def status_of(problem: UserError) -> int:
-    """Give the HTTP status of a problem: its own `status`, or 400."""
-    return int(getattr(problem, "status", HTTPStatus.BAD_REQUEST))
+    """Give the HTTP status of a problem: its own `status`, the one known for its code, or 400."""
+    known = _STATUS.get(problem.code, HTTPStatus.BAD_REQUEST)
+    return int(getattr(problem, "status", known))
 
 
 def as_json(problem: UserError) -> dict[str, str]:
@@ -115,7 +130,7 @@ def _from_http(error: HTTPException) -> UserError:
     """Say in words what the framework found wrong."""
     match error.status_code:
         case 404 | 405:
-            return PageUnknown()
+            return AddressUnknown()
         case 401 | 403:
             return NotAllowed()
         case 413:
@@ -179,6 +194,11 @@ class _Bugs:
 
         try:
             await self._app(scope, receive, watch)
+        except UserError as problem:
+            if started:
+                raise
+            response = self._answer(Request(scope, receive), problem, status_of(problem))
+            await response(scope, receive, send)
         except Exception as error:
             route = getattr(scope.get("route"), "path", "no route")
             fault = note_bug(error, f"{scope['method']} {route}")

@@ -1,0 +1,54 @@
+"""The staff site as a web app."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from forms.errors import UserError
+from kiosk.access import SignInNeeded
+from kiosk.headers import SecurityHeaders
+from kiosk.problems import tell_problems
+from kiosk.staff import desk, files, signing, verify
+from kiosk.staff.kit import Office, StaffKit
+from kiosk.staff.showing import see_other, show_problem
+
+LARGEST_BODY = 64 * 1024
+"""Bytes: the largest form of this site is a few kilobytes."""
+
+
+def create_app(kit: StaffKit) -> FastAPI:
+    """Make the staff site.
+
+    Args:
+        kit: everything it is given; it reaches for nothing else.
+
+    Returns:
+        An app that answers every request with the security headers, refuses whatever no router
+        of `kiosk.access.router_for` allows, and never shows a traceback.
+    """
+    office = Office.open(kit)
+    app = FastAPI(
+        title="counterfoil staff",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=LARGEST_BODY,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.office = office
+    for part in (files, signing, desk, verify):
+        for router in part.routers():
+            app.include_router(router)
+    app.add_middleware(signing.WhoAsks, office=office)
+    tell_problems(app, _tell)
+    app.add_middleware(SecurityHeaders, tls=kit.tls)
+    return app
+
+
+def _tell(request: Request, problem: UserError, status: int) -> Response:
+    """Tell a person of a problem; whoever is not signed in is asked to."""
+    if isinstance(problem, SignInNeeded):
+        return see_other("/sign-in")
+    return show_problem(request, problem, status)

@@ -1,0 +1,208 @@
+"""The start page, pages set aside, and records."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from forms.page_id import show_serial
+from kiosk.access import Role, SignedIn, User, router_for
+from kiosk.staff import queue, wording
+from kiosk.staff.kit import Given, Office
+from kiosk.staff.rights import may_open
+from kiosk.staff.showing import see_other, show
+from kiosk.staff.views import (
+    TILES,
+    page_name,
+    queue_row,
+    show_record,
+    state_words,
+    title_of,
+)
+from pipeline.kept import KeptPage, RecordState, Status
+from storage.paper import PageUnknown, RecordUnknown
+
+AT_ONCE = 100
+"""Lines of a list shown at once."""
+
+VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
+"""Who decides what the paper says."""
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Make the routers of these pages."""
+    anyone = router_for(
+        Role.OFFICER,
+        Role.VERIFIER,
+        Role.PRACTITIONER,
+        Role.MANAGER,
+        Role.AUDITOR,
+        Role.ADMIN,
+    )
+    aside = router_for(*VERIFIERS, Role.ADMIN)
+    verifiers = router_for(*VERIFIERS)
+
+    @anyone.get("/")
+    def start(request: Request, user: SignedIn, office: Given) -> Response:
+        """Show what has become of everything, and what waits for this person."""
+        kit = office.kit
+        counting = user.has(*VERIFIERS, Role.AUDITOR, Role.ADMIN)
+        with kit.store.look() as kept:
+            counts = kept.pages.counts() if counting else {}
+            waiting = queue.queue_for(kept, office, user) if user.has(*VERIFIERS) else None
+        tiles = [
+            {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
+        ]
+        lines = waiting.lines if waiting else ()
+        rows = [
+            queue_row(each.waiting, each.form, each.fields, each.address, kit.now())
+            for each in lines[:AT_ONCE]
+        ]
+        sealed = waiting.sealed if waiting else 0
+        return show(
+            request,
+            "home.html",
+            title="Start",
+            heading="Forms coming in" if counting else f"Hello, {user.name}",
+            counts=tiles if counting else (),
+            queue=rows if waiting else None,
+            more=max(0, len(lines) - AT_ONCE),
+            start="/verify" if any(each.fields for each in lines) else "",
+            sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
+        )
+
+    @aside.get("/set-aside")
+    def set_aside(request: Request, user: SignedIn, office: Given) -> Response:
+        """List the pages that could not be read, with the reason and what to do."""
+        with office.kit.store.look() as kept:
+            pages = [p for p in kept.pages.with_status(Status.SET_ASIDE) if may_open(user, p)]
+        rows = [
+            {
+                "href": f"/set-aside/{page.id}",
+                "label": page.label,
+                "message": page.reason.message if page.reason else "",
+                "remedy": page.reason.remedy if page.reason else "",
+                "came": wording.clock(page.received_at, office.kit.now()),
+            }
+            for page in pages[:AT_ONCE]
+        ]
+        more = max(0, len(pages) - AT_ONCE)
+        return show(request, "set_aside.html", title="Pages set aside", rows=rows, more=more)
+
+    @aside.get("/set-aside/{page_id}")
+    def set_aside_page(request: Request, page_id: str, user: SignedIn, office: Given) -> Response:
+        """Show one of them."""
+        with office.kit.store.look() as kept:
+            page = kept.pages.get(page_id)
+        if page.status is not Status.SET_ASIDE or page.reason is None or not may_open(user, page):
+            raise PageUnknown
+        return show(
+            request,
+            "set_aside_page.html",
+            title="A page set aside",
+            reason=page.reason,
+            rows=_facts(page, office),
+            picture=f"/pages/{page.id}/picture.png"
+            if page.upright and user.has(Role.PRACTITIONER)
+            else "",
+            no_picture=_why_no_picture(user),
+        )
+
+    @verifiers.get("/records")
+    def records(request: Request, user: SignedIn, office: Given) -> Response:
+        """List the records, newest first."""
+        with office.kit.store.look() as kept:
+            found = [
+                record
+                for record in kept.records.newest(
+                    AT_ONCE, establishments=user.establishments, wings=user.wings
+                )
+                if may_open(user, record)
+            ]
+            names = queue.names_of(kept, {r.verified_by for r in found})
+        now = office.kit.now()
+        rows = [
+            {
+                "href": f"/records/{record.id}",
+                "title": title_of(queue.form_of(office, record)),
+                "serial": show_serial(record.serial),
+                "state": state_words(record, now, names),
+                "verified": record.state is RecordState.VERIFIED,
+                "here": record.expected - len(record.missing),
+                "pages": record.expected,
+                "came": wording.clock(record.opened_at, now),
+            }
+            for record in found
+        ]
+        return show(request, "records.html", title="Records", rows=rows, full=len(rows) == AT_ONCE)
+
+    @verifiers.get("/records/{record_id}")
+    def record(request: Request, record_id: str, user: SignedIn, office: Given) -> Response:
+        """Show one record: every answer, who says so, and the paper beside it."""
+        return _record(request, record_id, user, office, just_verified=False)
+
+    @verifiers.get("/records/{record_id}/verified")
+    def verified(request: Request, record_id: str, user: SignedIn, office: Given) -> Response:
+        """Show a record that has just become verified, and the way on."""
+        return _record(request, record_id, user, office, just_verified=True)
+
+    @verifiers.post("/records/{record_id}/without-missing")
+    def without_missing(record_id: str, user: SignedIn, office: Given) -> Response:
+        """Go on without the pages of a copy that have not come."""
+        with office.kit.store.begin() as kept:
+            found = kept.records.get(record_id)
+            if not may_open(user, found):
+                raise RecordUnknown
+            kept.records.go_without_missing(record_id, by=user.id, at=office.kit.now())
+        return see_other(f"/records/{record_id}")
+
+    return anyone, aside, verifiers
+
+
+def _record(
+    request: Request, record_id: str, user: User, office: Office, *, just_verified: bool
+) -> Response:
+    with office.kit.store.look() as kept:
+        found = kept.records.get(record_id)
+        if not may_open(user, found):
+            raise RecordUnknown
+        who = {found.verified_by, found.without_missing_by}
+        who |= {d.by for page in found.pages for d in page.decisions}
+        names = queue.names_of(kept, who)
+        following = queue.next_address(kept, office, user) if just_verified else ""
+    shown = show_record(
+        found,
+        queue.published_of(office, found),
+        user,
+        now=office.kit.now(),
+        names=names,
+    )
+    return show(
+        request,
+        "record.html",
+        title=shown.title,
+        record=shown,
+        record_id=found.id,
+        can_go_on=bool(found.missing) and not found.without_missing_by,
+        just_verified=just_verified and shown.verified,
+        next=following,
+    )
+
+
+def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
+    """Say what is known of a page set aside, as rows of a summary list."""
+    facts = [
+        ("Where it came from", page.label),
+        ("Came in", wording.clock(page.received_at, office.kit.now())),
+    ]
+    if page.what is not None:
+        facts.append(("Which form", page_name(page.what, page.pages, queue.form_of(office, page))))
+    return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
+
+
+def _why_no_picture(user: User) -> str:
+    if not user.has(Role.PRACTITIONER):
+        return (
+            "We do not know what stands on this page, so only a practitioner may see its picture."
+        )
+    return "There is no picture of this page: look at the paper itself."

@@ -1,0 +1,140 @@
+"""What the staff site needs to run, and what its routes reach for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from forms import published as forms_published
+from forms.published import Published
+from kiosk.access import SignInDelays
+from kiosk.staff.pictures import Pictures
+from pipeline.ports import Blobs
+from storage.store import Store
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StaffKit:
+    """Everything the staff site is given.
+
+    Attributes:
+        store: where pages, decisions, records, staff and sessions are kept.
+        blobs: where the pictures of pages are kept.
+        tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
+        find: finds a form's printed version.
+        now: the clock, UTC.
+    """
+
+    store: Store
+    blobs: Blobs
+    tls: bool = False
+    find: Callable[[str, int, str, bool], Published] = field(
+        default=lambda form, version, language, large: forms_published.published(
+            form, version, language, large_print=large
+        )
+    )
+    now: Callable[[], datetime] = _utc_now
+
+
+class Desk:
+    """Who has which page open, and what each person decided last: in memory, to be polite.
+
+    Nothing depends on it: two people who open one page all the same cannot overwrite each
+    other. A restart forgets it.
+
+    Args:
+        now: the clock.
+    """
+
+    HELD_FOR = timedelta(minutes=3)
+    _TRAIL = 40
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = Lock()
+        self._open: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._trails: OrderedDict[str, deque[tuple[str, str]]] = OrderedDict()
+
+    def take(self, page: str, user: str) -> str:
+        """Note that somebody has a page open; give who else has it, "" for nobody."""
+        with self._lock:
+            holder, until = self._open.get(page, ("", self._now()))
+            if holder and holder != user and until > self._now():
+                return holder
+            self._open[page] = (user, self._now() + self.HELD_FOR)
+            self._open.move_to_end(page)
+            while len(self._open) > 1000:
+                self._open.popitem(last=False)
+            return ""
+
+    def held_by_others(self, user: str) -> frozenset[str]:
+        """Give the pages that others have open."""
+        now = self._now()
+        with self._lock:
+            return frozenset(
+                page for page, (who, until) in self._open.items() if who != user and until > now
+            )
+
+    def leave(self, user: str) -> None:
+        """Forget what somebody has open: they signed out."""
+        with self._lock:
+            for page in [p for p, (who, _) in self._open.items() if who == user]:
+                del self._open[page]
+            self._trails.pop(user, None)
+
+    def decided(self, user: str, page: str, name: str) -> None:
+        """Note what somebody has just decided."""
+        with self._lock:
+            trail = self._trails.setdefault(user, deque(maxlen=self._TRAIL))
+            self._trails.move_to_end(user)
+            if (page, name) in trail:
+                trail.remove((page, name))
+            trail.append((page, name))
+            while len(self._trails) > 500:
+                self._trails.popitem(last=False)
+
+    def before(self, user: str, page: str, name: str) -> tuple[str, str] | None:
+        """Give what somebody decided before this field; None when there is nothing."""
+        with self._lock:
+            trail = list(self._trails.get(user, ()))
+        at = trail.index((page, name)) if (page, name) in trail else len(trail)
+        return trail[at - 1] if at > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Office:
+    """The kit with what the running site remembers."""
+
+    kit: StaffKit
+    pictures: Pictures
+    delays: SignInDelays
+    desk: Desk
+
+    @classmethod
+    def open(cls, kit: StaffKit) -> Office:
+        """Set the site up."""
+        return cls(
+            kit=kit,
+            pictures=Pictures(kit.blobs),
+            delays=SignInDelays(kit.now),
+            desk=Desk(kit.now),
+        )
+
+
+def office_of(request: Request) -> Office:
+    """Find what the app that answers this request was given."""
+    office: Office = request.app.state.office
+    return office
+
+
+Given = Annotated[Office, Depends(office_of)]

@@ -1,0 +1,106 @@
+"""Templates of the staff site, and what every page of it needs. Alone with Jinja2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fastapi import Request
+from jinja2 import ChainableUndefined, ChoiceLoader, Environment, PackageLoader, PrefixLoader
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from forms.errors import UserError
+from kiosk.access import Role, User, token_for
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way to somewhere in the bar."""
+
+    href: str
+    text: str
+    current: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What every page knows of the request it answers.
+
+    Attributes:
+        language: of the page's words; "en".
+        direction: "ltr" or "rtl".
+        user: who is signed in.
+        csrf: the token that a form sends back.
+        links: the bar's.
+    """
+
+    language: str
+    direction: str
+    user: User | None
+    csrf: str
+    links: tuple[Link, ...]
+
+
+_LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
+    ("/", "Start", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)),
+    ("/verify", "Verify", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
+    ("/records", "Records", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
+    ("/set-aside", "Set aside", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
+)
+_UNDER: Mapping[str, str] = {"/pages": "/verify"}
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("kiosk.staff"),
+                PrefixLoader({"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}),
+            ]
+        ),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _site(request: Request) -> Site:
+    user: User | None = getattr(request.state, "user", None)
+    secret: str = getattr(request.state, "secret", "")
+    at = "/" + request.url.path.split("/")[1]
+    at = _UNDER.get(at, at)
+    links = tuple(
+        Link(href, text, href == at)
+        for href, text, roles in _LINKS
+        if user is not None and user.has(*roles)
+    )
+    return Site(
+        language="en",
+        direction="ltr",
+        user=user,
+        csrf=token_for(secret) if secret else "",
+        links=links,
+    )
+
+
+def show(
+    request: Request, template: str, *, title: str, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Make a page from a template."""
+    page = _environment().get_template(template)
+    text = page.render(site=_site(request), title=title, **values)
+    return HTMLResponse(text, status)
+
+
+def show_problem(request: Request, problem: UserError, status: int) -> HTMLResponse:
+    """Make the page that tells of a problem."""
+    return show(request, "problem.html", title="Problem", status=status, problem=problem)
+
+
+def see_other(path: str) -> RedirectResponse:
+    """Send the browser on after something was done."""
+    return RedirectResponse(path, 303)

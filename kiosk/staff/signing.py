@@ -1,0 +1,158 @@
+"""Signing in and out of the staff site, and who is behind a request."""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from forms.errors import UserError
+from kiosk.access import (
+    AT_MOST,
+    EVERY_ROLE,
+    IDLE,
+    FormSent,
+    Role,
+    SignedIn,
+    User,
+    drop_cookie,
+    give_cookie,
+    new_secret,
+    router_for,
+    session_cookie,
+    visitor_cookie,
+)
+from kiosk.staff.kit import Given, Office
+from kiosk.staff.showing import see_other, show
+from pipeline.kept import Staff
+from storage.people import TOUCH
+
+_HASHING = BoundedSemaphore(2)
+"""How many passwords are checked at once: each takes 64 MiB and a fifth of a second of a core."""
+
+
+class SignInRefused(UserError):
+    """The name or the password is wrong; which one is not said."""
+
+    code = "sign-in-refused"
+    message = "That user name and password do not go together."
+    remedy = "Type both again. Ask an administrator if you have forgotten them."
+    status = 422
+
+
+def user_from(staff: Staff) -> User:
+    """Turn somebody who may sign in into who is asking; roles this site does not know are none."""
+    known = {role.value: role for role in EVERY_ROLE}
+    return User(
+        id=staff.username,
+        name=staff.name,
+        roles=frozenset(known[r] for r in staff.roles if r in known),
+        establishments=staff.establishments,
+        wings=staff.wings,
+    )
+
+
+class WhoAsks:
+    """Finds who is behind each request before any route does, from the session's cookie.
+
+    Sets `request.state.user` (None for nobody) and `request.state.secret`, which the tokens of
+    forms are made from.
+    """
+
+    def __init__(self, app: ASGIApp, *, office: Office) -> None:
+        self._app, self._office = app, office
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        tls = self._office.kit.tls
+        secret = request.cookies.get(session_cookie(tls=tls), "")
+        user = None
+        if secret and not scope["path"].startswith("/static/"):
+            user = await run_in_threadpool(self._user_of, secret)
+        request.state.user = user
+        request.state.secret = secret if user else request.cookies.get(visitor_cookie(tls=tls), "")
+        await self._app(scope, receive, send)
+
+    def _user_of(self, secret: str) -> User | None:
+        kit = self._office.kit
+        now = kit.now()
+        with kit.store.look() as kept:
+            session = kept.sessions.find(secret, at=now, idle=IDLE)
+        if session is None:
+            return None
+        if now - session.seen_at >= TOUCH:
+            with kit.store.begin() as kept:
+                kept.sessions.touch(session, at=now)
+        return user_from(session.staff)
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Let people in and out."""
+    door = router_for(Role.EVERYBODY)
+    inside = router_for(*EVERY_ROLE)
+
+    @door.get("/sign-in")
+    def ask(request: Request, office: Given) -> Response:
+        """Ask who somebody is."""
+        return _ask(request, office)
+
+    @door.post("/sign-in")
+    def sign_in(request: Request, form: FormSent, office: Given) -> Response:
+        """Let somebody in with a fresh session, or say that name and password do not fit."""
+        kit = office.kit
+        name, password = form.one("name").strip().lower()[:80], form.one("password")[:1000]
+        address = request.client.host if request.client else ""
+        try:
+            office.delays.check(name, address)
+            with _HASHING, kit.store.look() as kept:
+                staff = kept.staff.authenticate(name, password)
+            if staff is None:
+                office.delays.wrong(name, address)
+                raise SignInRefused
+        except UserError as problem:
+            return _ask(request, office, problem)
+        office.delays.right(name, address)
+        with kit.store.begin() as kept:
+            if request.state.user is not None:
+                kept.sessions.close(request.state.secret, at=kit.now())
+            secret = kept.sessions.open(staff.username, at=kit.now(), lasts=AT_MOST)
+        response = see_other("/")
+        give_cookie(response, session_cookie(tls=kit.tls), secret, tls=kit.tls)
+        drop_cookie(response, visitor_cookie(tls=kit.tls), tls=kit.tls)
+        return response
+
+    @inside.post("/sign-out")
+    def sign_out(request: Request, user: SignedIn, office: Given) -> Response:
+        """End the session on the server, and have the browser forget what it holds."""
+        kit = office.kit
+        with kit.store.begin() as kept:
+            kept.sessions.close(request.state.secret, at=kit.now())
+        office.desk.leave(user.id)
+        response = see_other("/sign-in")
+        drop_cookie(response, session_cookie(tls=kit.tls), tls=kit.tls)
+        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+        return response
+
+    return door, inside
+
+
+def _ask(request: Request, office: Office, problem: UserError | None = None) -> Response:
+    """Show the sign-in page, tied to this browser by a cookie of its own."""
+    tls = office.kit.tls
+    fresh = ""
+    if request.state.user is not None:
+        return see_other("/")
+    if not request.state.secret:
+        fresh = request.state.secret = new_secret()
+    status = 200 if problem is None else int(getattr(problem, "status", 400))
+    response = show(request, "sign_in.html", title="Sign in", status=status, problem=problem)
+    if fresh:
+        give_cookie(response, visitor_cookie(tls=tls), fresh, tls=tls)
+    return response

@@ -1,0 +1,385 @@
+"""Verification: one field at a time, its crop beside it, and a person's word kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from forms.errors import UserError
+from forms.fields import Date, Fillable, FreeText, Text
+from forms.published import Published
+from kiosk.access import FormSent, Role, Sent, SignedIn, User, router_for
+from kiosk.problems import NotAllowed
+from kiosk.staff import queue
+from kiosk.staff.desk import VERIFIERS
+from kiosk.staff.kit import Given, Office
+from kiosk.staff.pictures import PictureMissing, covers, place_of
+from kiosk.staff.rights import hidden_fields, may_open, may_see
+from kiosk.staff.showing import see_other, show
+from kiosk.staff.views import (
+    field_path,
+    later_field,
+    needed_fields,
+    next_field,
+    page_name,
+    said_by,
+    show_field,
+)
+from kiosk.widgets import AnswerNotClear, answer_in, doubt_about, say
+from pipeline.kept import KeptPage, RecordState
+from pipeline.stages import State, Value
+from storage.paper import FieldAlreadyDecided, FieldUnknown, PageUnknown
+from storage.store import Kept
+
+
+class LookAgain(UserError):
+    """An answer that may be right and is odd: the person is asked to look once more."""
+
+    code = "look-again"
+    remedy = "Look at the paper once more. Send the same answer again if it is what you see."
+    status = 422
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Open:
+    """A page somebody may see, with its form."""
+
+    page: KeptPage
+    published: Published
+
+    @property
+    def number(self) -> int:
+        return self.page.what.page if self.page.what else 1
+
+    def asked(self, name: str) -> Fillable:
+        try:
+            self.page.reading(name)
+            return self.published.definition.field_named(name)
+        except KeyError:
+            raise FieldUnknown from None
+
+
+def _open(kept: Kept, office: Office, user: User, page_id: str) -> _Open:
+    """Fetch a page that somebody may see.
+
+    Raises:
+        PageUnknown: there is none, or not for them: which one is not said.
+    """
+    page = _page_for(kept, user, page_id)
+    return _Open(page=page, published=queue.published_as(office, page))
+
+
+def _page_for(kept: Kept, user: User, page_id: str) -> KeptPage:
+    """Fetch a page, whatever it is; another page of the same copy may close it to somebody."""
+    page = kept.pages.get(page_id)
+    if not may_open(user, page):
+        raise PageUnknown
+    if page.record and not may_open(user, kept.records.get(page.record)):
+        raise PageUnknown
+    return page
+
+
+def _open_field(
+    kept: Kept, office: Office, user: User, page_id: str, name: str
+) -> tuple[_Open, Fillable]:
+    """Fetch one field that somebody may see.
+
+    Raises:
+        PageUnknown: there is none.
+        NotAllowed: it is sealed, and not for them.
+    """
+    opened = _open(kept, office, user, page_id)
+    asked = opened.asked(name)
+    if not may_see(user, asked):
+        raise NotAllowed
+    return opened, asked
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Make the routers of verification."""
+    verifiers = router_for(*VERIFIERS)
+
+    @verifiers.get("/verify")
+    def begin(user: SignedIn, office: Given) -> Response:
+        """Go to the first field that waits for this person."""
+        with office.kit.store.look() as kept:
+            return see_other(queue.next_address(kept, office, user) or "/")
+
+    @verifiers.get("/verify/after/{page_id}")
+    def after(page_id: str, user: SignedIn, office: Given) -> Response:
+        """Leave a page for later, and go to the next one."""
+        with office.kit.store.look() as kept:
+            return see_other(queue.next_address(kept, office, user, after=page_id) or "/")
+
+    @verifiers.get("/pages/{page_id}")
+    def page(page_id: str, user: SignedIn, office: Given) -> Response:
+        """Go to a page's first field that waits, or to its record."""
+        with office.kit.store.look() as kept:
+            opened = _open(kept, office, user, page_id)
+        needed = needed_fields(opened.page, opened.published.definition, user)
+        name = next_field(opened.page, needed)
+        if name:
+            return see_other(field_path(page_id, name))
+        return see_other(f"/records/{opened.page.record}" if opened.page.record else "/")
+
+    @verifiers.get("/pages/{page_id}/fields/{name}")
+    def show_one(
+        request: Request, page_id: str, name: str, user: SignedIn, office: Given
+    ) -> Response:
+        """Show one field: its crop, what it was read as, and why a person should look."""
+        with office.kit.store.look() as kept:
+            opened, asked = _open_field(kept, office, user, page_id, name)
+            return _ask(request, kept, office, user, opened, asked)
+
+    @verifiers.post("/pages/{page_id}/fields/{name}")
+    def decide(
+        request: Request, page_id: str, name: str, form: FormSent, user: SignedIn, office: Given
+    ) -> Response:
+        """Keep what a person says a field holds, then show the next one."""
+        act = form.one("act")
+        cannot_read = act == "cannot-read"
+        with office.kit.store.look() as kept:
+            opened, asked = _open_field(kept, office, user, page_id, name)
+            if act == "draft" and isinstance(asked, FreeText):
+                filled = {"answer": (opened.page.reading(name).suggestion or "",)}
+                return _ask(request, kept, office, user, opened, asked, filled=filled)
+            try:
+                value = None if cannot_read else _answer(asked, form, opened, office, act)
+            except (AnswerNotClear, LookAgain) as again:
+                return _ask(request, kept, office, user, opened, asked, filled=form, again=again)
+        try:
+            with office.kit.store.begin() as kept:
+                opened, asked = _open_field(kept, office, user, page_id, name)
+                seen = _seen(opened.page, name, form.one("seen"), user)
+                kept.decisions.add(
+                    opened.page.decide(
+                        name,
+                        value,
+                        by=user.id,
+                        at=office.kit.now(),
+                        cannot_read=cannot_read,
+                        seen=seen,
+                    )
+                )
+                onward = _onward(kept, office, user, page_id, name)
+        except FieldAlreadyDecided:
+            with office.kit.store.look() as kept:
+                opened, asked = _open_field(kept, office, user, page_id, name)
+                ours = "Cannot read" if cannot_read else say(asked, value)
+                return _conflict(request, kept, office, user, opened, asked, ours)
+        office.desk.decided(user.id, page_id, name)
+        return see_other(onward)
+
+    @verifiers.get("/pages/{page_id}/fields/{name}/crop.png")
+    def crop(page_id: str, name: str, user: SignedIn, office: Given) -> Response:
+        """Give the picture of one answer, with what this person may not see painted over."""
+        with office.kit.store.look() as kept:
+            opened, asked = _open_field(kept, office, user, page_id, name)
+        reading, layout = opened.page.reading(name), opened.published.layout
+        place = place_of(asked, reading.bounds, layout, opened.number)
+        if opened.page.upright is None or place is None:
+            raise PictureMissing
+        hidden = hidden_fields(user, opened.published.definition)
+        covered = covers(hidden, layout, opened.number)
+        return _picture(office.pictures.cut(opened.page.upright, place, covered, layout.page_mm))
+
+    @verifiers.get("/pages/{page_id}/picture.png")
+    def picture(page_id: str, user: SignedIn, office: Given) -> Response:
+        """Give the picture of a whole page, with what this person may not see painted over.
+
+        A page set aside has no known places: only a practitioner may see it.
+        """
+        with office.kit.store.look() as kept:
+            page = _page_for(kept, user, page_id)
+            if page.upright is None:
+                raise PictureMissing
+            if page.record is None or page.what is None:
+                if not user.has(Role.PRACTITIONER):
+                    raise NotAllowed
+                return _picture(office.pictures.whole(page.upright, (), (1.0, 1.0)))
+            opened = _Open(page=page, published=queue.published_as(office, page))
+        layout = opened.published.layout
+        hidden = hidden_fields(user, opened.published.definition)
+        covered = covers(hidden, layout, opened.number)
+        return _picture(office.pictures.whole(page.upright, covered, layout.page_mm))
+
+    @verifiers.get("/pages/{page_id}/fields/{name}/whole")
+    def whole(request: Request, page_id: str, name: str, user: SignedIn, office: Given) -> Response:
+        """Show where on the page an answer stands."""
+        with office.kit.store.look() as kept:
+            opened, asked = _open_field(kept, office, user, page_id, name)
+        layout = opened.published.layout
+        width, height = layout.page_mm
+        hidden = hidden_fields(user, opened.published.definition)
+        reading = opened.page.reading(name)
+        return show(
+            request,
+            "whole_page.html",
+            title="The whole page",
+            tight=True,
+            where=page_name(opened.page.what, opened.page.pages, opened.published.definition),
+            back=field_path(page_id, name),
+            picture={
+                "href": f"/pages/{page_id}/picture.png",
+                "width": width,
+                "height": height,
+                "here": place_of(asked, reading.bounds, layout, opened.number),
+                "masked": bool(covers(hidden, layout, opened.number)),
+            },
+        )
+
+    return (verifiers,)
+
+
+def _picture(data: bytes) -> Response:
+    return Response(data, media_type="image/png")
+
+
+def _ask(
+    request: Request,
+    kept: Kept,
+    office: Office,
+    user: User,
+    opened: _Open,
+    asked: Fillable,
+    *,
+    filled: Mapping[str, Sequence[str]] | None = None,
+    again: AnswerNotClear | LookAgain | None = None,
+) -> Response:
+    """Show one field."""
+    page = opened.page
+    lines = queue.queue_for(kept, office, user).lines
+    waiting = sum(1 for each in lines if each.waiting.page != page.id)
+    needed = needed_fields(page, opened.published.definition, user)
+    later = later_field(page, needed, asked.name)
+    skip = field_path(page.id, later) if later else f"/verify/after/{page.id}"
+    before = office.desk.before(user.id, page.id, asked.name)
+    if before is None and asked.name in needed and needed.index(asked.name) > 0:
+        before = (page.id, needed[needed.index(asked.name) - 1])
+    names = queue.names_of(kept, {d.by for d in page.decisions})
+    colleague = office.desk.take(page.id, user.id)
+    company = ""
+    if colleague:
+        called = queue.names_of(kept, {colleague}).get(colleague, colleague)
+        company = f"{called} has this page open too."
+    view = show_field(
+        page,
+        opened.published,
+        asked,
+        user,
+        now=office.kit.now(),
+        waiting=waiting,
+        back=field_path(*before) if before else "",
+        skip=skip,
+        names=names,
+        people=queue.people_meant(kept, page),
+        company=company,
+        filled=filled,
+        again=again,
+        sure=_stamp(filled) if isinstance(again, LookAgain) else "",
+    )
+    status = 200 if again is None else 422
+    return show(request, "field.html", title=asked.label, status=status, tight=True, view=view)
+
+
+def _answer(asked: Fillable, form: Sent, opened: _Open, office: Office, act: str) -> Value:
+    """Read the answer, and have the person look again when it is odd.
+
+    Raises:
+        AnswerNotClear: it cannot be an answer.
+        LookAgain: it is odd, and they have not looked again yet.
+    """
+    if act == "nothing":
+        return None
+    value = answer_in(asked, form)
+    reading = opened.page.reading(asked.name)
+    if value is None and isinstance(asked, Text | Date) and reading.state is not State.BLANK:
+        raise AnswerNotClear(
+            "Nothing was typed.",
+            remedy="Type what the paper says, or say that nothing is written or that it cannot "
+            "be read.",
+        )
+    doubt = doubt_about(asked, value, reading, office.kit.now().astimezone().date())
+    if doubt and form.one("sure") != _stamp(form):
+        raise LookAgain(doubt)
+    return value
+
+
+def _stamp(form: Mapping[str, Sequence[str]] | None) -> str:
+    """Tell one answer from another without repeating it."""
+    parts = [(k, tuple(v)) for k, v in sorted((form or {}).items()) if k.startswith("answer")]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+
+
+def _onward(kept: Kept, office: Office, user: User, page_id: str, name: str) -> str:
+    """Say where to go after a decision: the page's next field, its record, or the next page."""
+    opened = _open(kept, office, user, page_id)
+    needed = needed_fields(opened.page, opened.published.definition, user)
+    following = next_field(opened.page, needed, name)
+    if following:
+        return field_path(page_id, following)
+    if opened.page.record:
+        record = kept.records.get(opened.page.record)
+        if record.state is RecordState.VERIFIED:
+            return f"/records/{record.id}/verified"
+        for other in record.pages:
+            left = next_field(other, needed_fields(other, opened.published.definition, user))
+            if left:
+                return field_path(other.id, left)
+    return queue.next_address(kept, office, user, after=page_id) or "/"
+
+
+def _seen(page: KeptPage, name: str, seen: str, user: User) -> int:
+    """Give the number of the decision that was on the screen.
+
+    Raises:
+        FieldAlreadyDecided: the newest one is somebody else's, or was not on the screen.
+    """
+    newest = page.decision(name)
+    number = newest.number if newest else 0
+    if newest is not None and (newest.by != user.id or seen != str(number)):
+        raise FieldAlreadyDecided
+    return number
+
+
+def _conflict(
+    request: Request,
+    kept: Kept,
+    office: Office,
+    user: User,
+    opened: _Open,
+    asked: Fillable,
+    ours: str,
+) -> Response:
+    """Show both answers when somebody has decided meanwhile; theirs stays."""
+    newest = opened.page.decision(asked.name)
+    assert newest is not None
+    names = queue.names_of(kept, {newest.by})
+    theirs = "Cannot read" if newest.cannot_read else say(asked, newest.value)
+    needed = needed_fields(opened.page, opened.published.definition, user)
+    following = next_field(opened.page, needed, asked.name)
+    mine = newest.by == user.id
+    if ours == theirs:
+        advice = "Both say the same, so there is nothing to settle."
+    elif mine:
+        advice = "You answered it in another window. Open it again to change your answer."
+    else:
+        advice = "If you think theirs is wrong, talk to them or to a manager."
+    return show(
+        request,
+        "conflict.html",
+        title="Already answered",
+        status=409,
+        label=asked.label,
+        who="You" if mine else names.get(newest.by, newest.by),
+        have="have" if mine else "has",
+        said=said_by(newest, asked, names, office.kit.now()),
+        theirs=theirs,
+        ours=ours,
+        advice=advice,
+        next=field_path(opened.page.id, following) if following else "/verify",
+    )

@@ -1,0 +1,535 @@
+"""What the staff site's pages show, worked out from what is kept: pure functions, no store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from forms.errors import UserError
+from forms.fields import Choice, Fillable, FormDefinition, FreeText, Text
+from forms.layout import Layout
+from forms.page_id import PageId, show_serial
+from forms.published import Published
+from kiosk.access import User
+from kiosk.staff import wording
+from kiosk.staff.pictures import Badge, badges_for, place_of
+from kiosk.staff.rights import hidden_fields, may_see
+from kiosk.widgets import Control, control_for, is_blind, say
+from pipeline.kept import Answer, Decision, KeptPage, KeptRecord, RecordState, Status, Waiting
+from pipeline.ports import Person
+from pipeline.stages import Reading
+
+WIDE_FROM = 4.6
+"""A crop this many times as wide as high stands across the page, with the controls under it."""
+
+Kind = Literal["urgent", "consent", "rest"]
+_ORDER: Mapping[Kind, int] = {"urgent": 0, "consent": 1, "rest": 2}
+
+
+# The queue
+
+
+def kind_of(line: Waiting, form: FormDefinition) -> Kind:
+    """Say which part of the queue a page belongs to."""
+    if line.urgent:
+        return "urgent"
+    asked = {f.name: f for f in form.fillable()}
+    for name in line.fields:
+        each = asked.get(name)
+        if isinstance(each, Choice) and each.consent:
+            return "consent"
+    return "rest"
+
+
+def in_order(lines: Sequence[Waiting], forms: Mapping[str, FormDefinition]) -> tuple[Waiting, ...]:
+    """Sort the queue: safety first, then consents, then the rest; the oldest first in each."""
+    return tuple(
+        sorted(
+            lines,
+            key=lambda w: (_ORDER[kind_of(w, forms[w.page])], w.received_at, w.page),
+        )
+    )
+
+
+def fields_for(user: User, line: Waiting, form: FormDefinition) -> tuple[str, ...]:
+    """Name the fields of a waiting page that this person may decide."""
+    asked = {f.name: f for f in form.fillable()}
+    return tuple(n for n in line.fields if n in asked and may_see(user, asked[n]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRow:
+    """One line of the queue on the start page."""
+
+    href: str
+    title: str
+    page: int
+    serial: str
+    kind: Kind
+    tag: str
+    why: str
+    fields: int
+    came: str
+
+
+_TAGS: Mapping[Kind, str] = {"urgent": "Safety", "consent": "Consent", "rest": ""}
+
+
+def queue_row(
+    line: Waiting, form: FormDefinition, fields: Sequence[str], address: str, now: datetime
+) -> QueueRow:
+    """Show a waiting page."""
+    kind = kind_of(line, form)
+    reasons = wording.why_sentences(line.why)
+    return QueueRow(
+        href=address,
+        title=title_of(form),
+        page=line.what.page,
+        serial=show_serial(line.what.serial),
+        kind=kind,
+        tag=_TAGS[kind],
+        why=reasons[0] if reasons else wording.LEFT_TO_PEOPLE,
+        fields=len(fields),
+        came=wording.clock(line.received_at, now),
+    )
+
+
+def title_of(form: FormDefinition) -> str:
+    """Name a form: "RJ-1 Self-referral"."""
+    return f"{form.id.upper()} {form.title}"
+
+
+# One field
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropShown:
+    """A crop and what is drawn over it, in mm."""
+
+    href: str
+    width: float
+    height: float
+    badges: tuple[Badge, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """Another text the machine thought of."""
+
+    text: str = field(repr=False)
+    band: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollLine:
+    """Somebody on the roll who may be meant."""
+
+    number: str = field(repr=False)
+    name: str = field(default="", repr=False)
+    place: str = field(default="", repr=False)
+    band: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldShown:
+    """One field as the verification page shows it; see `templates/field.html`."""
+
+    where: str
+    at: int
+    of: int
+    waiting: str
+    wide: bool
+    crop: CropShown | None
+    no_crop: str
+    why: tuple[str, ...]
+    urgent: bool
+    control: Control = field(repr=False)
+    action: str
+    seen: int
+    decided: str = field(default="", repr=False)
+    locked: str = field(default="", repr=False)
+    candidates: tuple[Guess, ...] = field(default=(), repr=False)
+    roll: tuple[RollLine, ...] = field(default=(), repr=False)
+    roll_caption: str = ""
+    back: str = ""
+    skip: str = ""
+    whole: str = ""
+    again: UserError | None = None
+    sure: str = field(default="", repr=False)
+    act_first: bool = True
+    company: str = ""
+
+
+def field_path(page: str, name: str) -> str:
+    """Give the address of one field of one page."""
+    return f"/pages/{page}/fields/{name}"
+
+
+def page_name(what: PageId | None, pages: int, form: FormDefinition) -> str:
+    """Name a page: "RJ-1 Self-referral, page 1 of 2, serial 7KQ4-M2XD"."""
+    if what is None:
+        return title_of(form)
+    return f"{title_of(form)}, page {what.page} of {pages}, serial {show_serial(what.serial)}"
+
+
+def needed_fields(page: KeptPage, form: FormDefinition, user: User) -> tuple[str, ...]:
+    """Name the fields of a page that need a person and that this one may see, in form order."""
+    asked = {f.name: f for f in form.fillable()}
+    return tuple(
+        r.field
+        for r in page.readings
+        if r.review and r.field in asked and may_see(user, asked[r.field])
+    )
+
+
+def next_field(page: KeptPage, needed: Sequence[str], after: str = "") -> str:
+    """Find the next undecided field: after this one, else from the top; "" when none is left."""
+    undecided = [r.field for r in page.undecided if r.field in set(needed)]
+    if not undecided:
+        return ""
+    order = [r.field for r in page.readings]
+    start = order.index(after) if after in order else -1
+    later = [n for n in undecided if order.index(n) > start]
+    return (later or undecided)[0]
+
+
+def later_field(page: KeptPage, needed: Sequence[str], after: str) -> str:
+    """Find the next undecided field further down; "" when this one was the last."""
+    order = [r.field for r in page.readings]
+    start = order.index(after) if after in order else -1
+    left = {r.field for r in page.undecided} & set(needed)
+    return next((n for n in order[start + 1 :] if n in left), "")
+
+
+def show_field(
+    page: KeptPage,
+    published: Published,
+    asked: Fillable,
+    user: User,
+    *,
+    now: datetime,
+    waiting: int,
+    back: str,
+    skip: str,
+    names: Mapping[str, str],
+    people: Mapping[str, Person],
+    company: str = "",
+    filled: Mapping[str, Sequence[str]] | None = None,
+    again: UserError | None = None,
+    sure: str = "",
+) -> FieldShown:
+    """Work out everything the verification page says about one field.
+
+    Args:
+        page: the page as it was fetched.
+        published: its printed version.
+        asked: the field.
+        user: who looks.
+        now: the time.
+        waiting: how many other pages wait for this person.
+        back: address of what they decided before; "" for nothing.
+        skip: address of what comes when they leave this one; "" for nothing.
+        names: what the people who decided are called, by user name.
+        people: those on the roll who may be meant, by prison number.
+        company: what a colleague who has this page open is called.
+        filled: what they have sent already.
+        again: why they are asked to look again.
+        sure: what says that they have looked again.
+    """
+    form, layout = published.definition, published.layout
+    reading = page.reading(asked.name)
+    number = page.what.page if page.what else 1
+    needed = needed_fields(page, form, user)
+    at = needed.index(asked.name) + 1 if asked.name in needed else 1
+    decision = page.decision(asked.name)
+    control = control_for(asked, _as_decided(reading, decision, user, asked), filled=filled)
+    crop = _crop(page, asked, reading, control, layout, number)
+    blind = is_blind(asked)
+    roll, caption = ((), "") if blind else _roll(asked, page, people)
+    whole = f"{field_path(page.id, asked.name)}/whole" if page.upright else ""
+    return FieldShown(
+        where=page_name(page.what, page.pages, form),
+        at=at,
+        of=max(len(needed), 1),
+        waiting=wording.count(waiting, "more page waiting", "more pages waiting"),
+        wide=crop is not None and crop.width / crop.height >= WIDE_FROM,
+        crop=crop,
+        no_crop="No picture was kept of this answer: it did not come on paper."
+        if reading.by != "scan"
+        else "There is no picture of this answer. Look at the paper itself.",
+        why=wording.why_sentences(reading.why) or (wording.LEFT_TO_PEOPLE,),
+        urgent=_urgent(asked, reading),
+        control=control,
+        action=field_path(page.id, asked.name),
+        seen=decision.number if decision else 0,
+        decided=_decided(decision, asked, user, now),
+        locked=_locked(decision, asked, user, names, now),
+        candidates=() if blind else _guesses(asked, reading),
+        roll=roll,
+        roll_caption=caption,
+        back=back,
+        skip=skip,
+        whole=whole,
+        again=again,
+        sure=sure,
+        act_first=filled is None,
+        company=company,
+    )
+
+
+def _as_decided(
+    reading: Reading, decision: Decision | None, user: User, asked: Fillable
+) -> Reading:
+    """Show somebody's own earlier answer again instead of the machine's."""
+    if decision is None or decision.by != user.id or decision.cannot_read:
+        return reading
+    if isinstance(asked, FreeText) or is_blind(asked):
+        return reading
+    return Reading(
+        field=reading.field,
+        kind=reading.kind,
+        state=reading.state,
+        value=decision.value,
+        options=reading.options,
+    )
+
+
+def _decided(decision: Decision | None, asked: Fillable, user: User, now: datetime) -> str:
+    if decision is None or decision.by != user.id:
+        return ""
+    said = "Cannot read" if decision.cannot_read else say(asked, decision.value)
+    return (
+        f"You answered this {wording.clock(decision.at, now)}: {said}. Answer again to change it."
+    )
+
+
+def _locked(
+    decision: Decision | None,
+    asked: Fillable,
+    user: User,
+    names: Mapping[str, str],
+    now: datetime,
+) -> str:
+    if decision is None or decision.by == user.id:
+        return ""
+    return said_by(decision, asked, names, now)
+
+
+def said_by(decision: Decision, asked: Fillable, names: Mapping[str, str], now: datetime) -> str:
+    """Say who answered what, and when."""
+    said = "Cannot read" if decision.cannot_read else say(asked, decision.value)
+    who = names.get(decision.by, decision.by)
+    return f"{who} answered this {wording.clock(decision.at, now)}: {said}"
+
+
+def _urgent(asked: Fillable, reading: Reading) -> bool:
+    if not isinstance(asked, Choice) or not reading.options:
+        return False
+    return any(
+        option.urgent and reading.options[option.name].state in ("marked", "unclear")
+        for option in asked.options
+        if option.name in reading.options
+    )
+
+
+def _crop(
+    page: KeptPage,
+    asked: Fillable,
+    reading: Reading,
+    control: Control,
+    layout: Layout,
+    number: int,
+) -> CropShown | None:
+    if page.upright is None or reading.by != "scan":
+        return None
+    place = place_of(asked, reading.bounds, layout, number)
+    if place is None:
+        return None
+    keys = {option.box: option.key for option in control.options if option.box}
+    return CropShown(
+        href=f"{field_path(page.id, asked.name)}/crop.png",
+        width=place.width,
+        height=place.height,
+        badges=badges_for(asked, keys, place, layout, number),
+    )
+
+
+def _guesses(asked: Fillable, reading: Reading) -> tuple[Guess, ...]:
+    if not isinstance(asked, Text):
+        return ()
+    others = [(t, p) for t, p in reading.candidates if t != reading.value and p >= 0.01]
+    return tuple(Guess(text=t, band=wording.band(p)) for t, p in others[:3])
+
+
+def _roll(
+    asked: Fillable, page: KeptPage, people: Mapping[str, Person]
+) -> tuple[tuple[RollLine, ...], str]:
+    """Show who on the roll may be meant, beside a field that says who somebody is."""
+    if not isinstance(asked, Text) or not asked.identifies:
+        return (), ""
+    match = next((m for m in page.people if m.person == asked.person), None)
+    if match is None or not match.candidates:
+        return (), ""
+    lines = []
+    for number, likely in match.candidates[:3]:
+        person = people.get(number)
+        name = f"{person.surname}, {person.forenames}" if person else ""
+        place = person.cell if person else ""
+        lines.append(RollLine(number=number, name=name, place=place, band=wording.band(likely)))
+    caption = "On the roll: one person fits" if match.match else "On the roll: nobody fits safely"
+    return tuple(lines), caption
+
+
+# Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerRow:
+    """One answer of a record."""
+
+    label: str
+    value: str = field(default="", repr=False)
+    hidden: str = ""
+    by: str = ""
+    when: str = ""
+    href: str = ""
+    crop: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartShown:
+    """One page of a record: its answers and its picture."""
+
+    page: int
+    rows: tuple[AnswerRow, ...] = field(repr=False)
+    picture: str = ""
+    caption: str = ""
+    no_picture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordShown:
+    """A whole record."""
+
+    title: str
+    serial: str
+    state: str
+    verified: bool
+    pages: int
+    notes: tuple[str, ...]
+    parts: tuple[PartShown, ...] = field(repr=False)
+
+
+def state_words(record: KeptRecord, now: datetime, names: Mapping[str, str]) -> str:
+    """Say how far a record is."""
+    if record.state is not RecordState.VERIFIED:
+        return "Waiting for people"
+    if record.verified_at is None:
+        return "Verified"
+    who = names.get(record.verified_by, record.verified_by)
+    by = f" by {who}" if who else ""
+    return f"Verified{by} {wording.clock(record.verified_at, now)}"
+
+
+def show_record(
+    record: KeptRecord,
+    published: Published,
+    user: User,
+    *,
+    now: datetime,
+    names: Mapping[str, str],
+) -> RecordShown:
+    """Work out what the page of a record shows to somebody."""
+    form = published.definition
+    notes = []
+    if record.missing and not record.without_missing_by:
+        numbers = " and ".join(str(n) for n in record.missing)
+        notes.append(f"Page {numbers} has not come in yet.")
+    if record.without_missing_by:
+        who = names.get(record.without_missing_by, record.without_missing_by)
+        notes.append(f"{who} decided to go on without the missing pages.")
+    if "serial-twice" in record.flags:
+        notes.append("Another sheet with the same serial has come in: it may be a photocopy.")
+    return RecordShown(
+        title=title_of(form),
+        serial=show_serial(record.serial),
+        state=state_words(record, now, names),
+        verified=record.state is RecordState.VERIFIED,
+        pages=record.expected,
+        notes=tuple(notes),
+        parts=tuple(_part(page, published, user, now, names) for page in record.pages),
+    )
+
+
+def _part(
+    page: KeptPage,
+    published: Published,
+    user: User,
+    now: datetime,
+    names: Mapping[str, str],
+) -> PartShown:
+    form = published.definition
+    asked = {f.name: f for f in form.fillable()}
+    hidden = hidden_fields(user, form)
+    number = page.what.page if page.what else 1
+    on_page = {b.field for b in published.layout.page(number).boxes}
+    covered = bool(on_page & set(hidden))
+    return PartShown(
+        page=number,
+        rows=tuple(
+            _answer_row(page, answer, asked[answer.field], user, now, names)
+            for answer in page.answers
+            if answer.field in asked
+        ),
+        picture=f"/pages/{page.id}/picture.png" if page.upright else "",
+        caption="As it was scanned. The part in grey is for a practitioner only."
+        if covered
+        else "As it was scanned.",
+        no_picture="No picture was kept: this page did not come on paper.",
+    )
+
+
+def _answer_row(
+    page: KeptPage,
+    answer: Answer,
+    asked: Fillable,
+    user: User,
+    now: datetime,
+    names: Mapping[str, str],
+) -> AnswerRow:
+    if not may_see(user, asked):
+        return AnswerRow(label=asked.label, hidden="For a practitioner only")
+    undecided = answer.reading.review and not answer.by
+    if undecided:
+        value, by, when = "", "Waiting for a person", ""
+    elif answer.by:
+        who = names.get(answer.by, answer.by)
+        by, when = who, wording.clock(answer.at, now) if answer.at else ""
+        value = "Cannot read" if answer.cannot_read else say(asked, answer.value)
+    else:
+        by = "Read by machine" if answer.reading.by == "scan" else "As typed"
+        when, value = "", say(asked, answer.value)
+    return AnswerRow(
+        label=asked.label,
+        value=value,
+        hidden="Not decided yet" if undecided else "",
+        by=by,
+        when=when,
+        href=field_path(page.id, asked.name),
+        crop=f"{field_path(page.id, asked.name)}/crop.png"
+        if isinstance(asked, FreeText) and page.upright and answer.reading.by == "scan"
+        else "",
+    )
+
+
+TILES = (
+    Status.RECEIVED,
+    Status.READING,
+    Status.AWAITING,
+    Status.VERIFIED,
+    Status.SET_ASIDE,
+    Status.DUPLICATE,
+)
+"""The statuses in the order of the start page."""

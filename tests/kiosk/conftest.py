@@ -1,0 +1,447 @@
+"""A store filled with plausible pages, without the scanner pipeline: pictures are drawn onto the
+published paper, readings are written down, and everything is kept through the real store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image, ImageDraw, ImageFont
+
+from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
+from forms.layout import Rect
+from forms.page_id import PageId, check_symbol
+from forms.published import published
+from kiosk.staff.app import create_app
+from kiosk.staff.kit import StaffKit
+from pipeline import work
+from pipeline.ports import Person
+from pipeline.ports import Sheet as Issued
+from pipeline.stages import (
+    Mark,
+    MarkState,
+    PageRead,
+    PersonMatch,
+    Quarantined,
+    Reading,
+    State,
+    Value,
+)
+from storage.blobs import FolderBlobs
+from storage.store import Store
+
+DPI = 150
+INK = 40
+
+Answers = Mapping[str, Any]
+
+
+def _pages_of(form: str) -> int:
+    return len(published(form).layout.pages)
+
+
+@lru_cache(maxsize=32)
+def _blank(form: str, number: int) -> Image.Image:
+    document = pypdfium2.PdfDocument(published(form).paper)
+    try:
+        return document[number - 1].render(scale=DPI / 72).to_pil().convert("L")
+    finally:
+        document.close()
+
+
+def drawn(form: str, number: int, answers: Answers) -> bytes:
+    """Draw answers onto the published paper; give it as the JPEG that is kept of a page."""
+    page = _blank(form, number).copy()
+    pen = ImageDraw.Draw(page)
+    mm = DPI / 25.4
+    for box in published(form).layout.page(number).boxes:
+        value = answers.get(box.field)
+        if value is None:
+            continue
+        x, y, w, h = (v * mm for v in (box.box.x, box.box.y, box.box.width, box.box.height))
+        if box.kind == "character":
+            text = _digits(value) if _is_date(value) else str(value)
+            if (box.index or 0) < len(text):
+                font = ImageFont.load_default(h * 0.75)
+                pen.text((x + w / 2, y + h / 2), text[box.index or 0], INK, font, anchor="mm")
+        elif box.kind == "tick":
+            if box.option in value:
+                pen.line([(x + 6, y + 8), (x + w - 5, y + h - 6)], INK, 4)
+                pen.line([(x + w - 2, y + 3), (x + 9, y + h - 4)], INK, 4)
+        elif isinstance(value, str):
+            font = ImageFont.load_default(min(h * 0.6, 34))
+            pen.text((x + 12, y + h / 2), value, INK, font, anchor="lm")
+        elif value:
+            pen.line([(x + 20, y + h * 0.7), (x + 90, y + h * 0.2), (x + 170, y + h * 0.8)], INK, 4)
+    written = io.BytesIO()
+    page.save(written, "JPEG", quality=85)
+    return written.getvalue()
+
+
+def _is_date(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-"
+
+
+def _digits(iso: str) -> str:
+    return f"{iso[8:]}{iso[5:7]}{iso[:4]}"
+
+
+_KINDS = {
+    Text: "comb",
+    Date: "date",
+    Choice: "choice",
+    FreeText: "free_text",
+    Signature: "signature",
+}
+
+
+def reading_of(asked: Fillable, form: str, number: int, value: Any) -> Reading:
+    """Read a field as a good machine would: sure of everything, people asked as the form says."""
+    boxes = [b.box for b in published(form).layout.page(number).boxes if b.field == asked.name]
+    left, top = min(b.x for b in boxes), min(b.y for b in boxes)
+    right, bottom = max(b.right for b in boxes), max(b.bottom for b in boxes)
+    plain = Reading(
+        field=asked.name,
+        kind=_KINDS[type(asked)],
+        state=State.FILLED if value else State.BLANK,
+        value=_value(asked, value),
+        confidence=0.998,
+        bounds=Rect(left, top, right - left, bottom - top),
+    )
+    match asked:
+        case Choice():
+            marks = {
+                o.name: Mark(
+                    state=MarkState.MARKED if value and o.name in value else MarkState.BLANK,
+                    score=0.3 if value and o.name in value else 0.0,
+                )
+                for o in asked.options
+            }
+            plain = replace(plain, options=marks)
+            if asked.consent:
+                plain = replace(plain, review=True, why=("consent",))
+            elif any(o.urgent and value and o.name in value for o in asked.options):
+                plain = replace(plain, review=True, why=("urgent",))
+        case FreeText():
+            if value:
+                plain = replace(plain, suggestion=str(value).lower(), confidence=0.4)
+                plain = replace(plain, review=True, why=("free-text",))
+        case Signature():
+            plain = replace(plain, review=True, why=("signature",))
+        case _:
+            pass
+    return plain
+
+
+def _value(asked: Fillable, value: Any) -> Value:
+    match asked:
+        case FreeText():
+            return None
+        case Choice():
+            return tuple(value or ())
+        case Signature():
+            return bool(value)
+        case _:
+            return value or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """One filled copy: what was written on it, and what the machine made of it otherwise."""
+
+    form: str
+    answers: Answers
+    read_as: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    people: tuple[PersonMatch, ...] = ()
+
+    def readings(self, number: int) -> tuple[Reading, ...]:
+        """Read one page."""
+        here = {b.field for b in published(self.form).layout.page(number).boxes}
+        return tuple(
+            replace(
+                reading_of(asked, self.form, number, self.answers.get(asked.name)),
+                **self.read_as.get(asked.name, {}),
+            )
+            for asked in published(self.form).definition.fillable()
+            if asked.name in here
+        )
+
+
+PASSWORD = "four unrelated words do"
+PEOPLE = {
+    "vera": ("Vera Verifier", ("verifier",)),
+    "victor": ("Victor Verifier", ("verifier",)),
+    "petra": ("Petra Practitioner", ("practitioner",)),
+    "milan": ("Milan Manager", ("manager",)),
+    "ada": ("Ada Auditor", ("auditor",)),
+    "olu": ("Olu Officer", ("officer",)),
+    "adam": ("Adam Admin", ("admin",)),
+}
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, by: timedelta) -> None:
+        self.at += by
+
+
+class Prison:
+    """A store and blobs of a running place, and ways to fill them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.blobs = FolderBlobs(folder / "blobs")
+        self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}")
+        self.store.upgrade()
+        self._count = 0
+        with self.store.begin() as kept:
+            for username, (name, roles) in PEOPLE.items():
+                kept.staff.add(
+                    username, PASSWORD, name=name, roles=roles, by="test", at=self.clock()
+                )
+
+    def kit(self, *, tls: bool = False) -> StaffKit:
+        return StaffKit(store=self.store, blobs=self.blobs, tls=tls, now=self.clock)
+
+    def serial(self) -> str:
+        """Make the next serial; the same in every run."""
+        self._count += 1
+        body = f"{self._count:07d}"
+        return body + check_symbol(body)
+
+    def comes_in(
+        self,
+        filled: Filled,
+        *,
+        pages: Sequence[int] | None = None,
+        establishment: str = "MTI",
+        wing: str = "B",
+    ) -> tuple[str, ...]:
+        """Issue a copy and take its pages in, read; give the page ids."""
+        serial, at = self.serial(), self.clock()
+        count = _pages_of(filled.form)
+        numbers = tuple(pages or range(1, count + 1))
+        with self.store.begin() as kept:
+            kept.sheets.issue(
+                [
+                    Issued(
+                        serial=serial,
+                        form=filled.form,
+                        version=1,
+                        language="en",
+                        large_print=False,
+                        pages=count,
+                        issued_at=at,
+                        establishment=establishment,
+                        wing=wing,
+                    )
+                ]
+            )
+            intake = self._take_in(kept, f"scan of {serial}".encode(), len(numbers))
+        for index, number in enumerate(numbers):
+            picture = self.blobs.put(drawn(filled.form, number, filled.answers))
+            read = PageRead(
+                source="file",
+                page_index=index,
+                id=PageId(form=filled.form, version=1, language="en", serial=serial, page=number),
+                pages=count,
+                readings=filled.readings(number),
+                rotation_deg=0.4,
+                scale=1.0,
+                residual_mm=0.1,
+                people=filled.people if number == 1 else (),
+                digest=hashlib.sha256(f"{serial}/{number}".encode()).hexdigest(),
+            )
+            with self.store.begin() as kept:
+                kept.pages.keep(f"{intake}-{index}", 1, [work.Outcome(read, picture)], at=at)
+        return tuple(f"{intake}-{index}" for index in range(len(numbers)))
+
+    def goes_wrong(self, code: str, message: str, remedy: str, *, seen: bool = True) -> str:
+        """Take a page in that has to be set aside; give its id."""
+        self._count += 1
+        with self.store.begin() as kept:
+            intake = self._take_in(kept, f"bad scan {self._count}".encode(), 1)
+        picture = self.blobs.put(drawn("rj-1", 1, {})) if seen else None
+        bad = Quarantined(source="file", page_index=0, code=code, message=message, remedy=remedy)
+        with self.store.begin() as kept:
+            kept.pages.keep(f"{intake}-0", 1, [work.Outcome(bad, picture)], at=self.clock())
+        return f"{intake}-0"
+
+    def _take_in(self, kept: Any, data: bytes, pages: int) -> str:
+        digest = self.blobs.put(data)
+        taken = kept.intakes.take(digest, len(data), by="test", at=self.clock())
+        kept.intakes.split(taken.intake.id, work.Split(pages=pages), at=self.clock())
+        return str(taken.intake.id)
+
+    def roll(self, *people: Person) -> None:
+        """Put a roll in force."""
+        with self.store.begin() as kept:
+            kept.roll.replace(people, by="test", at=self.clock())
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class Visitor(TestClient):
+    """Somebody's browser, as far as a test client goes: it says that it is on our own page."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            app,
+            base_url="http://staff.example",
+            headers={"Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
+            follow_redirects=False,
+            raise_server_exceptions=False,
+        )
+
+    def token(self, path: str = "/") -> str:
+        """Read the form token off a page."""
+        return self.get(path).text.partition('name="csrf" value="')[2].partition('"')[0]
+
+    def sign_in(self, username: str, password: str = PASSWORD) -> Any:
+        """Sign in by the form."""
+        token = self.token("/sign-in")
+        form = {"name": username, "password": password, "csrf": token}
+        return self.post("/sign-in", data=form)
+
+    def decide(self, page: str, name: str, **form: str) -> Any:
+        """Send the form of one field, as its own page would."""
+        path = f"/pages/{page}/fields/{name}"
+        text = self.get(path).text
+        seen = text.partition('name="seen" value="')[2].partition('"')[0]
+        csrf = text.partition('name="csrf" value="')[2].partition('"')[0]
+        return self.post(path, data={"csrf": csrf, "seen": seen, **form})
+
+
+@pytest.fixture
+def prison(tmp_path: Path) -> Iterator[Prison]:
+    """An empty place with staff."""
+    place = Prison(tmp_path)
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def app(prison: Prison) -> FastAPI:
+    return create_app(prison.kit())
+
+
+@pytest.fixture
+def visitor(app: FastAPI) -> Iterator[Any]:
+    """Make browsers; each call signs somebody in, or nobody."""
+
+    def come(username: str = "") -> Visitor:
+        browser = Visitor(app)
+        if username:
+            assert browser.sign_in(username).status_code == 303
+        return browser
+
+    return come
+
+
+SELF_REFERRAL = Filled(
+    form="rj-1",
+    answers={
+        "me_number": "A1234BC",
+        "me_name": "JON EXAMPLE",
+        "me_cell": "B-2-014",
+        "today": "2026-11-20",
+        "lang": "ENGLISH",
+        "role": ("harmed",),
+        "kind": ("fight", "debt"),
+        "when": ("this_week",),
+        "safe": ("yes",),
+        "want": ("talk",),
+        "how": ("meet",),
+        "first_contact": ("rj_worker",),
+        "help": ("reading",),
+        "more": "HE TOOK MY RADIO",
+        "helped_by": ("no",),
+        "know_limits": ("yes",),
+        "mark": True,
+    },
+    read_as={
+        "me_number": {
+            "confidence": 0.71,
+            "value": "A1Z34BC",
+            "review": True,
+            "why": ("low-confidence",),
+            "candidates": (("A1Z34BC", 0.71), ("A1234BC", 0.27), ("A1734BC", 0.01)),
+        },
+        "role": {
+            "state": State.UNCLEAR,
+            "value": None,
+            "review": True,
+            "why": ("unclear-mark",),
+            "confidence": 0.5,
+        },
+        "today": {"review": True, "why": ("low-confidence",), "confidence": 0.6},
+    },
+    people=(
+        PersonMatch(
+            person="sender",
+            match=None,
+            confidence=0.8,
+            agreed=("me_name",),
+            candidates=(("A1234BC", 0.8), ("A1734BC", 0.1)),
+        ),
+    ),
+)
+
+UNSAFE = replace(
+    SELF_REFERRAL,
+    answers={**SELF_REFERRAL.answers, "safe": ("no",), "more": None},
+    read_as={},
+    people=(),
+)
+
+NAMES_STAFF = replace(
+    SELF_REFERRAL, answers={**SELF_REFERRAL.answers, "kind": ("staff",)}, people=()
+)
+
+
+def _consent() -> Filled:
+    lines = [f for f in published("rj-3h").definition.fillable() if isinstance(f, Choice)]
+    return Filled(
+        form="rj-3h",
+        answers={**{f.name: (f.options[0].name,) for f in lines if f.consent}},
+    )
+
+
+@pytest.fixture
+def samples() -> Any:
+    """What people have filled in."""
+
+    class Samples:
+        self_referral = SELF_REFERRAL
+        unsafe = UNSAFE
+        names_staff = NAMES_STAFF
+        consent = _consent()
+        password = PASSWORD
+        people = PEOPLE
+        person = Person(
+            prison_number="A1234BC",
+            surname="Example",
+            forenames="Jon",
+            cell="B-2-014",
+            establishment="MTI",
+        )
+
+    return Samples
