@@ -111,13 +111,15 @@ def _crop(
         pixels = _settle(wide, blank, box, printed.shape)
     else:
         pixels = _cut_grid(page, rect, PX_PER_MM, pyramid)
+    streaks = _streaks(page, corners, rect, pixels.shape)
     return Crop(
         box=box,
         pixels=pixels,
         blank=_level(printed, pixels, ink),
         px_per_mm=PX_PER_MM,
         margin_mm=margin,
-        crossed=_is_crossed(page, corners),
+        crossed=bool(streaks),
+        streaks_px=streaks,
     )
 
 
@@ -188,12 +190,38 @@ def _ink_level(page: RegisteredPage, layout: PageLayout, pyramid: Pyramid) -> fl
     return float(np.clip(np.median(levels), 0, 120)) if levels else 0.0
 
 
-def _is_crossed(page: RegisteredPage, corners: Points) -> bool:
-    """Say whether a streak runs through the area between these corners."""
+def _streaks(
+    page: RegisteredPage, corners: Points, rect: Rect, shape: tuple[int, ...]
+) -> tuple[tuple[float, float, float, float], ...]:
+    """Say where streaks run through a crop, in its own pixels.
+
+    Args:
+        page: knows the streaks, in the scan's pixels.
+        corners: the crop's corners and perhaps a little more, in the scan's pixels.
+        rect: the crop, mm.
+        shape: the crop's height and width.
+    """
+    if not page.streaks_px:
+        return ()
+    height, width = shape[:2]
+    edge = np.array(
+        [[rect.x, rect.y], [rect.right, rect.y], [rect.right, rect.bottom], [rect.x, rect.bottom]]
+    )
+    seen = page.to_pixels(edge).astype(np.float32)
+    inner = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    to_crop = cv2.getPerspectiveTransform(seen, inner)
+    found = []
     low, high = corners.min(axis=0), corners.max(axis=0)
     for x0, y0, x1, y1 in page.streaks_px:
-        t = np.linspace(0, 1, 400)
-        x, y = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
-        if ((x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])).any():
-            return True
-    return False
+        # Only the stretch near the crop: further off the map of its corners means nothing.
+        t = np.linspace(0, 1, 600)[:, None]
+        line = np.array([[x0, y0]]) * (1 - t) + np.array([[x1, y1]]) * t
+        near = line[((line > low - 20) & (line < high + 20)).all(axis=1)]
+        if len(near) < 2:
+            continue
+        ends = cv2.perspectiveTransform(near[[0, -1]].reshape(1, 2, 2), to_crop)[0]
+        t = np.linspace(0, 1, 200)[:, None]
+        x, y = (ends[:1] * (1 - t) + ends[1:] * t).T
+        if ((x >= -1) & (x <= width) & (y >= -1) & (y <= height)).any():
+            found.append(tuple(float(v) for v in ends.reshape(-1)))
+    return tuple((a, b, c, d) for a, b, c, d in found)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from forms.errors import UserError
 from forms.layout import CodePlace, PageLayout
-from pipeline.blanks import LANDMARK_PX_PER_MM, Blank
+from pipeline.blanks import LANDMARK_PX_PER_MM, Blank, Landmark
 from pipeline.stages import Gray, IdentifiedPage, Points, RegisteredPage
 from pipeline.streaks import find_streaks
 from pipeline.warp import Pyramid, Warp, fit_bend, project
@@ -283,20 +283,22 @@ def _grow(
     if len(page.anchors_mm) < 4:
         return _from_constellation(pyramid, marks, blank)
     start = _similarity(page.anchors_mm, page.anchors_px)
-    best: tuple[float, _Pose, set[str]] | None = None
+    tried: list[tuple[float, _Pose, set[str]]] = []
     for prior in (_SCANNER, _CAMERA):
         pose = _Pose(start=start, prior=prior)
         for mm, px in zip(page.anchors_mm, page.anchors_px, strict=True):
             pose.add((float(mm[0]), float(mm[1])), (float(px[0]), float(px[1])), 0.35)
         pose.fit()
         seen = _gather(pyramid, pose, marks)
-        worth = _worth(pyramid, pose, blank)
-        if best is None or worth > best[0]:
-            best = (worth, pose, seen)
-        if worth > 0.6:
+        tried.append((_worth(pyramid, pose, blank) + len(seen) / len(marks), pose, seen))
+        if tried[-1][0] > _PLAIN:
             break
-    assert best is not None
-    return best[1], best[2]
+    _, pose, seen = max(tried, key=lambda each: each[0])
+    return pose, seen
+
+
+_PLAIN = 1.85
+"""Of 2: nearly all print and nearly all marks are where a flat page has them."""
 
 
 def _similarity(mm: Points, px: Points) -> Floats:
@@ -556,50 +558,65 @@ def _bend(
 ) -> tuple[Warp, float, float]:
     """Fit the local bends to the print found again; give the residual and the share found."""
     flat = Warp(pose.homography)
-    inverse = np.linalg.inv(pose.homography)
     marks_mm = np.array(pose.mm)
-    marks_off = project(inverse, np.array(pose.px)) - marks_mm
-    knots = [marks_mm]
-    offsets = [marks_off]
-    sigmas = [np.array(pose.sigma_mm)]
-    looked = found = 0
-    spots, gaps, sure = [], [], []
-    for landmark in blank.landmarks:
-        px = flat(np.array([landmark.centre_mm]))[0]
-        if not (0 < px[0] < shape[1] and 0 < px[1] < shape[0]):
-            continue
-        looked += 1
-        at = _search(
-            pyramid,
+    marks_off = project(np.linalg.inv(pose.homography), np.array(pose.px)) - marks_mm
+    sigma = np.array(pose.sigma_mm)
+    inside = [
+        (mark, px)
+        for mark in blank.landmarks
+        for px in flat(np.array([mark.centre_mm]))
+        if 0 < px[0] < shape[1] and 0 < px[1] < shape[0]
+    ]
+    found: dict[int, tuple[float, float, float]] = {}
+    warp, residual = flat, 0.0
+    for _ in range(2):
+        for number, (mark, _px) in enumerate(inside):
+            if number not in found and (at := _landmark(pyramid, warp, flat, mark)) is not None:
+                found[number] = at
+        spots = [inside[n][0].centre_mm for n in found]
+        warp, residual = _fit(
             flat,
-            landmark.centre_mm,
-            _LANDMARK_REACH_MM,
-            _as_drawn(landmark.template),
-            LANDMARK_PX_PER_MM,
+            np.concatenate([marks_mm, np.array(spots).reshape(-1, 2)]),
+            np.concatenate([marks_off, np.array([f[:2] for f in found.values()]).reshape(-1, 2)]),
+            np.concatenate([sigma, [0.1 if f[2] > 0.75 else 0.2 for f in found.values()]]),
         )
-        if at is None or at[2] < _LEAST_LANDMARK or np.hypot(at[0], at[1]) > _LANDMARK_REACH_MM:
-            continue
-        found += 1
-        spots.append(landmark.centre_mm)
-        gaps.append(at[:2])
-        sure.append(0.1 if at[2] > 0.75 else 0.2)
-    if spots:
-        knots.append(np.array(spots))
-        offsets.append(np.array(gaps))
-        sigmas.append(np.array(sure))
-    mm, off, sigma = np.concatenate(knots), np.concatenate(offsets), np.concatenate(sigmas)
-    share = found / looked if looked else 1.0
+        if len(found) > 0.9 * len(inside):
+            break
+    return warp, residual, len(found) / len(inside) if inside else 1.0
+
+
+def _landmark(
+    pyramid: Pyramid, warp: Warp, flat: Warp, mark: Landmark
+) -> tuple[float, float, float] | None:
+    """Look for one piece of print: how far the flat fit was off there, mm, and how well it matches.
+
+    Args:
+        pyramid: the scan.
+        warp: the best fit so far, which says where to look.
+        flat: the flat fit, which the offset is counted from.
+        mark: the piece of print.
+    """
+    template = _as_drawn(mark.template)
+    at = _search(pyramid, warp, mark.centre_mm, _LANDMARK_REACH_MM, template, LANDMARK_PX_PER_MM)
+    if at is None or at[2] < _LEAST_LANDMARK:
+        return None
+    px = np.array([_to_px(warp, mark.centre_mm, at)])
+    x, y = project(np.linalg.inv(flat.homography), px)[0] - np.array(mark.centre_mm)
+    return float(x), float(y), at[2]
+
+
+def _fit(flat: Warp, mm: Points, off: Points, sigma: Floats) -> tuple[Warp, float]:
+    """Bend a flat fit to the offsets seen, leaving the unlikely ones out; give the residual, mm."""
     if len(mm) < 5:
         left = np.hypot(off[:, 0], off[:, 1])
-        return flat, float(np.percentile(left, 90)) if len(left) else 0.0, share
+        return flat, float(np.percentile(left, 90)) if len(left) else 0.0
     for _ in range(4):
         bend, left = fit_bend(mm, off, sigma, _STIFFNESS)
-        limit = max(0.5, 4.0 * float(np.median(left)))
-        keep = left < limit
+        keep = left < max(0.5, 4.0 * float(np.median(left)))
         if keep.all() or keep.sum() < max(5, 0.6 * len(mm)):
             break
         mm, off, sigma = mm[keep], off[keep], sigma[keep]
-    return Warp(pose.homography, mm, bend), float(np.percentile(left, 90)), share
+    return Warp(flat.homography, mm, bend), float(np.percentile(left, 90))
 
 
 # --- measures ------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ class Crop:
         blank: the same cut of the unfilled printed page, brought to the scan's paper and ink
             levels; same shape.
         crossed: a scanner streak runs through it.
+        streaks_px: where in the crop they run, as (x0, y0, x1, y1); they may end outside it.
     """
 
     box: Box
@@ -113,6 +114,7 @@ class Crop:
     px_per_mm: float
     margin_mm: float
     crossed: bool = False
+    streaks_px: tuple[tuple[float, float, float, float], ...] = ()
 
 
 class State(StrEnum):

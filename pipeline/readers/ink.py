@@ -17,6 +17,7 @@ pencil is 0.3 at its core and 0.15 where it skips; paper noise after smoothing i
 LEAST_SPECK_MM2 = 0.10
 """Smaller spots are dirt: the dot of an i is 0.2 mm2."""
 _SOFT_MM = 0.09
+_STREAK_MM = 1.0
 _PLAY_MM = 0.25
 """How far printed lines may lie off their place in the crop."""
 
@@ -65,7 +66,8 @@ def inside(crop: Crop, inset_mm: float = 0.0) -> tuple[slice, slice]:
 
 def ink_share(crop: Crop) -> float:
     """Say how much of a box's inside holds new ink, specks left out, 0.0 to 1.0."""
-    ink = without_specks(new_ink(crop), crop.px_per_mm)[inside(crop)]
+    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    ink = ink[inside(crop)]
     return float(ink.mean()) if ink.size else 0.0
 
 
@@ -84,11 +86,10 @@ def read_presence(crop: Crop) -> Reading:
 
 def stroke_length_mm(crop: Crop) -> float:
     """Estimate the length of pen strokes inside a box: the skeleton's, by ink over width."""
-    ink = without_specks(new_ink(crop), crop.px_per_mm)
+    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
     ink[_outside(crop)] = False
     if not ink.any():
         return 0.0
-    ink = _without_straight_lines(ink) if crop.crossed else ink
     distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
     ridge = distance[distance >= 1.0]
     if ridge.size == 0:
@@ -103,17 +104,15 @@ def _outside(crop: Crop) -> Mask:
     return mask
 
 
-def _without_straight_lines(ink: Mask) -> Mask:
-    """Take out lines that run straight through the whole crop, as a scanner's dirt does."""
-    kept = ink.copy()
-    for axis in (0, 1):
-        full = ink.mean(axis=axis) > 0.6
-        wide = np.convolve(full, np.ones(5), "same") > 0
-        if axis == 0:
-            kept[:, wide] = False
-        else:
-            kept[wide, :] = False
-    return kept
+def without_streaks(ink: Mask, crop: Crop) -> Mask:
+    """Take out ink that lies where a dirty scanner drew a line."""
+    if not crop.streaks_px:
+        return ink
+    lines = np.zeros(ink.shape, dtype=np.uint8)
+    for x0, y0, x1, y1 in crop.streaks_px:
+        wide = round(_STREAK_MM * crop.px_per_mm)
+        cv2.line(lines, (round(x0), round(y0)), (round(x1), round(y1)), 1, wide)
+    return np.asarray(ink & (lines == 0), dtype=np.bool_)
 
 
 def _presence(crop: Crop, kind: str, sure_mm: float, doubt_mm: float) -> Reading:

@@ -10,7 +10,7 @@ import numpy as np
 
 from forms.fields import Choice
 from forms.layout import Rect
-from pipeline.readers.ink import Mask, inside, new_ink, without_specks
+from pipeline.readers.ink import Mask, inside, new_ink, without_specks, without_streaks
 from pipeline.stages import Crop, Mark, MarkState, Reading, State
 
 SURE_EXTENT = 0.40
@@ -51,9 +51,7 @@ class Look:
 
 def look(crop: Crop) -> Look:
     """Measure the ink in and around a tick box."""
-    ink = without_specks(new_ink(crop), crop.px_per_mm)
-    if crop.crossed:
-        ink = _without_streak(ink)
+    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
     rows, columns = inside(crop)
     within = ink[rows, columns]
     if not within.any():
@@ -94,21 +92,6 @@ def _rim(ink: Mask, crop: Crop) -> float:
     ring[far] = True
     ring[near] = False
     return float(ink[ring].mean()) if ring.any() else 0.0
-
-
-def _without_streak(ink: Mask) -> Mask:
-    """Take straight lines through the whole crop out, as a scanner's dirt leaves them."""
-    kept = ink.copy()
-    for axis in (0, 1):
-        full = ink.mean(axis=axis) > 0.75
-        wide = np.convolve(full, np.ones(5), "same") > 0
-        if full.mean() > 0.2:
-            continue
-        if axis == 0:
-            kept[:, wide] = False
-        else:
-            kept[wide, :] = False
-    return kept
 
 
 def read_mark(crop: Crop) -> Mark:
