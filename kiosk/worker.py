@@ -1,0 +1,174 @@
+"""Worker processes: start so many, start anew those that die, stop when told or when idle.
+
+Each worker is a process of its own, so a page that breaks its decoder breaks one worker and no
+web page. The processes started here are children that end when this one does, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.kept import Status
+from pipeline.ports import Blobs
+from pipeline.work import Recipe
+from storage.jobs import Jobs, run_worker
+from storage.store import Store
+
+DRAIN_SECONDS = 30
+"""How long the pages in hand may take to end after a stop; one takes seconds."""
+
+LOOK_SECONDS = 0.2
+MOST_WAIT_SECONDS = 5.0
+"""A worker that dies at once is started again after a wait that grows up to this."""
+
+COMMAND = (sys.executable, "-m", "kiosk.worker")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worked:
+    """What a run of workers came to.
+
+    Attributes:
+        counts: how many pages are in which state now.
+        idle: nothing was left to do.
+        died: how often a worker had to be started anew.
+    """
+
+    counts: dict[Status, int]
+    idle: bool
+    died: int
+
+
+def supervise(
+    store: Store,
+    jobs: Jobs,
+    *,
+    processes: int = 1,
+    until_idle: bool = False,
+    command: Sequence[str] = COMMAND,
+    progress: Callable[[dict[Status, int]], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> Worked:
+    """Keep worker processes running until told to stop, or until there is nothing left to do.
+
+    Args:
+        store: where pages are kept; up to date.
+        jobs: its jobs, prepared.
+        processes: how many workers; one a core.
+        until_idle: return when every page taken in has been read or set aside.
+        command: what one worker is started with; it finds the store in the environment.
+        progress: told the counts about twice a second.
+        stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
+    """
+    stop = stop or threading.Event()
+    jobs.mend(at=_now())
+    idle = False
+    with _stopped_by_signals(stop), _Crew(command, processes) as crew:
+        while not stop.wait(LOOK_SECONDS):
+            crew.look_after()
+            with store.look() as kept:
+                counts = kept.pages.counts()
+            progress(counts)
+            left = counts[Status.RECEIVED] + counts[Status.READING]
+            if until_idle and not left and not jobs.waiting():
+                idle = True
+                break
+            if until_idle and left and not jobs.waiting():
+                jobs.mend(at=_now())
+    with store.look() as kept:
+        return Worked(counts=kept.pages.counts(), idle=idle, died=crew.died)
+
+
+class _Crew:
+    """So many children, each replaced when it dies."""
+
+    def __init__(self, command: Sequence[str], processes: int) -> None:
+        self._command, self._processes = command, processes
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._wait, self._start_at = LOOK_SECONDS, 0.0
+        self.died = 0
+
+    def __enter__(self) -> _Crew:
+        self.look_after()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                child.wait(DRAIN_SECONDS + 10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def look_after(self) -> None:
+        """Start as many as are missing; wait longer each time they die young."""
+        dead = [child for child in self._children if child.poll() is not None]
+        if dead:
+            self.died += len(dead)
+            self._children = [child for child in self._children if child not in dead]
+            self._start_at = time.monotonic() + self._wait
+            self._wait = min(2 * self._wait, MOST_WAIT_SECONDS)
+        if len(self._children) == self._processes:
+            if time.monotonic() > self._start_at + MOST_WAIT_SECONDS:
+                self._wait = LOOK_SECONDS
+            return
+        if time.monotonic() >= self._start_at:
+            while len(self._children) < self._processes:
+                self._children.append(self._start())
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start one in a session of its own, so that Ctrl-C reaches only us and we stop it."""
+        return subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, start_new_session=True, env=_environment()
+        )
+
+
+def work_here(store: Store, blobs: Blobs, recipe: Recipe) -> None:
+    """Be one worker, until SIGTERM, SIGINT or the end of the process that started this one."""
+    stop = threading.Event()
+    parent = os.getppid()
+    with _stopped_by_signals(stop):
+        threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+        run_worker(store, blobs, recipe, stop, drain_seconds=DRAIN_SECONDS)
+
+
+def _stop_with(parent: int, stop: threading.Event) -> None:
+    while not stop.wait(LOOK_SECONDS):
+        if os.getppid() != parent:
+            stop.set()
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Set an event on SIGTERM and SIGINT, as long as this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _environment() -> dict[str, str]:
+    """Give each worker one core: more threads in one only take them from the others."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,172 @@
+"""The way in for files: nothing is acknowledged before it is safe.
+
+The bytes are durable among the blobs first; then one transaction keeps the intake, its event and
+its job; only then is the file reported as taken in. A crash in between leaves bytes that nothing
+refers to, which a sweep removes, and a file that is simply taken in again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from forms.errors import UserError
+from pipeline.kept import Intake
+from pipeline.work import Priority
+from storage.blobs import Stored
+from storage.jobs import Jobs
+from storage.paper import Taken
+from storage.store import Store
+
+
+class PathMissing(UserError):
+    """Nothing of that name."""
+
+    code = "path-missing"
+    message = "There is no such file or folder."
+    remedy = "Look at the spelling, and whether the disk or share is there."
+
+
+class PathForbidden(UserError):
+    """The system does not let us read it."""
+
+    code = "path-forbidden"
+    message = "This file or folder may not be read."
+    remedy = "Give the user that runs counterfoil the right to read it."
+
+
+class PathOdd(UserError):
+    """A link, a device or a pipe."""
+
+    code = "path-odd"
+    message = "This is a link or a device, not a file with a scan in it."
+    remedy = "Name the file itself."
+
+
+class Box(Protocol):
+    """Where bytes are put away durably (`storage.blobs.FolderBlobs`)."""
+
+    def put_stream(self, source: BinaryIO) -> Stored:
+        """Keep a stream's bytes and give their digest and size."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenIn:
+    """What became of one file.
+
+    Attributes:
+        path: which file; to tell whoever named it, never to be logged or kept.
+        intake: what it is kept as; None when it was refused.
+        duplicate: the same bytes were here before.
+        problem: why it was refused.
+    """
+
+    path: Path = field(repr=False)
+    intake: Intake | None = None
+    duplicate: bool = False
+    problem: UserError | None = None
+
+
+class IntakeBox:
+    """Takes files in. Web upload, `scan` and `watch` all come through here."""
+
+    def __init__(self, store: Store, blobs: Box, jobs: Jobs) -> None:
+        self._store, self._blobs, self._jobs = store, blobs, jobs
+
+    def take_in(
+        self,
+        paths: Iterable[Path],
+        *,
+        by: str,
+        at: datetime,
+        kind: str = "scan",
+        priority: int = Priority.DAY,
+    ) -> Iterator[TakenIn]:
+        """Take in files, and folders with everything in them, each as it is reached.
+
+        Nothing is passed over by its name: a file that is no scan is kept and set aside, so that
+        people see it. Originals stay where they are.
+
+        Args:
+            paths: files and folders.
+            by: user name, or the program's own.
+            at: when, UTC.
+            kind: which way they came in.
+            priority: see `pipeline.work.Priority`.
+        """
+        for path in paths:
+            for found in _files(path):
+                if isinstance(found, TakenIn):
+                    yield found
+                    continue
+                try:
+                    with found.open("rb") as source:
+                        taken = self.take_stream(
+                            source,
+                            name=found.name,
+                            by=by,
+                            at=at,
+                            kind=kind,
+                            priority=priority,
+                        )
+                except OSError as problem:
+                    yield TakenIn(path=found, problem=_refused(problem))
+                except UserError as problem:
+                    yield TakenIn(path=found, problem=problem)
+                else:
+                    yield TakenIn(path=found, intake=taken.intake, duplicate=taken.duplicate)
+
+    def take_stream(
+        self,
+        source: BinaryIO,
+        *,
+        name: str,
+        by: str,
+        at: datetime,
+        kind: str = "upload",
+        priority: int = Priority.DAY,
+    ) -> Taken:
+        """Take in the bytes of one file; when this returns, they are safe and will be read.
+
+        Raises:
+            DiskFull: nothing was kept.
+        """
+        stored = self._blobs.put_stream(source)
+        with self._store.begin() as kept:
+            taken = kept.intakes.take(
+                stored.digest,
+                stored.size,
+                by=by,
+                at=at,
+                kind=kind,
+                name=Path(name).name,
+                priority=priority,
+            )
+            if not taken.duplicate:
+                self._jobs.add_file(kept, taken.intake)
+        return taken
+
+
+def _files(path: Path) -> Iterator[Path | TakenIn]:
+    """Give the files under a path in the order of their names; links are never followed."""
+    try:
+        if path.is_symlink() or not (path.is_file() or path.is_dir() or not path.exists()):
+            yield TakenIn(path=path, problem=PathOdd())
+        elif path.is_file():
+            yield path
+        elif path.is_dir():
+            for name in sorted(os.listdir(path)):  # noqa: PTH208  names sort as the scanner counts
+                yield from _files(path / name)
+        else:
+            yield TakenIn(path=path, problem=PathMissing())
+    except OSError as problem:
+        yield TakenIn(path=path, problem=_refused(problem))
+
+
+def _refused(problem: OSError) -> UserError:
+    return PathMissing() if isinstance(problem, FileNotFoundError) else PathForbidden()

@@ -1,0 +1,456 @@
+"""Work that survives: a workflow for each file and for each page, durable in the same database.
+
+The only module that knows the engine (DBOS). What it is trusted with is ids; answers never reach
+its tables, which are stored in clear. A file or a page is enqueued in the transaction that keeps
+it, so neither is ever without the other. What a workflow keeps is committed together with its
+checkpoint, and unique keys stand behind that.
+
+A worker runs in a process of its own, in a slot with a fixed name. When one is killed, the next
+in that slot, or any other worker that finds the slot empty, takes its work over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, SQLAlchemyDatasource
+from dbos import error as engine_error
+from sqlalchemy import Engine
+
+from forms.errors import UserError
+from pipeline import work
+from pipeline.kept import Intake
+from pipeline.ports import Blobs
+from pipeline.stages import Quarantined
+from storage.database import engine_of_jobs
+from storage.slots import Slots
+from storage.store import Kept, Store, rows_of
+
+APP = "counterfoil"
+QUEUE = "pages"
+
+SHAPE = "1"
+"""The version of the workflows' steps. A change to their order or meaning counts it up; work
+that an older shape left waiting is then enqueued anew by `Jobs.mend`, under ids of its own."""
+
+POLL_SECONDS = 0.1
+"""The engine's own second would cap a worker at two pages a second."""
+
+AT_ONCE = 2
+"""Workflows a worker has in hand: while one page is read, the other is fetched or kept."""
+
+TRIES, FIRST_WAIT_SECONDS, BACK_OFF = 4, 0.5, 2.0
+"""How often reading is tried within one workflow, and how the waits grow."""
+
+KILLS = 12
+"""How many workers may die on one page before it is set aside. Twelve, because in a test that
+kills workers all the time an innocent page dies with them about every third time."""
+
+SWEEP_SECONDS = 1.0
+MEND_SECONDS = 30.0
+
+_log = logging.getLogger("counterfoil.jobs")
+_json = DBOSPortableJSONSerializer()
+T = TypeVar("T")
+
+
+class ReadingFailed(Exception):
+    """Our own mistake, told by its type and place only: what it said may hold an answer."""
+
+
+class Jobs:
+    """The side that hands work out: enqueue, look, mend. Any process may hold one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: DBOSClient | None = None
+        self._engine: Engine | None = None
+        self._making = threading.Lock()
+
+    def prepare(self) -> None:
+        """Bring the engine's tables up to date and set the queue's pace; cheap to repeat."""
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        DBOS.migrate(_engine_url(self._store.url))
+        SQLAlchemyDatasource.migrate(_engine_url(self._store.url))
+        self._client.register_queue(
+            QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_SECONDS
+        )
+
+    def add_file(self, kept: Kept, intake: Intake) -> None:
+        """Have a file taken apart and read, if the transaction it came in with is committed."""
+        self._enqueue(kept, "file", _file_id(intake.id), intake.priority, 0, intake.id)
+
+    def add_page(self, kept: Kept, page_id: str, attempt: int = 1) -> None:
+        """Have a page read, if the transaction is committed."""
+        page = kept.pages.get(page_id)
+        band = kept.intakes.get(page.intake).priority
+        self._enqueue(
+            kept, "page", _page_id(page_id, attempt), band, 1 + page.page_index, page_id, attempt
+        )
+
+    def again(self, kept: Kept, page_id: str, *, by: str, at: datetime) -> None:
+        """Read a set-aside page once more.
+
+        Raises:
+            PageUnknown: there is none of that id.
+            PageNotSetAside: it was not set aside.
+        """
+        self.add_page(kept, page_id, kept.pages.again(page_id, by=by, at=at))
+
+    def waiting(self) -> int:
+        """Say how many workflows wait or run, counted up to a thousand."""
+        found = self._client.list_workflows(
+            status=["ENQUEUED", "PENDING"],
+            app_version=SHAPE,
+            application_name=APP,
+            limit=1000,
+            load_input=False,
+            load_output=False,
+        )
+        return len(found)
+
+    def mend(self, *, at: datetime) -> int:
+        """Find what was accepted and is not being worked on, and see to it; give how many.
+
+        What was never enqueued, or by an older shape, is enqueued. What the engine gave up is set
+        aside where people see it.
+        """
+        with self._store.look() as kept:
+            files = {_file_id(each): each for each in kept.pages.unsplit()}
+            pages = {_page_id(*each): each for each in kept.pages.unread()}
+        states = self._states([*files, *pages])
+        mended = 0
+        for workflow, intake_id in files.items():
+            mended += self._mend_file(states.get(workflow), intake_id, at)
+        for workflow, (page_id, attempt) in pages.items():
+            mended += self._mend_page(states.get(workflow), page_id, attempt, at)
+        return mended
+
+    def forget(self, *, before: datetime) -> int:
+        """Delete the engine's own notes on work that ended before a moment; give how many.
+
+        Pages, records and events are not touched.
+        """
+        over = self._client.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            completed_before=before.isoformat(),
+            application_name=APP,
+            limit=5000,
+            load_input=False,
+            load_output=False,
+        )
+        for each in over:
+            self._client.delete_workflow(each.workflow_id)
+        return len(over)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._held is not None:
+            self._held.destroy()
+            self._held = None
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @property
+    def _client(self) -> DBOSClient:
+        with self._making:
+            if self._held is None:
+                self._engine = engine_of_jobs(self._store.url)
+                self._held = DBOSClient(
+                    system_database_engine=self._engine,
+                    serializer=_json,
+                    application_name=APP,
+                    lazy=True,
+                )
+            return self._held
+
+    def _enqueue(
+        self, kept: Kept, name: str, workflow: str, band: int, place: int, *ids: str | int
+    ) -> None:
+        self._client.enqueue_in_transaction(
+            rows_of(kept),
+            {
+                "workflow_name": name,
+                "queue_name": QUEUE,
+                "workflow_id": workflow,
+                "app_version": SHAPE,
+                "priority": 1 + 1000 * band + min(place, 999),
+            },
+            *ids,
+        )
+
+    def _states(self, workflows: Sequence[str]) -> dict[str, str]:
+        states: dict[str, str] = {}
+        for start in range(0, len(workflows), 500):
+            for each in self._client.list_workflows(
+                workflow_ids=list(workflows[start : start + 500]),
+                load_input=False,
+                load_output=False,
+            ):
+                states[each.workflow_id] = each.status
+        return states
+
+    def _mend_file(self, state: str | None, intake_id: str, at: datetime) -> bool:
+        if state in ("ENQUEUED", "PENDING", "DELAYED", "SUCCESS"):
+            return False
+        with self._store.begin() as kept:
+            if state is None:
+                self.add_file(kept, kept.intakes.get(intake_id))
+            else:
+                problem = work.set_aside("", 0, _given_up(state))
+                kept.intakes.split(intake_id, work.Split(pages=1, problem=problem), at=at)
+        return True
+
+    def _mend_page(self, state: str | None, page_id: str, attempt: int, at: datetime) -> bool:
+        if state in ("ENQUEUED", "PENDING", "DELAYED", "SUCCESS"):
+            return False
+        with self._store.begin() as kept:
+            if state is None:
+                self.add_page(kept, page_id, attempt)
+            else:
+                kept.pages.give_up(page_id, attempt, _given_up(state), at=at)
+        return True
+
+
+def run_worker(
+    store: Store, blobs: Blobs, recipe: work.Recipe, stop: threading.Event, *, drain_seconds: int
+) -> None:
+    """Work in this process until told to stop, then finish what is in hand.
+
+    Args:
+        store: where pages are kept; its tables are up to date.
+        blobs: where files are kept.
+        recipe: how a page is read; called by one thread at a time.
+        stop: set to end.
+        drain_seconds: how long the pages in hand may take to end.
+    """
+    slots = Slots(_folder_of(store) / "workers")
+    slot = slots.claim()
+    jobs = Jobs(store)
+    engine = engine_of_jobs(store.url)
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    DBOS(
+        config={
+            "name": APP,
+            "system_database_engine": engine,
+            "system_database_url": _engine_url(store.url),
+            "executor_id": slot.name,
+            "application_version": SHAPE,
+            "serializer": _json,
+            "log_level": "ERROR",
+            "run_migrations": False,
+            "scheduler_polling_interval_sec": 3600.0,
+        }
+    )
+    _Bench.here = _Bench(store, blobs, recipe, jobs)
+    try:
+        DBOS.launch()
+        _watch(jobs, slots, slot.name, stop)
+    finally:
+        DBOS.destroy(workflow_completion_timeout_sec=drain_seconds if _in_hand(slot.name) else 0)
+        _Bench.here = None
+        jobs.close()
+        engine.dispose()
+        slot.close()
+
+
+class _Bench:
+    """What this worker works with. The engine calls plain functions, so it stands here."""
+
+    here: _Bench | None = None
+
+    def __init__(self, store: Store, blobs: Blobs, recipe: work.Recipe, jobs: Jobs) -> None:
+        self.store, self.blobs, self.recipe, self.jobs = store, blobs, recipe, jobs
+        self.one_at_a_time = threading.Lock()
+        self.done: dict[tuple[str, int], tuple[work.Outcome, ...]] = {}
+        self.keeping = SQLAlchemyDatasource.create(
+            _engine_url(store.url),
+            engine=store.database.engine,
+            serializer=_json,
+            run_migrations=False,
+        )
+
+    @classmethod
+    def get(cls) -> _Bench:
+        if cls.here is None:
+            raise RuntimeError("no worker runs in this process")
+        return cls.here
+
+    def keep(self, name: str, what: Callable[[Kept], Any]) -> Any:
+        """Change what is kept in the same transaction as the workflow's checkpoint."""
+        return self.keeping.run_tx_step(
+            {"name": name}, lambda: what(Kept(self.keeping.sql_session()))
+        )
+
+    def read(self, page_id: str, attempt: int) -> None:
+        """Read a page and put the outcome down on the bench, out of the engine's sight."""
+        with self.store.begin() as kept:
+            job = kept.pages.start(page_id, attempt)
+        if job is None:
+            return
+        with self.one_at_a_time:
+            self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
+
+
+@DBOS.workflow(name="file", max_recovery_attempts=KILLS)
+def _file(intake_id: str) -> str:
+    """Take a file apart; keep its pages and enqueue them in one transaction."""
+    bench = _Bench.get()
+    try:
+        found = _count(intake_id)
+    except engine_error.DBOSMaxStepRetriesExceeded:
+        found = _split_to_json(
+            work.Split(pages=1, problem=work.set_aside("", 0, work.FileUnreadable()))
+        )
+
+    def keep(kept: Kept) -> str:
+        for page_id in kept.intakes.split(intake_id, _split_from_json(found), at=_now()):
+            bench.jobs.add_page(kept, page_id)
+        return "split"
+
+    return str(bench.keep("keep-file", keep))
+
+
+@DBOS.workflow(name="page", max_recovery_attempts=KILLS)
+def _page(page_id: str, attempt: int) -> str:
+    """Read one page; keep what came of it."""
+    bench = _Bench.get()
+    mine = (page_id, attempt)
+    try:
+        _read(page_id, attempt)
+        if mine not in bench.done:  # the step ran in a worker that has died since
+            _carefully(page_id, lambda: bench.read(page_id, attempt))
+    except (engine_error.DBOSMaxStepRetriesExceeded, ReadingFailed):
+        bench.done.pop(mine, None)
+    outcomes = bench.done.pop(mine, ())
+
+    def keep(kept: Kept) -> str:
+        if outcomes:
+            return str(kept.pages.keep(page_id, attempt, outcomes, at=_now()))
+        kept.pages.give_up(page_id, attempt, work.FileUnreadable(), at=_now())
+        return str(kept.pages.get(page_id).status)
+
+    return str(bench.keep("keep-page", keep))
+
+
+@DBOS.step(
+    name="count",
+    retries_allowed=True,
+    max_attempts=TRIES,
+    interval_seconds=FIRST_WAIT_SECONDS,
+    backoff_rate=BACK_OFF,
+)
+def _count(intake_id: str) -> dict[str, Any]:
+    bench = _Bench.get()
+
+    def count() -> work.Split:
+        with bench.store.look() as kept:
+            intake = kept.intakes.get(intake_id)
+        with bench.one_at_a_time:
+            return work.split(intake.digest, intake.label, bench.blobs, bench.recipe)
+
+    return _split_to_json(_carefully(intake_id, count))
+
+
+@DBOS.step(
+    name="read",
+    retries_allowed=True,
+    max_attempts=TRIES,
+    interval_seconds=FIRST_WAIT_SECONDS,
+    backoff_rate=BACK_OFF,
+)
+def _read(page_id: str, attempt: int) -> None:
+    bench = _Bench.get()
+    _carefully(page_id, lambda: bench.read(page_id, attempt))
+
+
+def _carefully(subject: str, act: Callable[[], T]) -> T:
+    """Do something that may fail by our own mistake, and let no word of its message out."""
+    try:
+        return act()
+    except Exception as problem:
+        last = traceback.extract_tb(problem.__traceback__)[-1]
+        told = f"{type(problem).__name__} in {Path(last.filename).name}:{last.lineno}"
+    _log.warning("reading %s failed: %s", subject, told)
+    raise ReadingFailed(told)
+
+
+def _split_to_json(split: work.Split) -> dict[str, Any]:
+    problem = split.problem
+    told = [problem.code, problem.message, problem.remedy] if problem else None
+    return {"pages": split.pages, "problem": told}
+
+
+def _split_from_json(found: dict[str, Any]) -> work.Split:
+    told = found["problem"]
+    problem = None
+    if told:
+        code, message, remedy = told
+        problem = Quarantined(source="", page_index=0, code=code, message=message, remedy=remedy)
+    return work.Split(pages=found["pages"], problem=problem)
+
+
+def _watch(jobs: Jobs, slots: Slots, me: str, stop: threading.Event) -> None:
+    """Take over from dead workers, and mend what slipped through, until told to stop."""
+    mend_at = time.monotonic() + MEND_SECONDS
+    while not stop.wait(SWEEP_SECONDS):
+        # A busy or absent database is waited out; the next round sees to it.
+        with suppress(Exception):
+            for name in _others(me):
+                with slots.if_nobody(name) as nobody:
+                    if nobody:
+                        DBOS._recover_pending_workflows([name])
+            if time.monotonic() >= mend_at:
+                mend_at = time.monotonic() + MEND_SECONDS
+                jobs.mend(at=_now())
+
+
+def _others(me: str) -> set[str]:
+    running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    return {each.executor_id for each in running if each.executor_id and each.executor_id != me}
+
+
+def _in_hand(me: str) -> bool:
+    with suppress(Exception):
+        return bool(
+            DBOS.list_workflows(
+                status="PENDING", executor_id=me, limit=1, load_input=False, load_output=False
+            )
+        )
+    return False
+
+
+def _given_up(state: str) -> UserError:
+    return work.WorkerStopped() if state.startswith("MAX_") else work.FileUnreadable()
+
+
+def _file_id(intake_id: str) -> str:
+    return f"file-{intake_id}-shape-{SHAPE}"
+
+
+def _page_id(page_id: str, attempt: int) -> str:
+    return f"page-{page_id}-try-{attempt}-shape-{SHAPE}"
+
+
+def _engine_url(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _folder_of(store: Store) -> Path:
+    file = store.database.file
+    if file is None:
+        raise NotImplementedError("workers on a database server come with a later release")
+    return file.parent
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,94 @@
+"""A worker with a fake recipe, started as a process by the tests and the engine's bench.
+
+    python fake_worker.py DATABASE_URL BLOB_FOLDER
+
+The "file" is text: a line a page, "SERIAL PAGE [WORD...]". Words: "poison" kills the worker,
+"break" raises, "slow" takes half a second, "none" has no code, "MS" a number of milliseconds.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from forms.errors import UserError
+from forms.page_id import PageId
+from kiosk.worker import work_here
+from pipeline.stages import PageRead, Quarantined, Reading, State
+from storage.blobs import FolderBlobs
+from storage.store import Store
+
+
+class NotText(UserError):
+    code = "file-unreadable"
+    message = "This is not one of the test's files."
+    remedy = "None."
+
+
+class LineRecipe:
+    """Reads the test's files; a blank line has no code."""
+
+    def pages(self, data: bytes, source: str) -> int:
+        if data.startswith(b"\x00"):
+            raise NotText
+        return len(data.decode().splitlines())
+
+    def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead | Quarantined]:
+        line = data.decode().splitlines()[index]
+        words = line.split()
+        if "poison" in words:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "break" in words:
+            raise RuntimeError("CANARY-7 in an exception")
+        for word in words[2:]:
+            if word.isdigit():
+                until = time.process_time() + int(word) / 1000
+                while time.process_time() < until:
+                    hashlib.sha256(b"x" * 1000).digest()
+        digest = hashlib.sha256(line.encode()).hexdigest()
+        if not words or "none" in words:
+            return [
+                Quarantined(
+                    source=source,
+                    page_index=index,
+                    code="page-code-missing",
+                    message="No code.",
+                    remedy="Scan again.",
+                    digest=digest,
+                )
+            ]
+        review = "sure" not in words
+        reading = Reading(
+            field="me_number",
+            kind="comb",
+            state=State.FILLED,
+            value="CANARY-1",
+            confidence=0.5,
+            review=review,
+            why=("identity",) if review else (),
+        )
+        return [
+            PageRead(
+                source=source,
+                page_index=index,
+                pages=2,
+                readings=(reading,),
+                id=PageId(
+                    form="rj-1", version=1, language="en", serial=words[0], page=int(words[1])
+                ),
+                rotation_deg=0.0,
+                scale=1.0,
+                residual_mm=0.1,
+                digest=digest,
+                upright=np.full((20, 10), 255, np.uint8),
+            )
+        ]
+
+
+if __name__ == "__main__":
+    work_here(Store(sys.argv[1]), FolderBlobs(Path(sys.argv[2])), LineRecipe())
