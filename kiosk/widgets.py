@@ -14,7 +14,7 @@ from typing import Literal, assert_never
 
 from forms.errors import UserError
 from forms.fields import Choice, Date, Fillable, FreeText, Pattern, Signature, Text
-from pipeline.stages import MarkState, Reading, Value
+from pipeline.stages import Mark, MarkState, Reading, Value
 
 ControlKind = Literal["text", "date", "one", "many", "words"]
 
@@ -385,11 +385,18 @@ def _options(
             label=option.label,
             key=KEYS[i] if i < len(KEYS) else "",
             chosen=option.name in picked,
-            note=_SEEN[marks[option.name].state] if option.name in marks else "",
+            note=_note(marks.get(option.name), chosen=option.name in picked),
             box=option.name,
         )
         for i, option in enumerate(asked.options)
     )
+
+
+def _note(mark: Mark | None, *, chosen: bool) -> str:
+    """Say what the machine saw in a box, unless the picked answer says it already."""
+    if mark is None or (chosen and mark.state == MarkState.MARKED):
+        return ""
+    return _SEEN[mark.state]
 
 
 def _nothing_option(asked: Choice, picked: frozenset[str]) -> OptionShown:

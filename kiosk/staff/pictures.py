@@ -34,6 +34,16 @@ _LABEL_MM = 46.0
 """How far an option's words run beside its box when no neighbour says."""
 
 
+_LABEL_ABOVE_MM = 8.0
+"""Paper shown above an answer: the printed question stands there."""
+
+_STATEMENT_FROM_MM = 16.0
+"""Where a yes/no line's statement begins: our forms keep this margin on their left."""
+
+_BADGE, _BADGE_OFF = 1.7, 1.1
+"""An option's key: its disc's radius, and how far off its box's corner its middle lies, mm."""
+
+
 class PictureMissing(UserError):
     """No picture was kept of this page, or it cannot be opened."""
 
@@ -69,36 +79,33 @@ def place_of(asked: Fillable, bounds: Rect | None, layout: Layout, page: int) ->
     if bounds is None and not boxes:
         return None
     left, top, right, bottom = _hull([b.box for b in boxes], bounds)
-    margin = MARGIN_MM
+    above = _LABEL_ABOVE_MM
     if isinstance(asked, Choice) and boxes:
-        margin = 3.5
+        right += _label_width(boxes)
         if asked.lines:
-            left = min(left, 12.0)
-        else:
-            right += _label_width(boxes)
-            left -= 3.0
+            left, above = min(left, _STATEMENT_FROM_MM), MARGIN_MM
     width_mm, height_mm = layout.page_mm
-    x, y = max(0.0, left - margin), max(0.0, top - margin)
+    x, y = max(0.0, left - MARGIN_MM), max(0.0, top - above)
     return Rect(
         x=round(x, 2),
         y=round(y, 2),
-        width=round(min(width_mm, right + margin) - x, 2),
-        height=round(min(height_mm, bottom + margin) - y, 2),
+        width=round(min(width_mm, right + MARGIN_MM) - x, 2),
+        height=round(min(height_mm, bottom + MARGIN_MM) - y, 2),
     )
 
 
 def badges_for(
     asked: Fillable, keys: dict[str, str], place: Rect, layout: Layout, page: int
 ) -> tuple[Badge, ...]:
-    """Place each option's key beside its own tick box, in mm from the crop's top left."""
+    """Place each option's key at the corner of its tick box, in mm from the crop's top left."""
     if not isinstance(asked, Choice):
         return ()
     badges = []
     for box in _boxes(asked.name, layout.page(page)):
         key = keys.get(box.option or "")
         if key:
-            x, y = box.box.x - place.x - 2.9, box.box.y - place.y + box.box.height / 2
-            badges.append(Badge(key=key, x=round(max(2.0, x), 2), y=round(y, 2), r=2.0))
+            x, y = box.box.x - place.x - _BADGE_OFF, box.box.y - place.y - _BADGE_OFF
+            badges.append(Badge(key=key, x=round(x, 2), y=round(y, 2), r=_BADGE))
     return tuple(badges)
 
 

@@ -19,9 +19,9 @@ from kiosk.staff.rights import hidden_fields, may_see
 from kiosk.widgets import Control, control_for, is_blind, say
 from pipeline.kept import Answer, Decision, KeptPage, KeptRecord, RecordState, Status, Waiting
 from pipeline.ports import Person
-from pipeline.stages import Reading
+from pipeline.stages import Reading, State
 
-WIDE_FROM = 4.6
+WIDE_FROM = 4.4
 """A crop this many times as wide as high stands across the page, with the controls under it."""
 
 Kind = Literal["urgent", "consent", "rest"]
@@ -44,13 +44,8 @@ def kind_of(line: Waiting, form: FormDefinition) -> Kind:
 
 
 def in_order(lines: Sequence[Waiting], forms: Mapping[str, FormDefinition]) -> tuple[Waiting, ...]:
-    """Sort the queue: safety first, then consents, then the rest; the oldest first in each."""
-    return tuple(
-        sorted(
-            lines,
-            key=lambda w: (_ORDER[kind_of(w, forms[w.page])], w.received_at, w.page),
-        )
-    )
+    """Sort the queue: safety first, then consents, then the rest; each as it came in."""
+    return tuple(sorted(lines, key=lambda w: _ORDER[kind_of(w, forms[w.page])]))
 
 
 def fields_for(user: User, line: Waiting, form: FormDefinition) -> tuple[str, ...]:
@@ -82,7 +77,8 @@ def queue_row(
 ) -> QueueRow:
     """Show a waiting page."""
     kind = kind_of(line, form)
-    reasons = wording.why_sentences(line.why)
+    shown = len(fields) == len(line.fields)
+    reasons = wording.why_sentences(c for c in line.why if shown or c != "free-text")
     return QueueRow(
         href=address,
         title=title_of(form),
@@ -503,23 +499,27 @@ def _answer_row(
         return AnswerRow(label=asked.label, hidden="For a practitioner only")
     undecided = answer.reading.review and not answer.by
     if undecided:
-        value, by, when = "", "Waiting for a person", ""
+        value, by, when = "", "", ""
     elif answer.by:
         who = names.get(answer.by, answer.by)
         by, when = who, wording.clock(answer.at, now) if answer.at else ""
         value = "Cannot read" if answer.cannot_read else say(asked, answer.value)
     else:
         by = "Read by machine" if answer.reading.by == "scan" else "As typed"
-        when, value = "", say(asked, answer.value)
+        empty = isinstance(asked, FreeText) and answer.reading.state is State.BLANK
+        when, value = "", "Nothing written" if empty else say(asked, answer.value)
     return AnswerRow(
         label=asked.label,
         value=value,
-        hidden="Not decided yet" if undecided else "",
+        hidden="Waiting for a person" if undecided else "",
         by=by,
         when=when,
         href=field_path(page.id, asked.name),
         crop=f"{field_path(page.id, asked.name)}/crop.png"
-        if isinstance(asked, FreeText) and page.upright and answer.reading.by == "scan"
+        if isinstance(asked, FreeText)
+        and page.upright
+        and answer.reading.by == "scan"
+        and answer.reading.state is not State.BLANK
         else "",
     )
 
