@@ -10,6 +10,7 @@ from typing import cast
 import cv2
 import numpy as np
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from forms.layout import PageLayout, Rect
 from forms.published import Published
@@ -22,6 +23,7 @@ LANDMARK_PX_PER_MM = 5.0
 LANDMARK_MM = (11.0, 7.0)
 """Width and height of a piece of print that is looked for in the scan."""
 
+CLEAR_MM = 0.5
 _CELL_MM = 30.0
 _KEEP_PAGES = 12
 _PDFIUM = threading.Lock()
@@ -49,11 +51,13 @@ class Blank:
         pixels: the whole page at `px_per_mm`.
         landmarks: pieces of print to find again, spread over the page, clear of every place
             that is written or stamped on.
+        clear: squares of `CLEAR_MM` with no print in them nor 0.6 mm round them, nor a stamp.
     """
 
     pixels: Gray = field(repr=False)
     px_per_mm: float
     landmarks: tuple[Landmark, ...] = field(repr=False)
+    clear: NDArray[np.bool_] = field(repr=False)
 
     def cut(self, rect: Rect, px_per_mm: float) -> Gray:
         """Cut a rectangle (mm) out; outside the page is paper.
@@ -83,7 +87,10 @@ class Blank:
 def blank_from_pixels(pixels: Gray, px_per_mm: float, layout: PageLayout) -> Blank:
     """Make a blank out of a picture of the unfilled page, landmarks and all."""
     return Blank(
-        pixels=pixels, px_per_mm=px_per_mm, landmarks=_landmarks(pixels, px_per_mm, layout)
+        pixels=pixels,
+        px_per_mm=px_per_mm,
+        landmarks=_landmarks(pixels, px_per_mm, layout),
+        clear=_clear(pixels, px_per_mm, layout),
     )
 
 
@@ -132,6 +139,23 @@ class BlankPages:
                     self._drawn.popitem(last=False)
             self._drawn.move_to_end(key)
             return self._drawn[key]
+
+
+def _clear(pixels: Gray, px_per_mm: float, layout: PageLayout) -> NDArray[np.bool_]:
+    """Say which small squares of the page hold no print."""
+    side = round(2 * (CLEAR_MM / 2 + 0.6) * px_per_mm) | 1
+    darkest = cv2.erode(pixels, np.ones((side, side), np.uint8))
+    rows, columns = (int(v / px_per_mm / CLEAR_MM) for v in pixels.shape)
+    y, x = (
+        np.minimum(((np.arange(n) + 0.5) * CLEAR_MM * px_per_mm).astype(int), limit - 1)
+        for n, limit in ((rows, pixels.shape[0]), (columns, pixels.shape[1]))
+    )
+    clear = darkest[np.ix_(y, x)] > 252
+    for place in [s.box for s in layout.stamps] + [c.box for c in layout.codes]:
+        left, top = int((place.x - 0.6) / CLEAR_MM), int((place.y - 0.6) / CLEAR_MM)
+        right, bottom = int((place.right + 0.6) / CLEAR_MM), int((place.bottom + 0.6) / CLEAR_MM)
+        clear[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = False
+    return np.asarray(clear, dtype=np.bool_)
 
 
 def _landmarks(pixels: Gray, px_per_mm: float, layout: PageLayout) -> tuple[Landmark, ...]:

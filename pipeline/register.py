@@ -560,7 +560,7 @@ def _bend(
     flat = Warp(pose.homography)
     marks_mm = np.array(pose.mm)
     marks_off = project(np.linalg.inv(pose.homography), np.array(pose.px)) - marks_mm
-    sigma = np.array(pose.sigma_mm)
+    sigma = np.array(pose.sigma_mm, dtype=np.float64)
     inside = [
         (mark, px)
         for mark in blank.landmarks
@@ -605,7 +605,7 @@ def _landmark(
     return float(x), float(y), at[2]
 
 
-def _fit(flat: Warp, mm: Points, off: Points, sigma: Floats) -> tuple[Warp, float]:
+def _fit(flat: Warp, mm: Points, off: Points, sigma: Points) -> tuple[Warp, float]:
     """Bend a flat fit to the offsets seen, leaving the unlikely ones out; give the residual, mm."""
     if len(mm) < 5:
         left = np.hypot(off[:, 0], off[:, 1])

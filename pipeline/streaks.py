@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.blanks import Blank
-from pipeline.stages import Gray
-from pipeline.warp import Warp
+from pipeline.blanks import CLEAR_MM, Blank
+from pipeline.stages import Gray, Points
+from pipeline.warp import Pyramid, Warp, project
 
 Streak = tuple[float, float, float, float]
 
@@ -49,7 +50,9 @@ def find_streaks(
     level = cv2.resize(pixels, (pieces, height), interpolation=cv2.INTER_AREA)
     across = _lines(np.ascontiguousarray(level.T), width)
     found = [*down, *((y0, x0, y1, x1) for x0, y0, x1, y1 in across)]
-    return tuple(line for line in found if _is_foreign(line, warp, blank, page_mm))
+    pyramid = Pyramid(pixels)
+    traced = (_trace(line, pyramid, warp, blank, page_mm) for line in found)
+    return tuple(line for line in traced if line is not None)
 
 
 def _lines(pieces: NDArray[Any], height: int) -> list[Streak]:
@@ -61,10 +64,10 @@ def _lines(pieces: NDArray[Any], height: int) -> list[Streak]:
     """
     width = pieces.shape[1]
     reach = max(round(width / 210 * 1.2), 3) | 1
-    hat = cv2.morphologyEx(
+    hat: NDArray[Any] = cv2.morphologyEx(
         pieces, cv2.MORPH_BLACKHAT, np.ones((1, reach), np.uint8), borderType=cv2.BORDER_REPLICATE
     )
-    lit = (hat > _LEAST_CONTRAST).astype(np.uint8)
+    lit: NDArray[Any] = (hat > _LEAST_CONTRAST).astype(np.uint8)
     lit = cv2.dilate(lit, np.ones((1, 3), np.uint8))
     bands = lit.reshape(_BANDS, _SEGMENTS, width).mean(axis=1) >= _LEAST_LIT
     return _link(bands, height)
@@ -96,20 +99,79 @@ def _link(lit: NDArray[Any], height: int) -> list[Streak]:
     return found
 
 
-def _is_foreign(line: Streak, warp: Warp, blank: Blank, page_mm: tuple[float, float]) -> bool:
-    """Say whether most of the line lies on the page where nothing is printed."""
-    inverse = np.linalg.inv(warp.homography)
-    t = np.linspace(0, 1, 300)[:, None]
-    px = np.array([line[:2]]) * (1 - t) + np.array([line[2:]]) * t
-    homogeneous = np.concatenate([px, np.ones((len(px), 1))], axis=1) @ inverse.T
-    mm = homogeneous[:, :2] / homogeneous[:, 2:]
-    inside = (mm > 4.0).all(axis=1) & (mm < np.array(page_mm) - 4.0).all(axis=1)
-    if inside.mean() < 0.3:
-        return False
-    at = (mm[inside] * blank.px_per_mm).astype(int)
-    reach = round(0.6 * blank.px_per_mm)
-    clear = 0
-    for x, y in at:
-        around = blank.pixels[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-        clear += around.size > 0 and int(around.min()) > 235
-    return clear / len(at) > 0.6
+_STEP_MM = 0.25
+_ACROSS = 41
+_ACROSS_MM = 0.1
+_SIDE = 6
+"""Columns of the strip to either side of the line that it must be darker than: 0.6 mm."""
+_SECTIONS = 24
+_SECTION_LIT = 0.7
+"""Share of a section's clear steps that are dark; handwriting along a line reaches 0.5."""
+_LEAST_LENGTH = 0.5
+"""Of the line's length on the page."""
+
+
+def _trace(
+    line: Streak, pyramid: Pyramid, warp: Warp, blank: Blank, page_mm: tuple[float, float]
+) -> Streak | None:
+    """Follow a suspected streak closely, where nothing is printed.
+
+    Returns:
+        Its unbroken part, px; None when it is no unbroken straight line of half the page.
+    """
+    start, end = np.array(line[:2]), np.array(line[2:])
+    length = float(np.hypot(*(end - start)))
+    px_per_mm = float(np.sqrt(abs(np.linalg.det(warp.jacobian((page_mm[0] / 2, page_mm[1] / 2))))))
+    steps = int(length / px_per_mm / _STEP_MM)
+    if steps < 8 * _SECTIONS:
+        return None
+    along, across = (end - start) / steps, np.array([[0.0, -1.0], [1.0, 0.0]]) @ (end - start)
+    across = across / length * _ACROSS_MM * px_per_mm
+    offset = start - across * (_ACROSS // 2)
+    to_scan = np.stack([across, along, offset], axis=1)
+    strip = pyramid.affine(to_scan, (_ACROSS, steps), shrink=px_per_mm * _ACROSS_MM)
+    soft = cv2.blur(strip, (1, 7)).astype(np.int16)
+    middle = soft[:, _SIDE:-_SIDE]
+    darker = np.minimum(soft[:, : -2 * _SIDE], soft[:, 2 * _SIDE :]) - middle
+    t = np.arange(steps)[:, None]
+    clear = _clear(start + along * t, warp, blank, page_mm)
+    lit = (darker > _LEAST_CONTRAST) & clear[:, None]
+    half = steps // 2
+    first, last = (int(part.sum(axis=0).argmax()) for part in (lit[:half], lit[half:]))
+    at = np.clip(first + (last - first) * (2 * t[:, 0] / steps - 0.5), 0, lit.shape[1] - 1)
+    near = np.clip(np.round(at).astype(int)[:, None] + np.array([-1, 0, 1]), 0, lit.shape[1] - 1)
+    dark = np.asarray(np.take_along_axis(lit, near, axis=1).any(axis=1), dtype=np.bool_)
+    run = _longest(dark, clear)
+    if run is None:
+        return None
+    ends = [start + along * i + across * (at[i] + _SIDE - _ACROSS // 2) for i in run]
+    return (float(ends[0][0]), float(ends[0][1]), float(ends[1][0]), float(ends[1][1]))
+
+
+def _clear(px: Points, warp: Warp, blank: Blank, page_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """Say which of some places of the scan lie on the page with nothing printed nearby."""
+    mm = project(np.linalg.inv(warp.homography), px)
+    on_page = (mm > 3.0).all(axis=1) & (mm < np.array(page_mm) - 3.0).all(axis=1)
+    grid = np.clip((mm / CLEAR_MM).astype(int), 0, np.array(blank.clear.shape[::-1]) - 1)
+    return np.asarray(on_page & blank.clear[grid[:, 1], grid[:, 0]], dtype=np.bool_)
+
+
+def _longest(dark: NDArray[np.bool_], clear: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Find the longest unbroken run of sections of a line, if it is long enough, in steps."""
+    edges = np.linspace(0, len(dark), _SECTIONS + 1).astype(int)
+    best: tuple[int, int] = (0, 0)
+    begun: int | None = None
+    for number, (a, b) in enumerate(itertools.pairwise(edges)):
+        seen_here, lit_here = int(clear[a:b].sum()), int(dark[a:b].sum())
+        # A section with print all over it says nothing: it neither carries nor breaks a run.
+        if seen_here > 6 and lit_here < _SECTION_LIT * seen_here:
+            begun = None
+        elif seen_here > 6:
+            begun = number if begun is None else begun
+            best = max(best, (begun, number + 1), key=lambda run: run[1] - run[0])
+    first, last = int(edges[best[0]]), int(edges[best[1]]) - 1
+    on_page = np.flatnonzero(clear)
+    if best[1] == 0 or len(on_page) < 0.2 * len(clear):
+        return None
+    enough = _LEAST_LENGTH * (on_page[-1] - on_page[0])
+    return (first, last) if last - first >= enough and clear[first:last].mean() > 0.2 else None

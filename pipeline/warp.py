@@ -131,15 +131,18 @@ class Pyramid:
             number += 1
         return self.level(number), float(2**number)
 
-    def affine(self, to_scan: Matrix, size: tuple[int, int], fill: int = PAPER) -> Gray:
+    def affine(
+        self, to_scan: Matrix, size: tuple[int, int], *, shrink: float | None = None
+    ) -> Gray:
         """Sample a patch whose pixel (x, y) lies at `to_scan @ (x, y, 1)` in the scan.
 
         Args:
             to_scan: shape (2, 3).
             size: width and height of the patch.
-            fill: what stands for pixels outside the scan.
+            shrink: scan pixels to a wanted pixel, where they differ between the axes.
         """
-        image, factor = self.pick(float(np.sqrt(abs(np.linalg.det(to_scan[:, :2])))))
+        shrink = shrink or float(np.sqrt(abs(np.linalg.det(to_scan[:, :2]))))
+        image, factor = self.pick(shrink)
         local = to_scan / factor
         local[:, 2] += 0.5 / factor - 0.5
         patch = cv2.warpAffine(
@@ -148,18 +151,17 @@ class Pyramid:
             size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(fill,),
+            borderValue=(PAPER,),
         )
         return np.asarray(patch, dtype=np.uint8)
 
-    def grid(self, map_px: NDArray[np.float64], size: tuple[int, int], fill: int = PAPER) -> Gray:
+    def grid(self, map_px: NDArray[np.float64], size: tuple[int, int]) -> Gray:
         """Sample a patch from a coarse grid of scan positions spread evenly over it.
 
         Args:
             map_px: scan positions, shape (rows, columns, 2); the first and last lie at the
                 centres of the patch's first and last pixels.
             size: width and height of the patch.
-            fill: what stands for pixels outside the scan.
         """
         width, height = size
         rows, columns = map_px.shape[:2]
@@ -173,7 +175,7 @@ class Pyramid:
             np.ascontiguousarray(down @ local[..., 1] @ across),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(fill,),
+            borderValue=(PAPER,),
         )
         return np.asarray(patch, dtype=np.uint8)
 
