@@ -148,6 +148,8 @@ def _fill(
                     page=page.page,
                     fields=told,
                     people=answers.people,
+                    wing=copy.wing,
+                    bound_to=copy.person_number,
                 )
             )
     return Leaf(

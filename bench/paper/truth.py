@@ -87,6 +87,9 @@ class PageTruth:
     large_print: bool = False
     people: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Prison numbers of the people the form names, by `forms.fields.Text.person`."""
+    wing: str = ""
+    bound_to: str = field(default="", repr=False)
+    """The prison number printed on a copy that was made out for one person."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the page's truth as it is kept beside the scans."""
