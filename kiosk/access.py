@@ -19,9 +19,11 @@ from threading import Lock
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from forms.errors import UserError
 from kiosk.problems import NotAllowed
@@ -173,6 +175,22 @@ def roles_of(route: Any) -> frozenset[Role]:
     gates = [d.dependency for d in getattr(route, "dependencies", ())]
     found = [g.roles for g in gates if isinstance(g, Gate)]
     return found[0] if len(found) == 1 else frozenset()
+
+
+def routes_of(app: FastAPI) -> tuple[BaseRoute, ...]:
+    """Give every route an app answers, those of its routers included."""
+    return tuple(each.original_route for each in iter_route_contexts(app.routes))
+
+
+def refuse_open_routes(app: FastAPI) -> None:
+    """Make sure that a gate stands before every route; call it when the app is complete.
+
+    Raises:
+        ValueError: one has none: it was not made by `router_for`.
+    """
+    for route in routes_of(app):
+        if not roles_of(route):
+            raise ValueError(f"nobody said who {getattr(route, 'path', route)} is for")
 
 
 def signed_in(request: Request) -> User:

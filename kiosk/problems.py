@@ -206,3 +206,39 @@ class _Bugs:
                 raise ConnectionAbortedError("answer cut short") from None
             response = self._answer(Request(scope, receive), fault, status_of(fault))
             await response(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses a request that sends too much, before anything reads it.
+
+    Args:
+        app: the app underneath.
+        most: bytes.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request.
+
+        Raises:
+            TooMuchSent: it says, or turns out, to be too large.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if not said.isdigit() or int(said) > self._most:
+            raise TooMuchSent
+        read = 0
+
+        async def count() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise TooMuchSent
+            return message
+
+        await self._app(scope, count, send)

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from forms.errors import UserError
-from kiosk.access import SignInNeeded
+from kiosk.access import SignInNeeded, refuse_open_routes
 from kiosk.headers import SecurityHeaders
-from kiosk.problems import tell_problems
+from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import desk, files, signing, verify
 from kiosk.staff.kit import Office, StaffKit
 from kiosk.staff.showing import see_other, show_problem
@@ -34,13 +34,14 @@ def create_app(kit: StaffKit) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=LARGEST_BODY,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
     for part in (files, signing, desk, verify):
         for router in part.routers():
             app.include_router(router)
+    refuse_open_routes(app)
+    app.add_middleware(BodyLimit, most=LARGEST_BODY)
     app.add_middleware(signing.WhoAsks, office=office)
     tell_problems(app, _tell)
     app.add_middleware(SecurityHeaders, tls=kit.tls)

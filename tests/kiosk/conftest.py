@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageFont
@@ -37,6 +39,7 @@ from pipeline.stages import (
     State,
     Value,
 )
+from storage import people
 from storage.blobs import FolderBlobs
 from storage.store import Store
 
@@ -209,8 +212,11 @@ class Prison:
         self.clock = Clock()
         self.blobs = FolderBlobs(folder / "blobs")
         self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}")
-        self.store.upgrade()
         self._count = 0
+
+    def staffed(self) -> None:
+        """Make the tables, and let the staff in."""
+        self.store.upgrade()
         with self.store.begin() as kept:
             for username, (name, roles) in PEOPLE.items():
                 kept.staff.add(
@@ -290,10 +296,10 @@ class Prison:
         kept.intakes.split(taken.intake.id, work.Split(pages=pages), at=self.clock())
         return str(taken.intake.id)
 
-    def roll(self, *people: Person) -> None:
+    def roll(self, *persons: Person) -> None:
         """Put a roll in force."""
         with self.store.begin() as kept:
-            kept.roll.replace(people, by="test", at=self.clock())
+            kept.roll.replace(persons, by="test", at=self.clock())
 
     def close(self) -> None:
         self.store.close()
@@ -330,12 +336,46 @@ class Visitor(TestClient):
         return self.post(path, data={"csrf": csrf, "seen": seen, **form})
 
 
-@pytest.fixture
-def prison(tmp_path: Path) -> Iterator[Prison]:
-    """An empty place with staff."""
-    place = Prison(tmp_path)
-    yield place
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Hash passwords with little work: tests sign in often. The parameters have their own test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "_ARGON2", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
+@pytest.fixture(scope="session")
+def _empty_place(tmp_path_factory: pytest.TempPathFactory, _cheap_passwords: None) -> Path:
+    """Make an empty place once; tests copy it."""
+    folder = tmp_path_factory.mktemp("empty")
+    place = Prison(folder)
+    place.staffed()
     place.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def open_prison(
+    tmp_path_factory: pytest.TempPathFactory, _empty_place: Path
+) -> Iterator[Callable[[], Prison]]:
+    """Make places with staff, for tests that share one or want several."""
+    opened: list[Prison] = []
+
+    def make() -> Prison:
+        folder = tmp_path_factory.mktemp("prison")
+        shutil.copytree(_empty_place, folder, dirs_exist_ok=True)
+        opened.append(Prison(folder))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def prison(open_prison: Callable[[], Prison]) -> Prison:
+    """An empty place with staff."""
+    return open_prison()
 
 
 @pytest.fixture
@@ -343,17 +383,23 @@ def app(prison: Prison) -> FastAPI:
     return create_app(prison.kit())
 
 
-@pytest.fixture
-def visitor(app: FastAPI) -> Iterator[Any]:
-    """Make browsers; each call signs somebody in, or nobody."""
+@pytest.fixture(scope="session")
+def visit() -> Callable[..., Visitor]:
+    """Make browsers for a given app; each call signs somebody in, or nobody."""
 
-    def come(username: str = "") -> Visitor:
+    def come(app: FastAPI, username: str = "") -> Visitor:
         browser = Visitor(app)
         if username:
             assert browser.sign_in(username).status_code == 303
         return browser
 
     return come
+
+
+@pytest.fixture
+def visitor(app: FastAPI, visit: Callable[..., Visitor]) -> Callable[..., Visitor]:
+    """Make browsers for this test's app."""
+    return lambda username="": visit(app, username)
 
 
 SELF_REFERRAL = Filled(
@@ -425,7 +471,7 @@ def _consent() -> Filled:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def samples() -> Any:
     """What people have filled in."""
 

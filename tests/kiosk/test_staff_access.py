@@ -1,0 +1,432 @@
+"""Who may open what: every route by every role, live, against a table written by hand."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+
+from kiosk.access import EVERY_ROLE, Role, SignInDelays, TooManyTries, refuse_open_routes, routes_of
+from kiosk.headers import HEADERS
+from kiosk.staff.app import create_app
+
+EVERYBODY = frozenset({"", *(r.value for r in EVERY_ROLE)})
+SIGNED_IN = EVERYBODY - {""}
+VERIFIERS = frozenset({"verifier", "practitioner", "manager"})
+
+TABLE = {
+    ("GET", "/static/{name}"): EVERYBODY,
+    ("GET", "/sign-in"): EVERYBODY,
+    ("POST", "/sign-in"): EVERYBODY,
+    ("POST", "/sign-out"): SIGNED_IN,
+    ("GET", "/"): SIGNED_IN,
+    ("GET", "/set-aside"): VERIFIERS | {"admin"},
+    ("GET", "/set-aside/{page_id}"): VERIFIERS | {"admin"},
+    ("GET", "/records"): VERIFIERS,
+    ("GET", "/records/{record_id}"): VERIFIERS,
+    ("GET", "/records/{record_id}/verified"): VERIFIERS,
+    ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
+    ("GET", "/verify"): VERIFIERS,
+    ("GET", "/verify/after/{page_id}"): VERIFIERS,
+    ("GET", "/pages/{page_id}"): VERIFIERS,
+    ("GET", "/pages/{page_id}/fields/{name}"): VERIFIERS,
+    ("POST", "/pages/{page_id}/fields/{name}"): VERIFIERS,
+    ("GET", "/pages/{page_id}/fields/{name}/crop.png"): VERIFIERS,
+    ("GET", "/pages/{page_id}/fields/{name}/whole"): VERIFIERS,
+    ("GET", "/pages/{page_id}/picture.png"): VERIFIERS,
+}
+"""Who may open each address; a new route is refused by these tests until it stands here."""
+
+WHO = {
+    "": "",
+    "officer": "olu",
+    "verifier": "vera",
+    "practitioner": "petra",
+    "manager": "milan",
+    "auditor": "ada",
+    "admin": "adam",
+}
+
+
+@pytest.fixture(scope="module")
+def place(open_prison, samples):
+    prison = open_prison()
+    prison.page, prison.back = prison.comes_in(samples.self_referral)
+    prison.named, _ = prison.comes_in(samples.names_staff)
+    prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    with prison.store.look() as kept:
+        prison.record = kept.pages.get(prison.page).record
+    prison.app = create_app(prison.kit())
+    return prison
+
+
+@pytest.fixture(scope="module")
+def browsers(place, visit):
+    return {role: visit(place.app, who) for role, who in WHO.items()}
+
+
+def address(place, path: str) -> str:
+    page = place.aside if path.startswith("/set-aside") else place.page
+    return path.format(page_id=page, record_id=place.record, name="me_number").replace(
+        "/static/me_number", "/static/staff.css"
+    )
+
+
+def test_every_route_stands_in_the_table(place) -> None:
+    routes = {(m, r.path) for r in routes_of(place.app) for m in r.methods}
+    assert routes == set(TABLE)
+
+
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+@pytest.mark.parametrize(("method", "path"), sorted(TABLE))
+def test_each_route_lets_in_whom_the_table_says(place, browsers, method, path, role) -> None:
+    if path == "/sign-out":
+        pytest.skip("signing out is tested by itself: it would end this browser's session")
+    browser = browsers[role]
+    form = {"csrf": browser.token("/sign-in" if not role else "/"), "answer": "\u0000", "seen": "0"}
+    answer = browser.request(method, address(place, path), data=form if method == "POST" else None)
+    if role in TABLE[method, path]:
+        assert answer.status_code in (200, 303, 409, 422), answer.text
+        assert answer.headers.get("location") != "/sign-in" or path == "/sign-in"
+    elif role:
+        assert answer.status_code == 403
+    else:
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+
+
+def test_a_route_without_a_gate_stops_the_site_from_starting(prison) -> None:
+    app = create_app(prison.kit())
+
+    @app.get("/open")
+    def anyone() -> str:
+        return "x"
+
+    with pytest.raises(ValueError, match="/open"):
+        refuse_open_routes(app)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(k for k in TABLE if k[0] == "POST"))
+def test_an_unsafe_route_refuses_what_our_own_page_did_not_send(place, visit, method, path) -> None:
+    browser = visit(place.app, "vera")
+    where = address(place, path)
+    token = browser.token("/")
+    good = {"Sec-Fetch-Site": "same-origin"}
+    own, other = {"Origin": "http://staff.example"}, {"Origin": "http://evil.example"}
+    refused = [
+        ({}, good),
+        ({"csrf": ""}, good),
+        ({"csrf": "0" * 64}, good),
+        ({"csrf": token}, {"Sec-Fetch-Site": "cross-site"}),
+        ({"csrf": token}, {"Sec-Fetch-Site": "same-site"}),
+        ({"csrf": token}, {"Sec-Fetch-Site": "none"}),
+        ({"csrf": token}, {"Sec-Fetch-Site": "cross-site", **own}),
+        ({"csrf": token}, other),
+        ({"csrf": token}, {"Origin": "null"}),
+        ({"csrf": token}, {}),
+    ]
+    del browser.headers["Sec-Fetch-Site"]
+    for form, headers in refused:
+        answer = browser.post(where, data=form, headers=headers)
+        assert answer.status_code == 403, (form, headers)
+    assert browser.post(where, data={"csrf": token}, headers=own).status_code != 403
+
+
+def test_another_sessions_token_is_refused(place, visit) -> None:
+    vera, victor = visit(place.app, "vera"), visit(place.app, "victor")
+    where = f"/pages/{place.page}/fields/me_number"
+    answer = vera.post(where, data={"csrf": victor.token(), "seen": "0", "answer": "A1234BC"})
+    assert answer.status_code == 403
+
+
+def test_every_kind_of_answer_carries_the_security_headers(place, visit, monkeypatch) -> None:
+    vera, nobody = visit(place.app, "vera"), visit(place.app)
+    answers = [
+        nobody.get("/sign-in"),
+        nobody.get("/"),
+        nobody.post("/sign-in"),
+        nobody.get("/static/staff.css"),
+        nobody.get("/static/noto-sans-latin-wght-normal.woff2"),
+        nobody.get("/static/..%2fapp.py"),
+        nobody.get("/nowhere"),
+        nobody.request("DELETE", "/"),
+        nobody.get("/", headers={"Accept": "application/json"}),
+        nobody.post("/sign-in", content=b"x" * 100_000),
+        nobody.post("/sign-in", content=(b"x" * 10_000 for _ in range(10))),
+        vera.get("/"),
+        vera.get(f"/pages/{place.page}/fields/me_number"),
+        vera.get(f"/pages/{place.page}/fields/me_number/crop.png"),
+        vera.get(f"/pages/{place.page}/picture.png"),
+        vera.get(f"/pages/{place.back}/fields/more"),
+        vera.get("/pages/none"),
+    ]
+    monkeypatch.setattr("kiosk.staff.desk.show", lambda *_, **__: 1 / 0)
+    answers.append(vera.get("/records"))
+    assert {a.status_code for a in answers} >= {200, 303, 403, 404, 405, 413, 500}
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value, (answer.url, name)
+        assert "server" not in answer.headers
+
+
+def test_the_policy_allows_nothing_inline_and_no_other_site() -> None:
+    policy = HEADERS["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert HEADERS["Permissions-Policy"].count("=()") >= 25
+
+
+def test_pages_hold_no_inline_script_style_or_handler(place, visit) -> None:
+    petra = visit(place.app, "petra")
+    for path in ("/", "/records", f"/pages/{place.back}/fields/more", f"/records/{place.record}"):
+        text = petra.get(path).text
+        assert " style=" not in text
+        assert " on" not in "".join(
+            part.partition(">")[0] for part in text.split("<")[1:] if " on" in part[:40]
+        )
+        assert "<script>" not in text
+        assert "<style" not in text
+
+
+def test_with_tls_cookies_belong_to_the_host_alone(prison, visit) -> None:
+    browser = visit(create_app(prison.kit(tls=True)))
+    browser.base_url = "https://staff.example"
+    answer = browser.sign_in("vera")
+    cookie = next(c for c in answer.headers.get_list("set-cookie") if "__Host-counterfoil=" in c)
+    for part in ("Secure", "HttpOnly", "SameSite=strict", "Path=/"):
+        assert part in cookie
+    assert "Domain" not in cookie
+    assert "max-age=31536000" in answer.headers["strict-transport-security"]
+
+
+def test_signing_in_gives_a_fresh_secret_that_is_kept_only_as_a_hash(prison, visitor) -> None:
+    vera = visitor("vera")
+    secret = vera.cookies["counterfoil"]
+    assert len(secret) >= 43
+    assert secret.encode() not in b"".join(
+        p.read_bytes() for p in prison.store.database.file.parent.glob("counterfoil.db*")
+    )
+
+
+def test_a_planted_session_cookie_is_never_taken_over(prison, visitor) -> None:
+    browser = visitor()
+    browser.cookies.set("counterfoil", "planted" * 7, domain="staff.example", path="/")
+    assert browser.sign_in("vera").status_code == 303
+    assert browser.cookies["counterfoil"] != "planted" * 7
+
+
+def test_a_session_ends_after_a_quarter_of_an_hour_alone(prison, visitor) -> None:
+    vera = visitor("vera")
+    for _ in range(4):
+        prison.clock.move(timedelta(minutes=14))
+        assert vera.get("/").status_code == 200
+    prison.clock.move(timedelta(minutes=17))
+    assert vera.get("/").headers["location"] == "/sign-in"
+
+
+def test_a_session_ends_after_eight_hours_however_busy(prison, visitor) -> None:
+    vera = visitor("vera")
+    for _ in range(8 * 6 - 1):
+        prison.clock.move(timedelta(minutes=10))
+        assert vera.get("/set-aside").status_code == 200
+    prison.clock.move(timedelta(minutes=10))
+    assert vera.get("/").headers["location"] == "/sign-in"
+
+
+def test_signing_out_ends_the_session_on_the_server(visitor) -> None:
+    vera = visitor("vera")
+    secret, token = vera.cookies["counterfoil"], vera.token()
+    answer = vera.post("/sign-out", data={"csrf": token})
+    assert answer.headers["clear-site-data"] == '"cache", "cookies", "storage"'
+    vera.cookies.set("counterfoil", secret, domain="staff.example", path="/")
+    assert vera.get("/").headers["location"] == "/sign-in"
+
+
+def test_somebody_switched_off_is_out_with_their_next_request(prison, visitor) -> None:
+    vera = visitor("vera")
+    with prison.store.begin() as kept:
+        kept.staff.change("vera", by="test", at=prison.clock(), active=False)
+    assert vera.get("/").headers["location"] == "/sign-in"
+
+
+def test_an_unknown_name_and_a_wrong_password_look_alike(visitor) -> None:
+    wrong = visitor().sign_in("vera", "wrong wrong wrong")
+    unknown = visitor().sign_in("nobody", "wrong wrong wrong")
+    assert wrong.status_code == unknown.status_code == 422
+    strip = lambda a: a.text.replace(a.text.partition('csrf" value="')[2].partition('"')[0], "")  # noqa: E731
+    assert strip(wrong) == strip(unknown)
+
+
+def test_wrong_passwords_make_the_next_try_wait(prison, visitor) -> None:
+    browser = visitor()
+    for _ in range(3):
+        assert browser.sign_in("vera", "wrong wrong wrong").status_code == 422
+    refused = browser.sign_in("vera")
+    assert refused.status_code == 429
+    assert "Wait" in refused.text
+    assert browser.sign_in("victor").status_code == 303
+    prison.clock.move(timedelta(seconds=2))
+    assert visitor().sign_in("vera").status_code == 303
+
+
+def test_nobody_can_keep_a_colleague_out_from_elsewhere() -> None:
+    from datetime import UTC, datetime
+
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    delays = SignInDelays(lambda: now)
+    for _ in range(1000):
+        delays.wrong("vera", "10.0.0.66")
+    with pytest.raises(TooManyTries) as waits:
+        delays.check("VERA ", "10.0.0.66")
+    assert waits.value.seconds <= SignInDelays.LONGEST + 1
+    delays.check("vera", "10.0.0.7")
+
+
+def test_a_sealed_answer_is_for_practitioners_only(place, visit) -> None:
+    sealed = f"/pages/{place.back}/fields/more"
+    for who in ("vera", "milan"):
+        browser = visit(place.app, who)
+        for path in (sealed, f"{sealed}/crop.png", f"{sealed}/whole"):
+            assert browser.get(path).status_code == 403, (who, path)
+        form = {"csrf": browser.token(), "seen": "0", "act": "decide"}
+        assert browser.post(sealed, data=form).status_code == 403
+        text = browser.get(f"/records/{place.record}").text
+        assert "For a practitioner only" in text
+        assert "radio" not in text.lower()
+    petra = visit(place.app, "petra")
+    assert petra.get(f"{sealed}/crop.png").headers["content-type"] == "image/png"
+    assert "he took my radio" in petra.get(sealed).text
+
+
+def test_a_whole_page_is_painted_over_where_it_is_sealed(place, visit) -> None:
+    import io
+
+    from PIL import Image
+
+    from forms.published import published
+
+    box = next(b.box for b in published("rj-1").layout.page(2).boxes if b.field == "more")
+    seen = {}
+    for who in ("vera", "petra"):
+        png = visit(place.app, who).get(f"/pages/{place.back}/picture.png").content
+        page = Image.open(io.BytesIO(png))
+        mm = page.width / 210
+        inside = (box.x * mm, box.y * mm, box.right * mm, box.bottom * mm)
+        seen[who] = page.crop(tuple(round(v) for v in inside)).getextrema()
+    low, high = seen["vera"]
+    assert low == high
+    assert seen["petra"][0] < 100
+
+
+def test_a_form_that_names_staff_leaves_the_verifiers_queue(place, visit) -> None:
+    vera, petra = visit(place.app, "vera"), visit(place.app, "petra")
+    with place.store.look() as kept:
+        record = kept.pages.get(place.named).record
+        others = [p.id for p in kept.records.get(record).pages]
+    for page in others:
+        for path in (f"/pages/{page}", f"/pages/{page}/picture.png"):
+            assert vera.get(path).status_code == 404
+            assert petra.get(path).status_code in (200, 303)
+        assert page not in vera.get("/").text
+    assert vera.get(f"/records/{record}").status_code == 404
+    assert record not in vera.get("/records").text
+    assert petra.get(f"/records/{record}").status_code == 200
+
+
+def test_what_is_not_for_somebody_looks_as_if_it_were_not_there(place, visit) -> None:
+    vera = visit(place.app, "vera")
+    strip = lambda t: t.replace(vera.token(), "")  # noqa: E731
+    hidden = vera.get(f"/pages/{place.named}/fields/me_number")
+    absent = vera.get("/pages/none/fields/me_number")
+    assert hidden.status_code == absent.status_code == 404
+    assert strip(hidden.text) == strip(absent.text)
+
+
+def test_staff_of_one_place_see_nothing_of_another(prison, visitor, samples) -> None:
+    here, _ = prison.comes_in(samples.self_referral, establishment="MTI", wing="B")
+    there, _ = prison.comes_in(samples.self_referral, establishment="LEI", wing="A")
+    wing, _ = prison.comes_in(samples.self_referral, establishment="MTI", wing="C")
+    with prison.store.begin() as kept:
+        kept.staff.add(
+            "lena",
+            samples.password,
+            name="Lena Local",
+            roles=("verifier",),
+            establishments=("MTI",),
+            wings=("B",),
+            by="test",
+            at=prison.clock(),
+        )
+    lena = visitor("lena")
+    assert here in lena.get("/").text
+    for page in (there, wing):
+        assert page not in lena.get("/").text
+        for path in ("", "/fields/me_number", "/fields/me_number/crop.png", "/picture.png"):
+            assert lena.get(f"/pages/{page}{path}").status_code == 404
+
+
+def test_the_picture_of_a_page_set_aside_is_for_practitioners_only(place, visit) -> None:
+    path = f"/pages/{place.aside}/picture.png"
+    assert visit(place.app, "vera").get(path).status_code == 403
+    assert visit(place.app, "petra").get(path).status_code == 200
+
+
+def test_no_answer_gets_into_an_address_or_a_log(prison, visitor, samples, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    page, back = prison.comes_in(samples.self_referral)
+    petra = visitor("petra")
+    answers = [
+        petra.decide(page, "me_number", answer="A1234BC"),
+        petra.decide(page, "today", **{f"answer-{k}": v for k, v in DATE.items()}),
+        petra.decide(back, "more", act="decide", answer="He took my radio"),
+        petra.decide(page, "me_number", answer="A9999ZZ"),
+    ]
+    private = ("A1234BC", "A9999ZZ", "radio", "JON EXAMPLE", samples.password)
+    for answer in answers:
+        assert answer.status_code == 303
+        assert not any(p in answer.headers["location"] for p in private)
+    logged = "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records)
+    for word in private:
+        assert word.lower() not in logged.lower()
+
+
+DATE = {"day": "20", "month": "11", "year": "2026"}
+
+
+def test_a_bug_shows_a_reference_and_logs_no_words(place, visit, monkeypatch, caplog) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("A1234BC said: he took my radio")
+
+    monkeypatch.setattr("kiosk.staff.verify.show_field", fails)
+    answer = visit(place.app, "vera").get(f"/pages/{place.page}/fields/me_number")
+    assert answer.status_code == 500
+    reference = answer.text.partition("this reference: ")[2][:8]
+    assert len(reference) == 8
+    assert reference in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "verify.py" in caplog.text
+    for word in ("A1234BC", "radio"):
+        assert word not in caplog.text
+        assert word not in answer.text
+
+
+def test_programs_get_problems_as_json(app: FastAPI, visit) -> None:
+    answer = visit(app).get("/nowhere", headers={"Accept": "application/json"})
+    assert answer.status_code == 404
+    assert answer.json().keys() == {"code", "message", "remedy"}
+
+
+def test_roles_a_later_release_invents_open_nothing(prison, visitor, samples) -> None:
+    with prison.store.begin() as kept:
+        kept.staff.add(
+            "zoe",
+            samples.password,
+            name="Zoe",
+            roles=("wizard", Role.EVERYBODY),
+            by="test",
+            at=prison.clock(),
+        )
+    assert visitor("zoe").get("/").status_code == 403
