@@ -323,10 +323,18 @@ class Document:
         except pikepdf.PasswordError:
             raise Unreadable("file-locked") from None
         self._drawn: Any = None
-        self.pages = len(self._pdf.pages)
+        self._found = len(self._pdf.pages)
+        # A file cut short names pages that are not there; one place stands for them.
+        cut_short = any("pages tree" in str(w) or "ignoring" in str(w) for w in self._warnings())
+        self.pages = self._found + (cut_short or self._found == 0)
+
+    def _warnings(self) -> list[Any]:
+        return list(self._pdf.get_warnings())
 
     def read(self, page: int) -> Decoded:
         """Decode one page."""
+        if page >= self._found:
+            raise Unreadable("file-damaged")
         leaf = self._pdf.pages[page]
         filled = _filled(leaf)
         if filled is None:
@@ -492,7 +500,7 @@ def _placed(page: Any, stream: Any, m: tuple[float, ...], clips: list[Any]) -> P
             return None
     across = (_sign(a), -_sign(b)) if upright else (0, -_sign(b))
     down = (0, _sign(d)) if upright else (-_sign(c), 0)
-    for _ in range(int(page.get("/Rotate", page.obj.get("/Rotate", 0)) or 0) % 360 // 90):
+    for _ in range(int(page.rotation) % 360 // 90):
         across, down = (-across[1], across[0]), (-down[1], down[0])
     turns = {
         ((1, 0), (0, 1)): None,
@@ -725,54 +733,48 @@ def _filled(page: Any) -> dict[str, str] | None:
     """Read what a person typed into a fillable PDF's page, by input name.
 
     Returns:
-        Text as typed; for a tick box the name of its state, "" when off. None when the page
-        has no inputs at all.
+        Text as typed; for a tick box "on", "" when off, "?" when it shows one thing and stores
+        another (`forms.fillable.values_of` says the same, of files that are not hostile). Hidden
+        inputs are there too. None when the page has no inputs at all.
     """
     values: dict[str, str] = {}
     for widget in _annotations(page):
-        if str(widget.get("/Subtype")) != "/Widget":
-            continue
-        name = _inherited_name(widget)
-        if not name:
-            continue
-        if str(_inherited(widget, "/FT")) == "/Btn":
-            state = widget.get("/AS", _inherited(widget, "/V"))
-            on = "" if state is None else str(state).removeprefix("/")
-            values[name] = "" if on == "Off" else on
-        else:
-            value = _inherited(widget, "/V")
-            values[name] = "" if value is None else _text_of(value)
+        name = _input_name(widget)
+        if str(widget.get("/Subtype")) == "/Widget" and name:
+            values[name] = _input_value(widget)
     if sum(len(k) + len(v) for k, v in values.items()) > MAX_FILLED_BYTES:
         raise Unreadable("file-too-heavy")
     return values or None
 
 
-def _text_of(value: Any) -> str:
-    if _is_stream(value):
-        return bytes(value.read_bytes()).decode("utf-8", "replace")
-    if _is_array(value):
-        return " ".join(str(v) for v in value)
-    return str(value)
+def _input_value(widget: Any) -> str:
+    stored = _inherited(widget, "/V")
+    if str(_inherited(widget, "/FT")) == "/Btn":
+        shown = widget.get("/AS", stored)
+        ticked = {str(each) not in ("/Off", "") for each in (shown, stored) if each is not None}
+        return "?" if len(ticked) > 1 else "on" if True in ticked else ""
+    if _is_stream(stored):  # long text may be kept so
+        import pikepdf
+
+        return str(pikepdf.String(stored.read_bytes()))
+    return "" if stored is None else str(stored)
+
+
+def _up(widget: Any) -> Iterator[Any]:
+    """Give a widget and what it inherits from, nearest first; a loop in the file ends."""
+    for _ in range(32):
+        yield widget
+        if "/Parent" not in widget:
+            return
+        widget = widget["/Parent"]
 
 
 def _inherited(widget: Any, key: str) -> Any:
-    for _ in range(32):
-        if key in widget:
-            return widget[key]
-        if "/Parent" not in widget:
-            return None
-        widget = widget["/Parent"]
-    return None
+    return next((each[key] for each in _up(widget) if key in each), None)
 
 
-def _inherited_name(widget: Any) -> str:
-    parts: list[str] = []
-    for _ in range(32):
-        if "/T" in widget:
-            parts.append(str(widget["/T"]))
-        if "/Parent" not in widget:
-            break
-        widget = widget["/Parent"]
+def _input_name(widget: Any) -> str:
+    parts = [str(each["/T"]) for each in _up(widget) if "/T" in each]
     return ".".join(reversed(parts))
 
 
