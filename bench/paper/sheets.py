@@ -54,6 +54,7 @@ class Order:
         people: whom the forms are about; invented from the seed when empty.
         habits: how often things go wrong.
         serials: used first, in order.
+        torn: share of copies whose counterfoil its owner has torn off and kept.
         cut: slips are cut apart; else a sheet of slips stays whole.
         dpi: of the picture of the paper before anything happens to it.
         version, language, large_print: which printed version.
@@ -66,6 +67,7 @@ class Order:
     people: tuple[Somebody, ...] = ()
     habits: Habits = field(default_factory=Habits)
     serials: tuple[str, ...] = ()
+    torn: float = 0.6
     cut: bool = True
     dpi: float = 300.0
     version: int | None = None
@@ -107,7 +109,7 @@ def fill_leaves(order: Order) -> Iterator[Leaf]:
     for sheet in print_sheets(form, leaves, people, chance, dpi=order.dpi, serials=order.serials):
         whole = _fill(form, sheet, people, order, chance)
         if per_sheet == 1 or not order.cut:
-            yield whole
+            yield _without_stub(whole, form, order.torn, chance)
             left -= per_sheet
             continue
         for slip in _cut(whole, form, chance):
@@ -154,6 +156,29 @@ def _fill(
             )
     return Leaf(
         tuple(Side(paper, tuple(told)) for paper, told in zip(sheet.sides, pages, strict=True))
+    )
+
+
+def _without_stub(leaf: Leaf, form: Published, share: float, rng: Rng) -> Leaf:
+    """Tear the counterfoil off, where the form has one and its owner took it."""
+    stubs = [
+        (max(mark.box.bottom for mark in page.fiducials), stamp.box.y)
+        for page in form.layout.pages
+        for stamp in page.stamps
+        if stamp.what == "code"
+    ]
+    if not stubs or rng.random() >= share:
+        return leaf
+    last_mark, stub = stubs[0]
+    foot = last_mark + (stub - last_mark) * rng.uniform(0.3, 0.6)
+    return Leaf(
+        tuple(
+            Side(
+                Paper(side.paper.pixels[: round(foot * side.paper.per_mm)].copy(), side.paper.dpi),
+                side.pages,
+            )
+            for side in leaf.sides
+        )
     )
 
 

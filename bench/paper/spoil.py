@@ -11,6 +11,7 @@ import numpy as np
 from bench.paper.hands import FontGlyphs, Writer, write_words
 from bench.paper.pens import MM_PER_INCH, Paper, Rng
 from bench.paper.sheets import Leaf, Side
+from bench.paper.truth import SENTENCES
 from forms.layout import PageLayout, Rect
 
 A4_MM = (210.0, 297.0)
@@ -124,8 +125,9 @@ def foreign(_side: Side, _layout: PageLayout, _other: Side, rng: Rng) -> Spoiled
     paper = _empty(rng)
     writer = Writer.any(rng, FontGlyphs())
     base = 30.0
-    for _ in range(int(rng.integers(6, 20))):
-        write_words(paper, _LETTER, 22 + rng.normal(0, 1), base, 165, writer, rng)
+    words = f"Dear Sir, {' '.join(SENTENCES)} Yours, a friend"
+    while words and base < 280:
+        words = write_words(paper, words, 22 + rng.normal(0, 1), base, 165, writer, rng)
         base += rng.uniform(9, 11)
     return Spoiled(Side(paper, ()), readable=False, codes=frozenset({"page-code-missing"}))
 
@@ -141,8 +143,6 @@ SPOILS: dict[str, Spoil] = {
     "foreign": foreign,
 }
 
-_LETTER = "Dear Sir I am writing about my canteen sheet which did not come again this week"
-
 
 def _empty(_rng: Rng) -> Paper:
     size = [round(v * 300 / MM_PER_INCH) for v in A4_MM]
@@ -150,23 +150,21 @@ def _empty(_rng: Rng) -> Paper:
 
 
 def _blot(paper: Paper, box: Rect, rng: Rng) -> None:
-    """Let ink run over most of a box: overlapping dark blobs."""
-    scale = paper.per_mm
-    for _ in range(14):
-        x = rng.uniform(box.x, box.right) * scale
-        y = rng.uniform(box.y, box.bottom) * scale
-        axes = rng.uniform(0.12, 0.3, 2) * max(6.0, min(box.width, box.height)) * scale
-        cv2.ellipse(
-            paper.pixels,
-            (round(x), round(y)),
-            (round(axes[0]), round(axes[1])),
-            rng.uniform(0, 180),
-            0,
-            360,
-            (38, 34, 40),
-            -1,
-            cv2.LINE_AA,
-        )
+    """Let ink run over a box: nothing of it is left to read, and nothing beyond 2 mm is hit."""
+    scale, spread = paper.per_mm, 2.0
+    left, top = (max(0, round((v - spread) * scale)) for v in (box.x, box.y))
+    right, foot = (round((v + spread) * scale) for v in (box.right, box.bottom))
+    part = np.ascontiguousarray(paper.pixels[top:foot, left:right])
+    height, width = part.shape[:2]
+    edge = round(spread * scale)
+    ink = (38, 34, 40)
+    cv2.rectangle(part, (edge, edge), (width - edge, height - edge), ink, -1)
+    for _ in range(30):
+        at = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        axes = rng.uniform(0.5, 2.5, 2) * scale
+        size = (round(axes[0]), round(axes[1]))
+        cv2.ellipse(part, at, size, rng.uniform(0, 180), 0, 360, ink, -1, cv2.LINE_AA)
+    paper.pixels[top:foot, left:right] = part
 
 
 def spoil_leaf(

@@ -52,7 +52,7 @@ def ink_in(paper: Paper, box: Rect) -> float:
 
 @pytest.fixture(scope="module")
 def leaf() -> Leaf:
-    return next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0)))
+    return next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0, torn=0.0)))
 
 
 def drawn(kind: MarkKind, seed: int) -> Paper:
@@ -217,8 +217,8 @@ def test_the_roll_is_complete_and_nobody_shares_a_number_or_a_cell() -> None:
 
 
 def test_the_same_seed_gives_the_same_sheet(leaf: Leaf) -> None:
-    again = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0)))
-    other = next(fill_leaves(Order(form="rj-1", n=1, seed=6, dpi=150.0)))
+    again = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0, torn=0.0)))
+    other = next(fill_leaves(Order(form="rj-1", n=1, seed=6, dpi=150.0, torn=0.0)))
     for one, two, three in zip(leaf.sides, again.sides, other.sides, strict=True):
         assert np.array_equal(one.paper.pixels, two.paper.pixels)
         assert one.pages == two.pages
@@ -239,7 +239,7 @@ def test_every_page_tells_the_truth_of_exactly_its_own_fields(leaf: Leaf) -> Non
 
 def test_ink_lies_in_the_boxes_that_hold_something_and_nowhere_else(leaf: Leaf) -> None:
     form = published("rj-1")
-    blank = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0, habits=_NOTHING)))
+    blank = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0, torn=0.0, habits=_NOTHING)))
     for side, bare, page in zip(leaf.sides, blank.sides, form.layout.pages, strict=True):
         changed = np.abs(side.paper.pixels.astype(int) - bare.paper.pixels).max(axis=2) > 40
         truth = side.pages[0].fields
@@ -274,6 +274,17 @@ def test_slips_come_cut_apart_or_on_their_sheet() -> None:
     assert [leaf.sides[0].pages[0].serial for leaf in cut] == serials[:3]
     tall = cut[0].sides[0].paper.size_mm[1]
     assert tall == pytest.approx(148.5, abs=2.5)
+
+
+def test_a_torn_off_counterfoil_takes_no_answer_with_it() -> None:
+    whole = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=100.0, torn=0.0)))
+    torn = next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=100.0, torn=1.0)))
+    for one, other, page in zip(
+        whole.sides, torn.sides, published("rj-1").layout.pages, strict=True
+    ):
+        assert one.pages == other.pages
+        assert other.paper.size_mm[1] < one.paper.size_mm[1] - 5
+        assert other.paper.size_mm[1] > max(box.box.bottom for box in page.boxes)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
