@@ -67,7 +67,7 @@ def supervise(
         processes: how many workers; one a core.
         until_idle: return when every page taken in has been read or set aside.
         command: what one worker is started with; it finds the store in the environment.
-        progress: told the counts about twice a second.
+        progress: told the counts a few times a second.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
     """
     stop = stop or threading.Event()
@@ -79,11 +79,10 @@ def supervise(
             with store.look() as kept:
                 counts = kept.pages.counts()
             progress(counts)
-            left = counts[Status.RECEIVED] + counts[Status.READING]
-            if until_idle and not left and not jobs.waiting():
-                idle = True
-                break
-            if until_idle and left and not jobs.waiting():
+            if until_idle and not jobs.busy():
+                if counts[Status.RECEIVED] + counts[Status.READING] == 0:
+                    idle = True
+                    break
                 jobs.mend(at=_now())
     with store.look() as kept:
         return Worked(counts=kept.pages.counts(), idle=idle, died=crew.died)

@@ -11,6 +11,9 @@ from pipeline.kept import Event
 from storage import rows as convert
 from storage.models import EventRow
 
+MACHINE = "counterfoil"
+"""Who did what nobody asked for by hand."""
+
 
 class Events:
     """The log, written in the same transaction as the act. A later release chains it."""

@@ -44,8 +44,8 @@ that an older shape left waiting is then enqueued anew by `Jobs.mend`, under ids
 POLL_SECONDS = 0.1
 """The engine's own second would cap a worker at two pages a second."""
 
-AT_ONCE = 2
-"""Workflows a worker has in hand: while one page is read, the other is fetched or kept."""
+AT_ONCE = 3
+"""Workflows a worker has in hand: while one page is read, others are fetched or kept."""
 
 TRIES, FIRST_WAIT_SECONDS, BACK_OFF = 4, 0.5, 2.0
 """How often reading is tried within one workflow, and how the waits grow."""
@@ -56,6 +56,8 @@ kills workers all the time an innocent page dies with them about every third tim
 
 SWEEP_SECONDS = 1.0
 MEND_SECONDS = 30.0
+
+_ON_ITS_WAY = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
 
 _log = logging.getLogger("counterfoil.jobs")
 _json = DBOSPortableJSONSerializer()
@@ -105,17 +107,18 @@ class Jobs:
         """
         self.add_page(kept, page_id, kept.pages.again(page_id, by=by, at=at))
 
-    def waiting(self) -> int:
-        """Say how many workflows wait or run, counted up to a thousand."""
-        found = self._client.list_workflows(
-            status=["ENQUEUED", "PENDING"],
-            app_version=SHAPE,
-            application_name=APP,
-            limit=1000,
-            load_input=False,
-            load_output=False,
+    def busy(self) -> bool:
+        """Say whether any work waits or runs."""
+        return bool(
+            self._client.list_workflows(
+                status=["ENQUEUED", "PENDING"],
+                app_version=SHAPE,
+                application_name=APP,
+                limit=1,
+                load_input=False,
+                load_output=False,
+            )
         )
-        return len(found)
 
     def mend(self, *, at: datetime) -> int:
         """Find what was accepted and is not being worked on, and see to it; give how many.
@@ -200,7 +203,7 @@ class Jobs:
         return states
 
     def _mend_file(self, state: str | None, intake_id: str, at: datetime) -> bool:
-        if state in ("ENQUEUED", "PENDING", "DELAYED", "SUCCESS"):
+        if state in _ON_ITS_WAY:
             return False
         with self._store.begin() as kept:
             if state is None:
@@ -211,7 +214,7 @@ class Jobs:
         return True
 
     def _mend_page(self, state: str | None, page_id: str, attempt: int, at: datetime) -> bool:
-        if state in ("ENQUEUED", "PENDING", "DELAYED", "SUCCESS"):
+        if state in _ON_ITS_WAY:
             return False
         with self._store.begin() as kept:
             if state is None:

@@ -1,25 +1,24 @@
-"""Sheets issued, files taken in, their pages, what people decided, and the records they make."""
+"""Files taken in, their pages, and what people decided on them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
 from forms import library
 from forms.errors import UserError
 from forms.fields import FormDefinition
-from forms.page_id import new_serial
 from pipeline import work
-from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, RecordState, Status, Waiting
-from pipeline.ports import Sheet
+from pipeline.kept import Decision, Intake, KeptPage, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
 from storage import rows as convert
-from storage.events import Events
+from storage.events import MACHINE, Events
+from storage.fetch import load_pages, load_records, undecided_readings
 from storage.models import (
     ArrivalRow,
     DecisionRow,
@@ -29,40 +28,24 @@ from storage.models import (
     RecordRow,
     SheetRow,
 )
-from storage.pairing import Copy, Placed, pair
+from storage.records import RecordUnknown, Records
 
 SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
 """Roles whose queue holds the pages on which staff are named."""
 
-MACHINE = "counterfoil"
-"""Who did what nobody asked for by hand."""
 
-_CHUNK = 200
-"""Rows fetched together with what hangs on them; below every database's limit on parameters."""
-
-
-class SerialTaken(UserError):
-    """A drawn serial is in use already: one in ten thousand print runs."""
-
-    code = "serial-taken"
-    message = "One of the new serial numbers is in use already, so nothing was issued."
-    remedy = "Print again; new numbers will be drawn."
-
-
-class SheetUnknown(UserError):
-    """No such serial."""
-
-    code = "sheet-unknown"
-    message = "No form with that serial number was issued here."
-    remedy = "Look at the paper again and type all eight characters."
-
-
-class SheetUsed(UserError):
-    """A copy that has come back cannot be cancelled."""
-
-    code = "sheet-used"
-    message = "That form has come back filled in, so it can no longer be cancelled."
-    remedy = "Open its record instead."
+__all__ = [
+    "Decisions",
+    "FieldAlreadyDecided",
+    "FieldUnknown",
+    "Intakes",
+    "PageNotSetAside",
+    "PageNotWaiting",
+    "PageUnknown",
+    "Pages",
+    "RecordUnknown",
+    "Taken",
+]
 
 
 class PageUnknown(UserError):
@@ -105,131 +88,12 @@ class FieldAlreadyDecided(UserError):
     remedy = "Look at what they said; you can still change it."
 
 
-class RecordUnknown(UserError):
-    """No such record."""
-
-    code = "record-unknown"
-    message = "There is no such record here."
-    remedy = "Go back to the list and choose it there."
-
-
-class NothingMissing(UserError):
-    """There is nothing to go on without."""
-
-    code = "nothing-missing"
-    message = "Every page of this form has come, so there is nothing to go on without."
-    remedy = "Go back to the record."
-
-
 @dataclass(frozen=True, kw_only=True)
 class Taken:
     """A file taken in: its intake, and whether the same bytes were here before."""
 
     intake: Intake
     duplicate: bool
-
-
-class Sheets:
-    """The register of issued copies."""
-
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
-
-    def draw(self, count: int) -> tuple[str, ...]:
-        """Draw serials that no copy carries yet; keep them in the same transaction."""
-        drawn: set[str] = set()
-        while len(drawn) < count:
-            more = {new_serial() for _ in range(count - len(drawn))}
-            drawn |= more - self._taken(more)
-        return tuple(drawn)
-
-    def issue(self, sheets: Sequence[Sheet]) -> None:
-        """Keep new copies, all or none.
-
-        Raises:
-            SerialTaken: a serial is in use; nothing is kept.
-        """
-        serials = {each.serial for each in sheets}
-        if len(serials) < len(sheets) or self._taken(serials):
-            raise SerialTaken
-        self._rows.add_all(convert.sheet_row(each) for each in sheets)
-        for each in sheets:
-            self._events.add(
-                "sheet-issued", each.serial, by=each.issued_by, at=each.issued_at, code=each.form
-            )
-        self._rows.flush()
-
-    def find(self, serial: str) -> Sheet | None:
-        """Find a copy by serial; None when it was not issued here."""
-        row = self._rows.get(SheetRow, serial)
-        return convert.sheet(row) if row else None
-
-    def void(self, serial: str, reason: str, *, by: str, at: datetime) -> Sheet:
-        """Cancel a copy, so that it is set aside if it comes in after all.
-
-        Args:
-            serial: which copy.
-            reason: a code such as "lost" or "misprinted"; never words about a person.
-            by: user name.
-            at: when, UTC.
-
-        Raises:
-            SheetUnknown: it was not issued here.
-            SheetUsed: it has come back.
-        """
-        row = self._row(serial)
-        if self._rows.scalar(select(RecordRow.id).where(RecordRow.serial == serial).limit(1)):
-            raise SheetUsed
-        row.state, row.void_reason = "void", reason
-        self._events.add("sheet-void", serial, by=by, at=at, code=reason)
-        return convert.sheet(row)
-
-    def restore(self, serial: str, *, by: str, at: datetime) -> Sheet:
-        """Undo a cancelling.
-
-        Raises:
-            SheetUnknown: it was not issued here.
-        """
-        row = self._row(serial)
-        row.state, row.void_reason = "issued", ""
-        self._events.add("sheet-restored", serial, by=by, at=at)
-        return convert.sheet(row)
-
-    def missing(
-        self, wing: str | None = None, *, establishment: str | None = None
-    ) -> tuple[Sheet, ...]:
-        """Give the copies that were issued and have not come back, the oldest first.
-
-        Cancelled copies are left out. A copy of which one page has come counts as back; its
-        record says which pages are missing.
-        """
-        back = exists().where(PageRow.serial == SheetRow.serial)
-        found = select(SheetRow).where(SheetRow.state == "issued", ~back)
-        if wing is not None:
-            found = found.where(SheetRow.wing == wing)
-        if establishment is not None:
-            found = found.where(SheetRow.establishment == establishment)
-        found = found.order_by(SheetRow.issued_at, SheetRow.serial)
-        return tuple(convert.sheet(row) for row in self._rows.scalars(found))
-
-    def count(self) -> int:
-        """Say how many copies were ever issued."""
-        return self._rows.scalar(select(func.count()).select_from(SheetRow)) or 0
-
-    def _row(self, serial: str) -> SheetRow:
-        row = self._rows.get(SheetRow, serial)
-        if row is None:
-            raise SheetUnknown
-        return row
-
-    def _taken(self, serials: Collection[str]) -> set[str]:
-        found: set[str] = set()
-        listed = list(serials)
-        for start in range(0, len(listed), _CHUNK):
-            some = listed[start : start + _CHUNK]
-            here = select(SheetRow.serial).where(SheetRow.serial.in_(some))
-            found.update(self._rows.scalars(here))
-        return found
 
 
 class Intakes:
@@ -346,226 +210,6 @@ class Intakes:
         return row
 
 
-class Records:
-    """One for each filled-in copy, however many pages of it have come."""
-
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
-
-    def get(self, record_id: str) -> KeptRecord:
-        """Give a record with all its pages.
-
-        Raises:
-            RecordUnknown: there is none of that id.
-        """
-        row = self._row(record_id)
-        return self._load([row])[0]
-
-    def of_serial(self, serial: str) -> tuple[KeptRecord, ...]:
-        """Give every record of a serial; more than one when a blank was photocopied."""
-        found = select(RecordRow).where(RecordRow.serial == serial).order_by(RecordRow.occurrence)
-        return tuple(self._load(self._rows.scalars(found).all()))
-
-    def verified(self, form: str | None = None) -> Iterator[KeptRecord]:
-        """Give the verified records, in the order in which they were verified.
-
-        Args:
-            form: form id; None for all forms.
-        """
-        found = select(RecordRow.id).where(RecordRow.state == RecordState.VERIFIED)
-        if form is not None:
-            found = found.join(SheetRow, SheetRow.serial == RecordRow.serial).where(
-                SheetRow.form == form
-            )
-        ids = self._rows.scalars(found.order_by(RecordRow.verified_at, RecordRow.id)).all()
-        for start in range(0, len(ids), _CHUNK):
-            some = ids[start : start + _CHUNK]
-            rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(some))).all()
-            place = {record_id: n for n, record_id in enumerate(some)}
-            yield from self._load(sorted(rows, key=lambda row: place[row.id]))
-
-    def count(self) -> dict[RecordState, int]:
-        """Say how many records are open and how many are verified."""
-        found = select(RecordRow.state, func.count()).group_by(RecordRow.state)
-        counted = {RecordState(state): n for state, n in self._rows.execute(found).tuples()}
-        return {state: counted.get(state, 0) for state in RecordState}
-
-    def go_without_missing(self, record_id: str, *, by: str, at: datetime) -> KeptRecord:
-        """Decide that a record is complete without the pages that have not come.
-
-        Raises:
-            RecordUnknown: there is none of that id.
-            NothingMissing: all its pages are here.
-        """
-        row = self._row(record_id)
-        if not self._missing(row):
-            raise NothingMissing
-        row.without_missing_by = by
-        self._events.add("record-without-missing", row.id, by=by, at=at)
-        self._settle(row, by=by, at=at)
-        return self.get(record_id)
-
-    def newest(
-        self,
-        limit: int = 100,
-        *,
-        establishments: Collection[str] = (),
-        wings: Collection[str] = (),
-    ) -> tuple[KeptRecord, ...]:
-        """Give the records that were opened last, newest first, with all their pages.
-
-        Args:
-            limit: at most so many.
-            establishments: prison codes to keep to; none means every one.
-            wings: wings to keep to; none means every one.
-        """
-        found = select(RecordRow).join(SheetRow, SheetRow.serial == RecordRow.serial)
-        if establishments:
-            found = found.where(SheetRow.establishment.in_(establishments))
-        if wings:
-            found = found.where(SheetRow.wing.in_(wings))
-        found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
-        return tuple(self._load(self._rows.scalars(found).all()))
-
-    def _row(self, record_id: str) -> RecordRow:
-        row = self._rows.get(RecordRow, record_id)
-        if row is None:
-            raise RecordUnknown
-        return row
-
-    def _load(self, rows: Sequence[RecordRow]) -> list[KeptRecord]:
-        held = self._rows.scalars(
-            select(PageRow).where(PageRow.record.in_([row.id for row in rows]))
-        ).all()
-        pages: dict[str, list[KeptPage]] = {row.id: [] for row in rows}
-        for each in _load_pages(self._rows, sorted(held, key=lambda p: (p.number, p.id))):
-            pages[each.record or ""].append(each)
-        serials = {row.serial for row in rows}
-        sheets = {
-            row.serial: row
-            for row in self._rows.scalars(select(SheetRow).where(SheetRow.serial.in_(serials)))
-        }
-        times = select(RecordRow.serial, func.count()).where(RecordRow.serial.in_(serials))
-        twice = dict(self._rows.execute(times.group_by(RecordRow.serial)).tuples().all())
-        return [
-            _record(row, sheets[row.serial], tuple(pages[row.id]), times=twice[row.serial])
-            for row in rows
-        ]
-
-    def _missing(self, row: RecordRow) -> bool:
-        here = self._rows.scalar(select(func.count()).where(PageRow.record == row.id)) or 0
-        sheet = self._rows.get_one(SheetRow, row.serial)
-        return here < sheet.pages
-
-    def _take_page(self, page: PageRow, *, at: datetime) -> None:
-        """Put a page that was just read into the record of its copy; pair its copies anew."""
-        everyone = self._placed(page)
-        rows = {
-            row.id: row
-            for row in self._rows.scalars(
-                select(PageRow).where(PageRow.id.in_([each.page for each in everyone]))
-            )
-        }
-        records = {
-            row.id: row
-            for row in self._rows.scalars(select(RecordRow).where(RecordRow.serial == page.serial))
-        }
-        copies = pair(everyone)
-        moves = {
-            member: copy.record
-            for copy in copies
-            for member in copy.pages
-            if copy.record is None or rows[member].record != copy.record
-        }
-        for member in moves:
-            rows[member].record = None
-        self._rows.flush()
-        touched: set[str] = set()
-        for copy in copies:
-            record = records.get(copy.record or "") or self._open(page.serial, records, at=at)
-            for member in copy.pages:
-                if member in moves:
-                    rows[member].record = record.id
-                    touched.add(record.id)
-        self._rows.flush()
-        self._drop_empty(copies, records)
-        for record_id in sorted(touched):
-            self._settle(records[record_id], by=MACHINE, at=at)
-
-    def _placed(self, page: PageRow) -> list[Placed]:
-        """Say where every page of a serial lies, and which are settled with their record."""
-        decided = exists().where(DecisionRow.page == PageRow.id)
-        found = (
-            select(PageRow, IntakeRow.number, decided)
-            .join(IntakeRow, IntakeRow.id == PageRow.intake)
-            .where(PageRow.serial == page.serial)
-            .where(or_(PageRow.record.is_not(None), PageRow.id == page.id))
-        )
-        met = self._rows.execute(found).tuples().all()
-        closed = select(RecordRow.id).where(
-            RecordRow.serial == page.serial,
-            or_(RecordRow.state == RecordState.VERIFIED, RecordRow.without_missing_by != ""),
-        )
-        settled = set(self._rows.scalars(closed)) | {
-            row.record for row, _, has in met if has and row.record
-        }
-        return [
-            Placed(
-                page=row.id,
-                number=row.number,
-                intake=number,
-                position=2 * row.page_index + row.slot,
-                record=row.record,
-                settled=row.record in settled,
-            )
-            for row, number, _ in met
-        ]
-
-    def _open(self, serial: str, records: dict[str, RecordRow], *, at: datetime) -> RecordRow:
-        occurrence = max((row.occurrence for row in records.values()), default=0) + 1
-        row = RecordRow(
-            id=f"{serial}-{occurrence}",
-            serial=serial,
-            occurrence=occurrence,
-            state=RecordState.OPEN,
-            opened_at=at,
-            verified_by="",
-            without_missing_by="",
-        )
-        self._rows.add(row)
-        self._rows.flush()
-        records[row.id] = row
-        code = "serial-twice" if len(records) > 1 else ""
-        self._events.add("record-opened", row.id, by=MACHINE, at=at, code=code)
-        return row
-
-    def _drop_empty(self, copies: Sequence[Copy], records: dict[str, RecordRow]) -> None:
-        """Let go of a record that pairing left without a page; nobody had worked on it."""
-        used = {copy.record for copy in copies}
-        for record_id in [r for r in records if r not in used]:
-            held = select(PageRow.id).where(PageRow.record == record_id).limit(1)
-            if self._rows.scalar(held) is None:
-                self._rows.delete(records.pop(record_id))
-
-    def _settle(self, row: RecordRow, *, by: str, at: datetime) -> None:
-        """Say whether a record is verified, and its pages with it."""
-        self._rows.flush()
-        pages = self._rows.scalars(select(PageRow).where(PageRow.record == row.id)).all()
-        here = {page.id for page in pages}
-        undecided = self._rows.scalar(_undecided_readings().where(PageRow.id.in_(here)).limit(1))
-        complete = row.without_missing_by != "" or not self._missing(row)
-        done = undecided is None and complete
-        if done and row.state != RecordState.VERIFIED:
-            row.state, row.verified_at = RecordState.VERIFIED, at
-            row.verified_by = "" if by == MACHINE else by
-            self._events.add("record-verified", row.id, by=by, at=at)
-        elif not done and row.state == RecordState.VERIFIED:
-            row.state, row.verified_at, row.verified_by = RecordState.OPEN, None, ""
-            self._events.add("record-reopened", row.id, by=by, at=at)
-        for page in pages:
-            page.status = Status.VERIFIED if done else Status.AWAITING
-
-
 class Pages:
     """Pages taken in."""
 
@@ -578,7 +222,7 @@ class Pages:
         Raises:
             PageUnknown: there is none of that id.
         """
-        return _load_pages(self._rows, [self._row(page_id)])[0]
+        return load_pages(self._rows, [self._row(page_id)])[0]
 
     def counts(self) -> dict[Status, int]:
         """Count every page taken in once.
@@ -622,7 +266,7 @@ class Pages:
             wings: wings to keep to; none means every one.
         """
         sheet = aliased(SheetRow)
-        undecided = _undecided_readings().where(ReadingRow.page == PageRow.id).exists()
+        undecided = undecided_readings().where(ReadingRow.page == PageRow.id).exists()
         found = (
             select(PageRow)
             .join(IntakeRow, IntakeRow.id == PageRow.intake)
@@ -642,7 +286,7 @@ class Pages:
         found = found.order_by(
             PageRow.urgent.desc(), IntakeRow.number, PageRow.page_index, PageRow.slot
         ).limit(limit)
-        pages = _load_pages(self._rows, self._rows.scalars(found).all())
+        pages = load_pages(self._rows, self._rows.scalars(found).all())
         flags = self._flags({page.record for page in pages if page.record})
         return tuple(_waiting(page, flags[page.record or ""]) for page in pages)
 
@@ -655,13 +299,13 @@ class Pages:
             .order_by(IntakeRow.number.desc(), PageRow.page_index, PageRow.slot)
             .limit(limit)
         )
-        return tuple(_load_pages(self._rows, self._rows.scalars(found).all()))
+        return tuple(load_pages(self._rows, self._rows.scalars(found).all()))
 
     def of_intake(self, intake_id: str) -> tuple[KeptPage, ...]:
         """Give the pages of one file, in order."""
         found = select(PageRow).where(PageRow.intake == intake_id)
         found = found.order_by(PageRow.page_index, PageRow.slot)
-        return tuple(_load_pages(self._rows, self._rows.scalars(found).all()))
+        return tuple(load_pages(self._rows, self._rows.scalars(found).all()))
 
     def start(self, page_id: str, attempt: int) -> work.Job | None:
         """Say that a worker has begun a page, and give what it needs; None when it is done."""
@@ -749,7 +393,7 @@ class Pages:
 
     def _flags(self, records: Collection[str]) -> dict[str, tuple[str, ...]]:
         rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(records))).all()
-        return {each.id: each.flags for each in self._records._load(rows)}
+        return {each.id: each.flags for each in load_records(self._rows, rows)}
 
     def _keep_slip(self, first: PageRow, slot: int, outcome: work.Outcome, *, at: datetime) -> None:
         """Keep a further slip of an uncut sheet, unless an earlier attempt has kept it."""
@@ -823,7 +467,7 @@ class Pages:
         )
         row.status = Status.AWAITING
         self._events.add("page-read", row.id, by=MACHINE, at=at)
-        self._records._take_page(row, at=at)
+        self._records.take_page(row, at=at)
 
     def _set_aside(self, row: PageRow, problem: Quarantined, *, at: datetime) -> None:
         _put_aside(row, problem, at)
@@ -883,8 +527,8 @@ class Decisions:
         self._events.add(
             "field-decided", page.id, by=decision.by, at=decision.at, code=decision.field
         )
-        record = self._records._row(page.record)
-        self._records._settle(record, by=decision.by, at=decision.at)
+        record = self._records.row(page.record)
+        self._records.settle(record, by=decision.by, at=decision.at)
         return decision
 
     def of_page(self, page_id: str) -> tuple[Decision, ...]:
@@ -925,89 +569,6 @@ def _definition(read: PageRead) -> FormDefinition | None:
         return library.definition(read.id.form, read.id.version)
     except UserError:
         return None
-
-
-def _undecided_readings() -> Select[int]:
-    """Select readings of the last attempt that need a person and have no decision."""
-    decided = exists().where(
-        DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
-    )
-    return (
-        select(ReadingRow.id)
-        .join(PageRow, PageRow.id == ReadingRow.page)
-        .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.review, ~decided)
-    )
-
-
-def _load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
-    """Give pages with all that hangs on them, in as few queries as there are tables."""
-    done: list[KeptPage] = []
-    for start in range(0, len(found), _CHUNK):
-        some = found[start : start + _CHUNK]
-        ids = [row.id for row in some]
-        files = {
-            row.id: row
-            for row in rows.scalars(
-                select(IntakeRow).where(IntakeRow.id.in_({row.intake for row in some}))
-            )
-        }
-        sheets = {
-            row.serial: row
-            for row in rows.scalars(
-                select(SheetRow).where(SheetRow.serial.in_({row.serial for row in some}))
-            )
-        }
-        readings: dict[str, list[ReadingRow]] = {each: [] for each in ids}
-        attempts = {row.id: row.attempt for row in some}
-        for reading in rows.scalars(
-            select(ReadingRow).where(ReadingRow.page.in_(ids)).order_by(ReadingRow.place)
-        ):
-            if reading.attempt == attempts[reading.page]:
-                readings[reading.page].append(reading)
-        decisions: dict[str, list[DecisionRow]] = {each: [] for each in ids}
-        for decision in rows.scalars(
-            select(DecisionRow).where(DecisionRow.page.in_(ids)).order_by(DecisionRow.id)
-        ):
-            decisions[decision.page].append(decision)
-        done.extend(
-            convert.page(
-                row,
-                files[row.intake],
-                sheets.get(row.serial),
-                readings[row.id],
-                decisions[row.id],
-            )
-            for row in some
-        )
-    return done
-
-
-def _record(
-    row: RecordRow, sheet: SheetRow, pages: tuple[KeptPage, ...], *, times: int
-) -> KeptRecord:
-    flags: tuple[str, ...] = ("serial-twice",) if times > 1 else ()
-    if len(pages) < sheet.pages:
-        flags += ("page-missing",)
-    return KeptRecord(
-        id=row.id,
-        serial=row.serial,
-        occurrence=row.occurrence,
-        form=sheet.form,
-        version=sheet.version,
-        language=sheet.language,
-        large_print=sheet.large_print,
-        state=RecordState(row.state),
-        expected=sheet.pages,
-        opened_at=row.opened_at,
-        verified_at=row.verified_at,
-        verified_by=row.verified_by,
-        without_missing_by=row.without_missing_by,
-        flags=flags,
-        establishment=sheet.establishment,
-        wing=sheet.wing,
-        issued_to=sheet.person,
-        pages=pages,
-    )
 
 
 def _first_of_incomplete(sheet: type[SheetRow]) -> ColumnElement[bool]:

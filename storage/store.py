@@ -22,8 +22,10 @@ from sqlalchemy.orm import Session as Rows
 from pipeline.ports import Person, Sheet
 from storage.database import Database
 from storage.events import Events
-from storage.paper import Decisions, Intakes, Pages, Records, Sheets
+from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook
+from storage.records import Records
+from storage.sheets import Sheets
 
 
 class Kept:

@@ -1,0 +1,117 @@
+"""Pages and records with all that hangs on them, in as few queries as there are tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Select, exists, func, select
+from sqlalchemy.orm import Session as Rows
+
+from pipeline.kept import KeptPage, KeptRecord, RecordState
+from storage import rows as convert
+from storage.models import DecisionRow, IntakeRow, PageRow, ReadingRow, RecordRow, SheetRow
+
+CHUNK = 200
+"""Rows fetched together with what hangs on them; below every database's limit on parameters."""
+
+
+def undecided_readings() -> Select[int]:
+    """Select readings of the last attempt that need a person and have no decision."""
+    decided = exists().where(
+        DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
+    )
+    return (
+        select(ReadingRow.id)
+        .join(PageRow, PageRow.id == ReadingRow.page)
+        .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.review, ~decided)
+    )
+
+
+def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
+    """Give pages with all that hangs on them, in as few queries as there are tables."""
+    done: list[KeptPage] = []
+    for start in range(0, len(found), CHUNK):
+        some = found[start : start + CHUNK]
+        ids = [row.id for row in some]
+        files = {
+            row.id: row
+            for row in rows.scalars(
+                select(IntakeRow).where(IntakeRow.id.in_({row.intake for row in some}))
+            )
+        }
+        sheets = {
+            row.serial: row
+            for row in rows.scalars(
+                select(SheetRow).where(SheetRow.serial.in_({row.serial for row in some}))
+            )
+        }
+        readings: dict[str, list[ReadingRow]] = {each: [] for each in ids}
+        attempts = {row.id: row.attempt for row in some}
+        for reading in rows.scalars(
+            select(ReadingRow).where(ReadingRow.page.in_(ids)).order_by(ReadingRow.place)
+        ):
+            if reading.attempt == attempts[reading.page]:
+                readings[reading.page].append(reading)
+        decisions: dict[str, list[DecisionRow]] = {each: [] for each in ids}
+        for decision in rows.scalars(
+            select(DecisionRow).where(DecisionRow.page.in_(ids)).order_by(DecisionRow.id)
+        ):
+            decisions[decision.page].append(decision)
+        done.extend(
+            convert.page(
+                row,
+                files[row.intake],
+                sheets.get(row.serial),
+                readings[row.id],
+                decisions[row.id],
+            )
+            for row in some
+        )
+    return done
+
+
+def load_records(rows: Rows, found: Sequence[RecordRow]) -> list[KeptRecord]:
+    """Give records with all their pages, in the order given."""
+    held = rows.scalars(select(PageRow).where(PageRow.record.in_([row.id for row in found]))).all()
+    pages: dict[str, list[KeptPage]] = {row.id: [] for row in found}
+    for each in load_pages(rows, sorted(held, key=lambda p: (p.number, p.id))):
+        pages[each.record or ""].append(each)
+    serials = {row.serial for row in found}
+    sheets = {
+        row.serial: row
+        for row in rows.scalars(select(SheetRow).where(SheetRow.serial.in_(serials)))
+    }
+    times = select(RecordRow.serial, func.count()).where(RecordRow.serial.in_(serials))
+    twice = dict(rows.execute(times.group_by(RecordRow.serial)).tuples().all())
+    return [
+        _record(row, sheets[row.serial], tuple(pages[row.id]), times=twice[row.serial])
+        for row in found
+    ]
+
+
+def _record(
+    row: RecordRow, sheet: SheetRow, pages: tuple[KeptPage, ...], *, times: int
+) -> KeptRecord:
+    flags: tuple[str, ...] = ("serial-twice",) if times > 1 else ()
+    if len(pages) < sheet.pages:
+        flags += ("page-missing",)
+    return KeptRecord(
+        id=row.id,
+        serial=row.serial,
+        occurrence=row.occurrence,
+        form=sheet.form,
+        version=sheet.version,
+        language=sheet.language,
+        large_print=sheet.large_print,
+        state=RecordState(row.state),
+        expected=sheet.pages,
+        opened_at=row.opened_at,
+        verified_at=row.verified_at,
+        verified_by=row.verified_by,
+        without_missing_by=row.without_missing_by,
+        flags=flags,
+        establishment=sheet.establishment,
+        wing=sheet.wing,
+        issued_to=sheet.person,
+        pages=pages,
+    )

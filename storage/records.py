@@ -1,0 +1,238 @@
+"""One record for each filled-in copy, however many pages of it have come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import Session as Rows
+
+from forms.errors import UserError
+from pipeline.kept import KeptRecord, RecordState, Status
+from storage.events import MACHINE, Events
+from storage.fetch import CHUNK, load_records, undecided_readings
+from storage.models import DecisionRow, IntakeRow, PageRow, RecordRow, SheetRow
+from storage.pairing import Copy, Placed, pair
+
+
+class RecordUnknown(UserError):
+    """No such record."""
+
+    code = "record-unknown"
+    message = "There is no such record here."
+    remedy = "Go back to the list and choose it there."
+
+
+class NothingMissing(UserError):
+    """There is nothing to go on without."""
+
+    code = "nothing-missing"
+    message = "Every page of this form has come, so there is nothing to go on without."
+    remedy = "Go back to the record."
+
+
+class Records:
+    """One for each filled-in copy, however many pages of it have come."""
+
+    def __init__(self, rows: Rows, events: Events) -> None:
+        self._rows, self._events = rows, events
+
+    def get(self, record_id: str) -> KeptRecord:
+        """Give a record with all its pages.
+
+        Raises:
+            RecordUnknown: there is none of that id.
+        """
+        row = self.row(record_id)
+        return load_records(self._rows, [row])[0]
+
+    def of_serial(self, serial: str) -> tuple[KeptRecord, ...]:
+        """Give every record of a serial; more than one when a blank was photocopied."""
+        found = select(RecordRow).where(RecordRow.serial == serial).order_by(RecordRow.occurrence)
+        return tuple(load_records(self._rows, self._rows.scalars(found).all()))
+
+    def verified(self, form: str | None = None) -> Iterator[KeptRecord]:
+        """Give the verified records, in the order in which they were verified.
+
+        Args:
+            form: form id; None for all forms.
+        """
+        found = select(RecordRow.id).where(RecordRow.state == RecordState.VERIFIED)
+        if form is not None:
+            found = found.join(SheetRow, SheetRow.serial == RecordRow.serial).where(
+                SheetRow.form == form
+            )
+        ids = self._rows.scalars(found.order_by(RecordRow.verified_at, RecordRow.id)).all()
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(some))).all()
+            place = {record_id: n for n, record_id in enumerate(some)}
+            yield from load_records(self._rows, sorted(rows, key=lambda row: place[row.id]))
+
+    def count(self) -> dict[RecordState, int]:
+        """Say how many records are open and how many are verified."""
+        found = select(RecordRow.state, func.count()).group_by(RecordRow.state)
+        counted = {RecordState(state): n for state, n in self._rows.execute(found).tuples()}
+        return {state: counted.get(state, 0) for state in RecordState}
+
+    def go_without_missing(self, record_id: str, *, by: str, at: datetime) -> KeptRecord:
+        """Decide that a record is complete without the pages that have not come.
+
+        Raises:
+            RecordUnknown: there is none of that id.
+            NothingMissing: all its pages are here.
+        """
+        row = self.row(record_id)
+        if not self._missing(row):
+            raise NothingMissing
+        row.without_missing_by = by
+        self._events.add("record-without-missing", row.id, by=by, at=at)
+        self.settle(row, by=by, at=at)
+        return self.get(record_id)
+
+    def newest(
+        self,
+        limit: int = 100,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> tuple[KeptRecord, ...]:
+        """Give the records that were opened last, newest first, with all their pages.
+
+        Args:
+            limit: at most so many.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
+        found = select(RecordRow).join(SheetRow, SheetRow.serial == RecordRow.serial)
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
+        found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
+        return tuple(load_records(self._rows, self._rows.scalars(found).all()))
+
+    def row(self, record_id: str) -> RecordRow:
+        """Give the row itself, inside `storage` only.
+
+        Raises:
+            RecordUnknown: there is none of that id.
+        """
+        row = self._rows.get(RecordRow, record_id)
+        if row is None:
+            raise RecordUnknown
+        return row
+
+    def _missing(self, row: RecordRow) -> bool:
+        here = self._rows.scalar(select(func.count()).where(PageRow.record == row.id)) or 0
+        sheet = self._rows.get_one(SheetRow, row.serial)
+        return here < sheet.pages
+
+    def take_page(self, page: PageRow, *, at: datetime) -> None:
+        """Put a page that was just read into the record of its copy; pair its copies anew."""
+        everyone = self._placed(page)
+        rows = {
+            row.id: row
+            for row in self._rows.scalars(
+                select(PageRow).where(PageRow.id.in_([each.page for each in everyone]))
+            )
+        }
+        records = {
+            row.id: row
+            for row in self._rows.scalars(select(RecordRow).where(RecordRow.serial == page.serial))
+        }
+        copies = pair(everyone)
+        moves = {
+            member: copy.record
+            for copy in copies
+            for member in copy.pages
+            if copy.record is None or rows[member].record != copy.record
+        }
+        for member in moves:
+            rows[member].record = None
+        self._rows.flush()
+        touched: set[str] = set()
+        for copy in copies:
+            record = records.get(copy.record or "") or self._open(page.serial, records, at=at)
+            for member in copy.pages:
+                if member in moves:
+                    rows[member].record = record.id
+                    touched.add(record.id)
+        self._rows.flush()
+        self._drop_empty(copies, records)
+        for record_id in sorted(touched):
+            self.settle(records[record_id], by=MACHINE, at=at)
+
+    def _placed(self, page: PageRow) -> list[Placed]:
+        """Say where every page of a serial lies, and which are settled with their record."""
+        decided = exists().where(DecisionRow.page == PageRow.id)
+        found = (
+            select(PageRow, IntakeRow.number, decided)
+            .join(IntakeRow, IntakeRow.id == PageRow.intake)
+            .where(PageRow.serial == page.serial)
+            .where(or_(PageRow.record.is_not(None), PageRow.id == page.id))
+        )
+        met = self._rows.execute(found).tuples().all()
+        closed = select(RecordRow.id).where(
+            RecordRow.serial == page.serial,
+            or_(RecordRow.state == RecordState.VERIFIED, RecordRow.without_missing_by != ""),
+        )
+        settled = set(self._rows.scalars(closed)) | {
+            row.record for row, _, has in met if has and row.record
+        }
+        return [
+            Placed(
+                page=row.id,
+                number=row.number,
+                intake=number,
+                position=2 * row.page_index + row.slot,
+                record=row.record,
+                settled=row.record in settled,
+            )
+            for row, number, _ in met
+        ]
+
+    def _open(self, serial: str, records: dict[str, RecordRow], *, at: datetime) -> RecordRow:
+        occurrence = max((row.occurrence for row in records.values()), default=0) + 1
+        row = RecordRow(
+            id=f"{serial}-{occurrence}",
+            serial=serial,
+            occurrence=occurrence,
+            state=RecordState.OPEN,
+            opened_at=at,
+            verified_by="",
+            without_missing_by="",
+        )
+        self._rows.add(row)
+        self._rows.flush()
+        records[row.id] = row
+        code = "serial-twice" if len(records) > 1 else ""
+        self._events.add("record-opened", row.id, by=MACHINE, at=at, code=code)
+        return row
+
+    def _drop_empty(self, copies: Sequence[Copy], records: dict[str, RecordRow]) -> None:
+        """Let go of a record that pairing left without a page; nobody had worked on it."""
+        used = {copy.record for copy in copies}
+        for record_id in [r for r in records if r not in used]:
+            held = select(PageRow.id).where(PageRow.record == record_id).limit(1)
+            if self._rows.scalar(held) is None:
+                self._rows.delete(records.pop(record_id))
+
+    def settle(self, row: RecordRow, *, by: str, at: datetime) -> None:
+        """Say whether a record is verified, and its pages with it."""
+        self._rows.flush()
+        pages = self._rows.scalars(select(PageRow).where(PageRow.record == row.id)).all()
+        here = {page.id for page in pages}
+        undecided = self._rows.scalar(undecided_readings().where(PageRow.id.in_(here)).limit(1))
+        complete = row.without_missing_by != "" or not self._missing(row)
+        done = undecided is None and complete
+        if done and row.state != RecordState.VERIFIED:
+            row.state, row.verified_at = RecordState.VERIFIED, at
+            row.verified_by = "" if by == MACHINE else by
+            self._events.add("record-verified", row.id, by=by, at=at)
+        elif not done and row.state == RecordState.VERIFIED:
+            row.state, row.verified_at, row.verified_by = RecordState.OPEN, None, ""
+            self._events.add("record-reopened", row.id, by=by, at=at)
+        for page in pages:
+            page.status = Status.VERIFIED if done else Status.AWAITING
