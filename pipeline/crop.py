@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from forms.layout import Box, BoxKind, PageLayout, Rect
 from pipeline.blanks import Blank
@@ -168,12 +169,31 @@ def _shift(area: Gray, template: Gray, pad: int) -> tuple[int, int]:
 
 def _level(printed: Gray, pixels: Gray, ink: float) -> Gray:
     """Bring the blank to the scan's paper and ink."""
-    white = printed > 250
-    sample = pixels[white] if white.sum() > 50 else pixels
-    paper = float(np.percentile(sample, 80)) if sample.size else 255.0
-    paper = max(paper, ink + 20.0)
-    table = np.clip(ink + (paper - ink) * np.arange(256) / 255.0, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(printed, table), dtype=np.uint8)
+    if max(pixels.shape) > _SHADED_MM * PX_PER_MM:
+        paper = _paper_map(pixels)
+    else:
+        white = printed > 250
+        sample = pixels[white] if white.sum() > 50 else pixels
+        level = float(np.percentile(sample, 80)) if sample.size else 255.0
+        paper = np.full(pixels.shape, level, dtype=np.float32)
+    paper = np.maximum(paper, ink + 20.0)
+    return np.clip(ink + (paper - ink) * (printed / np.float32(255.0)), 0, 255).astype(np.uint8)
+
+
+_SHADED_MM = 25.0
+"""Larger cuts get their paper level place by place: a phone's shadow may lie across."""
+
+
+def _paper_map(pixels: Gray) -> NDArray[np.float32]:
+    """Say how bright the paper is at every place of a large cut, whatever is written on it."""
+    height, width = pixels.shape
+    cells = (max(round(width / PX_PER_MM), 1), max(round(height / PX_PER_MM), 1))
+    small = cv2.resize(pixels, cells, interpolation=cv2.INTER_AREA)
+    bright = cv2.morphologyEx(
+        small, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_REPLICATE
+    )
+    soft = cv2.blur(bright, (5, 5)).astype(np.float32)
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _ink_level(page: RegisteredPage, layout: PageLayout, pyramid: Pyramid) -> float:
