@@ -115,7 +115,7 @@ def unprintable(words: str) -> str:
     return "".join(dict.fromkeys(c for c in _characters(words) if not _font().holds(c)))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def set_line(words: str) -> Line:
     """Set a line: composed letters, marks placed on the letter before, no kerning.
 
