@@ -8,7 +8,9 @@ nothing is ever decided on it.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +19,6 @@ from importlib import resources
 import cv2
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
-import pytesseract  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from forms.errors import UserError
@@ -176,6 +177,10 @@ _INK = 160
 """Of 255 after division by the print: darker is written. Pencil lies near 120 to 150."""
 
 
+_JOINED = 0.35
+"""Of the distance between lines: a stroke so deep in two lines belongs to both, cut between."""
+
+
 def written_lines(crop: Crop) -> list[Gray]:
     """Find the lines of writing in a free-text crop.
 
@@ -200,7 +205,10 @@ def written_lines(crop: Crop) -> list[Gray]:
         return []
     pitch = float(np.median(np.diff(centres))) if len(centres) > 1 else 10.0 * mm
     nearest = np.abs(np.arange(len(ink))[:, None] - np.array(centres)).argmin(axis=1)
-    joined = stats[:, 3] > 1.35 * pitch
+    reach = round(_JOINED * pitch)
+    first = nearest[np.clip(stats[:, 1] + reach, 0, len(ink) - 1)]
+    last = nearest[np.clip(stats[:, 1] + stats[:, 3] - 1 - reach, 0, len(ink) - 1)]
+    joined = last > first
     owner = np.full(count, -1)
     owner[strokes] = nearest[np.clip(middles[strokes, 1].round().astype(int), 0, len(ink) - 1)]
     mine = np.where(joined[labels] & kept, nearest[:, None], owner[labels])
@@ -259,7 +267,10 @@ _BESIDE_CODE_MM = 14.0
 """Where a layout does not say where its line stands: so far round the code."""
 _LINE_STAMP = "human_line"
 _WHITELIST = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-"
-_TESSERACT = f"--oem 1 --psm 11 -c tessedit_char_whitelist={_WHITELIST} -c tessedit_do_invert=0"
+_TESSERACT = (
+    *("tesseract", "stdin", "stdout", "-l", "eng", "--oem", "1", "--psm", "11"),
+    *("-c", f"tessedit_char_whitelist={_WHITELIST}", "-c", "tessedit_do_invert=0"),
+)
 _TESSERACT_SECONDS = 15
 _THIN_J = re.compile(r"R[/I1]?-(?=[0-9])")
 """What is often seen of a form's "RJ-"."""
@@ -296,14 +307,7 @@ def read_serial_line(scan: Scan, layouts: Iterable[Layout]) -> IdentifiedPage | 
     sheet = _sheet(list(_patches(scan, known)))
     if sheet is None:
         return None
-    try:
-        seen = pytesseract.image_to_string(
-            sheet, lang="eng", config=_TESSERACT, timeout=_TESSERACT_SECONDS
-        )
-    except pytesseract.TesseractNotFoundError:
-        raise TextReaderMissing from None
-    except (RuntimeError, pytesseract.TesseractError):
-        return None
+    seen = read_printed(sheet)
     lines = [re.sub(r"\s", "", line) for line in seen.splitlines()]
     named = {page for line in lines if (page := _known(line, known))}
     if len(named) != 1:
@@ -417,6 +421,36 @@ def _sheet(patches: list[Gray]) -> Gray | None:
         row[20 : 20 + patch.shape[0], 20 : 20 + patch.shape[1]] = patch
         rows.append(row)
     return np.vstack(rows)
+
+
+def read_printed(sheet: Gray) -> str:
+    """Let Tesseract read what stands on a sheet: one process, one thread, no file on disk.
+
+    Returns:
+        What it saw, a line at a time; empty when it took too long or failed.
+
+    Raises:
+        TextReaderMissing: Tesseract is not installed.
+    """
+    height, width = sheet.shape
+    picture = f"P5 {width} {height} 255\n".encode() + sheet.tobytes()
+    passed_on = ("PATH", "TESSDATA_PREFIX")
+    try:
+        told = subprocess.run(
+            _TESSERACT,
+            input=picture,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_TESSERACT_SECONDS,
+            check=False,
+            env={k: os.environ[k] for k in passed_on if k in os.environ}
+            | {"OMP_THREAD_LIMIT": "1", "LANG": "C.UTF-8"},
+        )
+    except FileNotFoundError:
+        raise TextReaderMissing from None
+    except (subprocess.TimeoutExpired, OSError):
+        return ""
+    return told.stdout.decode("utf-8", "replace")
 
 
 def _alike(line: str, expected: str) -> bool:
