@@ -1,0 +1,375 @@
+"""The staff site in a real browser: by keyboard alone, without scripts, and as axe sees it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from forms.published import published
+from kiosk.staff.app import create_app
+
+AXE = (Path(__file__).parents[1] / "assets" / "axe.min.js").read_text("utf-8")
+SCREEN = {"width": 1366, "height": 768}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium-headless-shell")
+    assert path, "install chromium-headless-shell: make setup does"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+class Site:
+    """A running site and the place behind it."""
+
+    def __init__(self, prison: Any) -> None:
+        self.prison = prison
+        self._server = uvicorn.Server(
+            uvicorn.Config(create_app(prison.kit()), host="127.0.0.1", port=0, log_level="warning")
+        )
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 20
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the site did not start"
+            time.sleep(0.02)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def run_site(open_prison: Callable[[], Any]) -> Iterator[Callable[[], Site]]:
+    running: list[Site] = []
+
+    def run() -> Site:
+        running.append(Site(open_prison()))
+        return running[-1]
+
+    yield run
+    for each in running:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def full_site(run_site: Callable[[], Site], samples: Any) -> Site:
+    """A site with something of everything; tests that share it decide nothing."""
+    site = run_site()
+    prison = site.prison
+    prison.roll(samples.person)
+    prison.rj1, prison.rj1_back = prison.comes_in(samples.self_referral)
+    prison.comes_in(samples.unsafe)
+    prison.consent = prison.comes_in(samples.consent)[0]
+    prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    with prison.store.look() as kept:
+        prison.record = kept.pages.get(prison.rj1).record
+    return site
+
+
+Arrive = Callable[..., Page]
+
+
+@pytest.fixture
+def arrive(chromium: Browser) -> Iterator[Arrive]:
+    """Open browsers and sign in by keyboard; at the end nothing may have gone wrong in them."""
+    contexts, wrong = [], []
+
+    def come(site: Site, username: str = "", *, scripts: bool = True) -> Page:
+        context = chromium.new_context(viewport=SCREEN, java_script_enabled=scripts)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.goto(f"{site.url}/sign-in")
+        if username:
+            page.locator("#name").press_sequentially(username)
+            page.locator("#name").press("Tab")
+            page.locator("#password").press_sequentially("four unrelated words do")
+            page.locator("#password").press("Enter")
+            page.wait_for_url(f"{site.url}/")
+        return page
+
+    come.wrong = wrong  # type: ignore[attr-defined]
+    yield come
+    for context in contexts:
+        context.close()
+    assert not [w for w in wrong if "status of 4" not in w]
+
+
+def question(page: Page, text: str) -> None:
+    """Wait for a question."""
+    expect(page.locator("h1")).to_contain_text(text)
+
+
+def label(name: str, form: str = "rj-1") -> str:
+    return published(form).definition.field_named(name).label
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys where the page has put the focus."""
+    for key in keys:
+        page.locator(":focus").first.press(key)
+
+
+def test_keys_alone_take_a_queue_to_a_verified_record(run_site, arrive, samples) -> None:
+    site = run_site()
+    front, _ = site.prison.comes_in(samples.self_referral)
+    page = arrive(site, "petra")
+    press(page, "Enter")
+    question(page, label("me_number"))
+    expect(page.locator("#answer")).to_have_value("A1Z34BC")
+    page.locator(":focus").press_sequentially("a1234bc")
+    press(page, "Enter")
+    question(page, label("today"))
+    press(page, "Enter")
+    question(page, label("role"))
+    press(page, "1", "Enter")
+    question(page, label("more"))
+    press(page, "Enter")
+    question(page, label("mark"))
+    press(page, "1", "Enter")
+    expect(page.locator(".govuk-notification-banner")).to_contain_text("Verified")
+    press(page, "Enter")
+    expect(page.locator("h1")).to_have_text("Forms coming in")
+    with site.prison.store.look() as kept:
+        record = kept.records.get(kept.pages.get(front).record)
+    assert record.state == "verified"
+    assert record.verified_by == "petra"
+    answers = record.answers
+    assert answers["me_number"].value == "A1234BC"
+    assert answers["today"].value == "2026-11-20"
+    assert answers["role"].value == ("harmed",)
+    assert answers["mark"].value is True
+    assert answers["more"].by == "petra"
+    assert answers["me_name"].by == ""
+
+
+def test_keys_reach_cannot_read_back_later_and_the_whole_page(run_site, arrive, samples) -> None:
+    site = run_site()
+    front, _ = site.prison.comes_in(samples.self_referral)
+    page = arrive(site, "vera")
+    page.goto(f"{site.url}/verify")
+    question(page, label("me_number"))
+    press(page, "F2")
+    expect(page.locator("svg rect")).to_be_visible()
+    press(page, "Escape")
+    question(page, label("me_number"))
+    press(page, "Escape")
+    question(page, label("today"))
+    press(page, "Alt+ArrowLeft")
+    question(page, label("me_number"))
+    expect(page.locator("main")).to_contain_text("Cannot read")
+    page.locator("#answer").fill("A1234BC")
+    press(page, "Enter")
+    question(page, label("today"))
+    press(page, "Alt+ArrowRight")
+    question(page, label("role"))
+    press(page, "2", "ArrowDown")
+    expect(page.locator("#answer-3")).to_be_checked()
+    press(page, "F2")
+    expect(page.locator("svg rect")).to_be_visible()
+    press(page, "Enter")
+    question(page, label("role"))
+    with site.prison.store.look() as kept:
+        decided = [d for d in kept.pages.get(front).decisions if d.field == "me_number"]
+    assert [(d.number, d.cannot_read, d.value) for d in decided] == [
+        (1, True, None),
+        (2, False, "A1234BC"),
+    ]
+
+
+def test_number_keys_tick_and_untick_boxes(full_site, arrive) -> None:
+    page = arrive(full_site, "vera")
+    page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/kind")
+    for key, box in (("2", "#answer-2"), ("a", "#answer-11"), ("0", "#answer-10")):
+        press(page, key)
+        expect(page.locator(box)).to_be_checked()
+    press(page, "2")
+    expect(page.locator("#answer-2")).not_to_be_checked()
+
+
+def test_nothing_is_picked_beforehand_for_a_consent(full_site, arrive) -> None:
+    page = arrive(full_site, "vera")
+    page.goto(f"{full_site.url}/pages/{full_site.prison.consent}")
+    expect(page.locator("input:checked")).to_have_count(0)
+    press(page, "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was picked")
+    expect(page.locator(":focus")).to_have_count(1)
+
+
+def test_without_scripts_a_page_is_verified_all_the_same(run_site, arrive, samples) -> None:
+    site = run_site()
+    front, _ = site.prison.comes_in(samples.self_referral)
+    page = arrive(site, "petra", scripts=False)
+    page.get_by_role("button", name="Start verifying").click()
+    page.locator("#answer").fill("A1234BC")
+    page.locator("#answer").press("Enter")
+    question(page, label("today"))
+    page.get_by_role("button", name="That is it").click()
+    question(page, label("role"))
+    page.get_by_role("button", name="Cannot read").click()
+    question(page, label("more"))
+    page.get_by_role("button", name="Start from the draft").click()
+    expect(page.locator("textarea")).to_have_value("he took my radio")
+    page.get_by_role("button", name="I have looked at it").click()
+    question(page, label("mark"))
+    page.get_by_label("Signed or marked").check()
+    page.get_by_role("button", name="That is it").click()
+    expect(page.locator(".govuk-notification-banner")).to_contain_text("Verified")
+    with site.prison.store.look() as kept:
+        answers = kept.records.get(kept.pages.get(front).record).answers
+    assert answers["role"].cannot_read
+    assert answers["more"].value == "he took my radio"
+
+
+def test_two_people_at_one_field_never_overwrite_each_other(run_site, arrive, samples) -> None:
+    site = run_site()
+    front, _ = site.prison.comes_in(samples.self_referral)
+    vera, victor = arrive(site, "vera"), arrive(site, "victor")
+    where = f"{site.url}/pages/{front}/fields/me_number"
+    vera.goto(where)
+    victor.goto(where)
+    expect(victor.locator("main")).to_contain_text("Vera Verifier has this page open too")
+    vera.locator("#answer").fill("A1234BC")
+    press(vera, "Enter")
+    question(vera, label("today"))
+    victor.locator("#answer").fill("A1734BC")
+    press(victor, "Enter")
+    expect(victor.locator("h1")).to_have_text("Vera Verifier has already answered this one")
+    expect(victor.locator(".both")).to_contain_text("A1234BC")
+    expect(victor.locator(".both")).to_contain_text("A1734BC")
+    press(victor, "Enter")
+    question(victor, label("today"))
+    victor.goto(where)
+    expect(victor.locator("main")).to_contain_text("Somebody else's answer stays as it is")
+    expect(victor.locator("form#ask")).to_have_count(0)
+    with site.prison.store.look() as kept:
+        decided = kept.pages.get(front).decisions
+    assert [(d.by, d.value) for d in decided] == [("vera", "A1234BC")]
+
+
+def test_the_next_verifier_is_sent_to_another_page(run_site, arrive, samples) -> None:
+    site = run_site()
+    site.prison.comes_in(samples.self_referral)
+    site.prison.comes_in(samples.self_referral)
+    vera, victor = arrive(site, "vera"), arrive(site, "victor")
+    vera.goto(f"{site.url}/verify")
+    victor.goto(f"{site.url}/verify")
+    assert vera.url.split("/")[4] != victor.url.split("/")[4]
+
+
+def test_the_back_button_shows_nothing_after_signing_out(full_site, arrive) -> None:
+    page = arrive(full_site, "vera")
+    page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{full_site.url}/sign-in")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Sign in")
+    assert "A1234BC" not in page.content()
+
+
+RJ1 = published("rj-1")
+ENLARGED = 2.4 * 19
+"""How high a box of the paper stands on the screen at least, px: 2.4 lines of ordinary text."""
+
+FIELDS = ("me_number", "me_name", "today", "role", "kind", "safe")
+
+
+def pages_of(site: Site) -> dict[str, str]:
+    """Name every sort of page."""
+    prison = site.prison
+    front, back = f"/pages/{prison.rj1}/fields", f"/pages/{prison.rj1_back}/fields"
+    return {
+        "start": "/",
+        **{name: f"{front}/{name}" for name in FIELDS},
+        "more": f"{back}/more",
+        "mark": f"{back}/mark",
+        "consent": f"/pages/{prison.consent}",
+        "whole": f"{front}/me_number/whole",
+        "records": "/records",
+        "record": f"/records/{prison.record}",
+        "set-aside": "/set-aside",
+        "set-aside-page": f"/set-aside/{prison.aside}",
+        "problem": "/nowhere",
+    }
+
+
+def violations(page: Page) -> list[str]:
+    """Ask axe what is wrong with a page."""
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "axe.run(document, {rules: {'target-size': {enabled: true}}, resultTypes: ['violations']})"
+    )
+    return [f"{v['id']}: {node['html'][:120]}" for v in found["violations"] for node in v["nodes"]]
+
+
+def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
+    page = arrive(full_site)
+    wrong = {"sign-in": violations(page)}
+    page = arrive(full_site, "petra")
+    for name, path in pages_of(full_site).items():
+        page.goto(full_site.url + path)
+        wrong[name] = violations(page)
+    page.goto(f"{full_site.url}/pages/{full_site.prison.consent}")
+    press(page, "Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    wrong["look again"] = violations(page)
+    assert not {name: found for name, found in wrong.items() if found}
+
+
+def test_axe_sees_a_planted_fault(full_site, arrive) -> None:
+    page = arrive(full_site)
+    page.evaluate("document.querySelector('label').remove()")
+    assert any("label" in found for found in violations(page))
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_each_verification_step_fits_the_screen(full_site, arrive, direction) -> None:
+    page = arrive(full_site, "petra")
+    steps = {n: p for n, p in pages_of(full_site).items() if "/pages/" in p}
+    for name, path in steps.items():
+        page.goto(full_site.url + path)
+        page.evaluate(f"document.documentElement.dir = '{direction}'")
+        wide, high = page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        )
+        assert wide <= SCREEN["width"], name
+        assert high <= SCREEN["height"], name
+        if name in FIELDS:
+            crop = page.locator("#crop").bounding_box()
+            view = page.locator("#crop").get_attribute("viewBox").split()
+            scale = min(crop["width"] / float(view[2]), crop["height"] / float(view[3]))
+            box = next(b.box for b in RJ1.layout.page(1).boxes if b.field == name)
+            assert box.height * scale >= ENLARGED, name
+    if direction == "rtl":
+        page.goto(full_site.url + steps["me_number"])
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        paper, ask = (page.locator(s).bounding_box() for s in (".paper", ".ask"))
+        assert ask["x"] + ask["width"] <= paper["x"]
+
+
+def test_no_request_leaves_for_another_host(full_site, arrive) -> None:
+    page = arrive(full_site, "petra")
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url))
+    for path in pages_of(full_site).values():
+        page.goto(full_site.url + path)
+    assert len(asked) > 50
+    assert all(url.startswith(full_site.url) for url in asked)
