@@ -1,0 +1,231 @@
+"""Deciding: what is asked again, what is kept, what is never overwritten, and what comes next."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from forms.published import published
+from kiosk.staff import wording
+from kiosk.staff.pictures import badges_for, place_of
+
+STATIC = Path(wording.__file__).parent / "static"
+
+
+def decisions(prison, page):
+    with prison.store.look() as kept:
+        return [(d.field, d.value, d.cannot_read, d.by) for d in kept.pages.get(page).decisions]
+
+
+def test_an_odd_answer_is_kept_only_when_sent_twice(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera = visitor("vera")
+    odd = vera.decide(page, "me_number", answer="A123")
+    assert odd.status_code == 422
+    assert "normally looks like A1234BC" in odd.text
+    assert decisions(prison, page) == []
+    sure = odd.text.partition('name="sure" value="')[2].partition('"')[0]
+    other = vera.decide(page, "me_number", answer="B123", sure=sure)
+    assert other.status_code == 422
+    assert vera.decide(page, "me_number", answer="A123", sure=sure).status_code == 303
+    assert decisions(prison, page) == [("me_number", "A123", False, "vera")]
+
+
+def test_an_empty_answer_must_be_meant(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera = visitor("vera")
+    assert vera.decide(page, "me_number", answer="").status_code == 422
+    assert vera.decide(page, "me_number", answer="A9", act="nothing").status_code == 303
+    assert decisions(prison, page) == [("me_number", None, False, "vera")]
+
+
+def test_cannot_read_keeps_no_value(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera = visitor("vera")
+    assert vera.decide(page, "me_number", answer="A1Z34BC", act="cannot-read").status_code == 303
+    assert decisions(prison, page) == [("me_number", None, True, "vera")]
+
+
+def test_a_consent_against_a_sure_machine_is_asked_twice(prison, visitor, samples) -> None:
+    page = prison.comes_in(samples.consent)[0]
+    vera = visitor("vera")
+    text = vera.get(f"/pages/{page}/fields/c_know").text
+    assert "checked" not in text
+    again = vera.decide(page, "c_know", answer="no")
+    assert again.status_code == 422
+    assert "The machine saw something else: Yes" in again.text
+    assert decisions(prison, page) == []
+
+
+def test_somebody_elses_decision_stays_and_both_are_shown(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera, victor = visitor("vera"), visitor("victor")
+    assert vera.decide(page, "me_number", answer="A1234BC").status_code == 303
+    form = {"csrf": victor.token(), "seen": "1", "answer": "A1734BC"}
+    refused = victor.post(f"/pages/{page}/fields/me_number", data=form)
+    assert refused.status_code == 409
+    assert "A1234BC" in refused.text
+    assert "A1734BC" in refused.text
+    assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
+
+
+def test_ones_own_decision_can_be_changed_and_both_are_kept(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera = visitor("vera")
+    vera.decide(page, "me_number", answer="A1234BC")
+    assert vera.decide(page, "me_number", answer="A1734BC").status_code == 303
+    assert [d[1] for d in decisions(prison, page)] == ["A1234BC", "A1734BC"]
+
+
+def test_an_answer_from_an_old_window_changes_nothing(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    vera = visitor("vera")
+    vera.decide(page, "me_number", answer="A1234BC")
+    old = {"csrf": vera.token(), "seen": "0", "answer": "A1734BC"}
+    assert vera.post(f"/pages/{page}/fields/me_number", data=old).status_code == 409
+    assert [d[1] for d in decisions(prison, page)] == ["A1234BC"]
+
+
+def test_a_verifiers_part_leaves_the_record_open_for_a_practitioner(
+    prison, visitor, samples
+) -> None:
+    front, back = prison.comes_in(samples.self_referral)
+    vera, petra = visitor("vera"), visitor("petra")
+    vera.decide(front, "me_number", answer="A1234BC")
+    day = {"answer-day": "20", "answer-month": "11", "answer-year": "2026"}
+    vera.decide(front, "today", **day)
+    onward = vera.decide(front, "role", answer="harmed").headers["location"]
+    assert onward == f"/pages/{back}/fields/mark"
+    assert vera.decide(back, "mark", answer="yes").headers["location"] == "/"
+    assert "1 page waits only for a practitioner" in vera.get("/").text
+    onward = petra.decide(back, "more", answer="").headers["location"]
+    assert onward.endswith("/verified")
+    assert "Verified" in petra.get(onward).text
+
+
+def test_safety_comes_first_then_consents_then_the_rest(prison, visitor, samples) -> None:
+    rest = prison.comes_in(samples.self_referral)[0]
+    consent = prison.comes_in(samples.consent)[0]
+    urgent = prison.comes_in(samples.unsafe)[0]
+    vera = visitor("vera")
+    text = vera.get("/").text
+    assert text.index(urgent) < text.index(consent) < text.index(rest)
+    assert vera.get("/verify").headers["location"] == f"/pages/{urgent}/fields/safe"
+
+
+def test_a_copy_without_all_its_pages_can_be_settled(prison, visitor, samples) -> None:
+    page = prison.comes_in(replace(samples.unsafe, read_as={}), pages=[1])[0]
+    vera = visitor("vera")
+    onward = vera.decide(page, "safe", answer="no")
+    assert onward.status_code == 303
+    with prison.store.look() as kept:
+        record = kept.pages.get(page).record
+    shown = vera.get(f"/records/{record}")
+    assert "has not come in yet" in shown.text
+    assert f"/records/{record}" in vera.get("/").text
+    done = vera.post(f"/records/{record}/without-missing", data={"csrf": vera.token()})
+    assert done.status_code == 303
+    text = vera.get(f"/records/{record}").text
+    assert "go on without the missing pages" in text
+    assert "Verified" in text
+
+
+def test_what_people_wrote_cannot_become_markup(prison, visitor, samples) -> None:
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    filled = replace(
+        samples.self_referral,
+        read_as={
+            "me_number": {
+                "value": evil,
+                "review": True,
+                "why": ("low-confidence",),
+                "candidates": ((evil, 0.5), ("{{7*7}}", 0.4)),
+            },
+            "more": {"suggestion": evil, "review": True, "why": ("free-text",)},
+        },
+    )
+    front, back = prison.comes_in(filled)
+    petra = visitor("petra")
+    with prison.store.look() as kept:
+        record = kept.pages.get(front).record
+    paths = (f"/pages/{front}/fields/me_number", f"/pages/{back}/fields/more")
+    texts = [petra.get(p).text for p in paths]
+    texts.append(petra.decide(back, "more", act="draft").text)
+    petra.decide(back, "more", answer=evil)
+    texts.append(petra.get(f"/records/{record}").text)
+    for text in texts:
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert "alert(1)" in text
+    assert "49" not in texts[0].partition("<main")[2].partition("{{7*7}}")[0][-200:]
+
+
+def test_the_crop_holds_the_answer_and_every_tick_box_has_its_key(samples) -> None:
+    for form in ("rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"):
+        version = published(form)
+        for page in version.layout.pages:
+            for asked in version.definition.fillable():
+                boxes = [b for b in page.boxes if b.field == asked.name]
+                place = place_of(asked, None, version.layout, page.page)
+                if not boxes:
+                    assert place is None
+                    continue
+                for box in boxes:
+                    assert place.x <= box.box.x
+                    assert place.right >= box.box.right
+                    assert place.y <= box.box.y
+                    assert place.bottom >= box.box.bottom
+                assert 0 <= place.x < place.right <= version.layout.page_mm[0]
+                assert 0 <= place.y < place.bottom <= version.layout.page_mm[1]
+                ticks = [b.option for b in boxes if b.option]
+                keys = {name: str(n) for n, name in enumerate(ticks)}
+                badges = badges_for(asked, keys, place, version.layout, page.page)
+                assert len(badges) == len(ticks)
+
+
+def test_a_page_is_decoded_once_and_only_in_memory(prison, visitor, samples, monkeypatch) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    fetched = []
+    get = prison.blobs.get
+    monkeypatch.setattr(prison.blobs, "get", lambda d: fetched.append(d) or get(d))
+    vera = visitor("vera")
+    for name in ("me_number", "today", "role"):
+        answer = vera.get(f"/pages/{page}/fields/{name}/crop.png")
+        assert answer.content.startswith(b"\x89PNG")
+        assert answer.headers["cache-control"] == "no-store"
+    assert len(fetched) == 1
+
+
+def test_a_picture_that_is_gone_says_so(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    with prison.store.look() as kept:
+        digest = kept.pages.get(page).upright
+    (prison.blobs.folder / digest[:2] / digest[2:4] / digest).unlink()
+    answer = visitor("vera").get(f"/pages/{page}/fields/me_number/crop.png")
+    assert answer.status_code == 404
+    assert "There is no picture of this page" in answer.text
+
+
+def test_confidence_is_said_in_three_bands() -> None:
+    assert [wording.band(c) for c in (0.99, 0.6, 0.1)] == ["likely", "possible", "unlikely"]
+
+
+def test_vendored_files_carry_nothing_of_gov_uk_itself() -> None:
+    css = (STATIC / "vendor" / "govuk-frontend.min.css").read_text("utf-8")
+    assert "GDS Transport" not in css
+    assert "crest" not in css
+    assert "url(" not in css
+    listed = re.findall(
+        r"\| `([^`]+)` \|.*`([0-9a-f]{64})` \|", (STATIC / "vendor" / "README.md").read_text()
+    )
+    assert len(listed) == 4
+    for file, digest in listed:
+        assert hashlib.sha256((STATIC / "vendor" / file).read_bytes()).hexdigest() == digest
+
+
+def test_the_bundled_axe_is_the_one_that_was_recorded() -> None:
+    assets = Path(__file__).parents[1] / "assets"
+    digest = hashlib.sha256((assets / "axe.min.js").read_bytes()).hexdigest()
+    assert digest in (assets / "README.md").read_text("utf-8")
