@@ -12,17 +12,18 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from bench.paper.damage import CONDITIONS, MEASURED, Arrived
+from bench.paper.damage import CONDITIONS, MEASURED
 from bench.paper.files import USUAL_FORMAT, write_images
 from bench.paper.hands import FileGlyphs, FontGlyphs, Glyphs
 from bench.paper.people import Somebody, invent_people, roll_csv
@@ -51,6 +52,8 @@ class Job:
     conditions: tuple[str, ...]
     spoils: tuple[str, ...]
     glyphs: Path | None = None
+    keep: Path | None = None
+    """Where to keep the pictures of which something was read wrong."""
 
 
 def run_job(job: Job) -> dict[tuple[str, str], Tally]:
@@ -91,11 +94,12 @@ def _one(
 ) -> Tally:
     """Damage one leaf in one way, read it, and compare."""
     sheet = arrive(leaf, condition, seed)
-    outcomes = _read(folder, sheet.images, USUAL_FORMAT[condition], read)
+    files = write_images(folder, "sheet", sheet.images, USUAL_FORMAT[condition])
     found = Tally()
-    for at, pages in enumerate(sheet.truth):
+    for at, (pages, outcomes) in enumerate(zip(sheet.truth, _read(files, read), strict=True)):
         where = f"{job.form} {condition} {job.first}+{seed[-1]} p{at + 1}"
-        found += score_picture(pages, outcomes[at], where)
+        found += score_picture(pages, outcomes, where)
+    _clear(files, found, f"{job.form}-{condition}-{job.first}-{seed[-1]}", job)
     return found
 
 
@@ -112,9 +116,9 @@ def _one_spoiled(
     rng = np.random.default_rng([*seed, 4])
     spoiled = spoil_leaf(spoil, leaf, published(job.form).layout.pages, other, rng)
     arrived = CONDITIONS["scan"](spoiled.side.paper, np.random.default_rng([*seed, 5]), rng)
-    outcomes = _read(folder, [arrived], "jpeg", read)[0]
+    files = write_images(folder, "sheet", [arrived], "jpeg")
     where = f"{job.form} {spoil} {job.first}+{seed[-1]}"
-    found = score_picture(spoiled.side.pages, outcomes, where)
+    found = score_picture(spoiled.side.pages, _read(files, read)[0], where)
     found.counts["spoiled"] += 1
     for code, times in found.causes.items():
         if code not in spoiled.codes:
@@ -123,21 +127,27 @@ def _one_spoiled(
     if found.counts["read"] and not spoiled.readable:
         found.counts["should_not_read"] += found.counts["read"]
         found.oddities.append(f"{where}: read, and should not have been")
+    _clear(files, found, f"{job.form}-{spoil}-{job.first}-{seed[-1]}", job)
     return found
 
 
-def _read(
-    folder: Path, images: tuple[Arrived, ...] | list[Arrived], kind: str, read: Read
-) -> list[list[Outcome]]:
-    """Write pictures to files, read the files, and sort what came by picture."""
-    files = write_images(folder, "sheet", images, kind)
-    outcomes: list[list[Outcome]] = [[] for _ in images]
+def _read(files: Sequence[Path], read: Read) -> list[list[Outcome]]:
+    """Read files, and sort what was said of them by picture."""
+    outcomes: list[list[Outcome]] = [[] for _ in files]
     for path in dict.fromkeys(files):
         pictures = [at for at, each in enumerate(files) if each == path]
         for outcome in read(path):
             outcomes[pictures[outcome.page_index]].append(outcome)
-        path.unlink()
     return outcomes
+
+
+def _clear(files: Sequence[Path], found: Tally, stem: str, job: Job) -> None:
+    """Put the files away: kept when something was odd and somebody wants to see it."""
+    for at, path in enumerate(dict.fromkeys(files)):
+        if found.oddities and job.keep is not None:
+            job.keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, job.keep / f"{stem}-{at}{path.suffix}")
+        path.unlink()
 
 
 COLUMNS: tuple[tuple[str, Callable[[Tally], str]], ...] = (
@@ -220,8 +230,9 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
             n=min(_CHUNK, asked.n - first),
             seed=asked.seed,
             conditions=tuple(asked.conditions),
-            spoils=() if asked.no_spoiled else tuple(SPOILS),
+            spoils=tuple(SPOILS) if first < asked.spoiled else (),
             glyphs=asked.glyphs,
+            keep=asked.keep,
         )
 
 
@@ -260,7 +271,10 @@ def main() -> int:
     say.add_argument("--n", type=int, default=200, help="copies of each form (default 200)")
     say.add_argument("--forms", nargs="+", default=list(FORMS))
     say.add_argument("--conditions", nargs="*", default=list(MEASURED), choices=sorted(CONDITIONS))
-    say.add_argument("--no-spoiled", action="store_true", help="leave out spoiled paper")
+    say.add_argument(
+        "--spoiled", type=int, default=24, help="of these, spoil so many in every way (default 24)"
+    )
+    say.add_argument("--keep", type=Path, help="keep the pictures of which something went wrong")
     say.add_argument("--glyphs", type=Path, help="real glyphs: .npz with X (n, 32, 32) and Y")
     say.add_argument("--seed", type=int, default=1)
     say.add_argument("--processes", type=int, default=2)
