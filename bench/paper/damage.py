@@ -45,6 +45,9 @@ def clean(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) ->
     return Arrived(to_grey(paper.pixels), (paper.dpi, paper.dpi), 8)
 
 
+_DPI, _DPI_SHARES = (150, 200, 300, 400, 600), (0.12, 0.28, 0.44, 0.11, 0.05)
+
+
 def scan(
     paper: Paper,
     machine: Rng,
@@ -56,9 +59,9 @@ def scan(
     """Put the page through an office scanner.
 
     Skew up to 3 degrees, a little shift and stretch, the other side showing through, blur,
-    noise, a dark edge, JPEG. 150 to 400 dpi; mostly grey, sometimes colour.
+    noise, a dark edge, JPEG. 150 to 600 dpi; mostly grey, sometimes colour.
     """
-    dpi = dpi or float(machine.choice([150, 200, 200, 300, 300, 300, 400]))
+    dpi = dpi or float(machine.choice(_DPI, p=_DPI_SHARES))
     colour = machine.random() < 0.2
     page = _show_through(paper, reverse, rng)
     pixels = page.pixels if colour else to_grey(page.pixels)
