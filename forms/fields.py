@@ -226,6 +226,7 @@ class Counterfoil:
     """The tear-off part that the person keeps: a code and a date, never a topic."""
 
     text: str
+    """With {code} and {date} to fill; a new line in it is kept in large print."""
     reverse: str = ""
     """Printed on the other side of the strip, where nothing else may stand."""
 
@@ -258,6 +259,8 @@ class FormDefinition:
     footer: str = ""
     style: str = "prisoner"
     """"prisoner" (14 pt, pictures) or "staff" (dense)."""
+    gap: float = 3.0
+    """Millimetres between questions on a whole page of ordinary print."""
 
     def paper(self, *, large_print: bool = False) -> PageSize:
         """Give the page it is printed on; large print always has a whole A4 page."""

@@ -7,7 +7,7 @@ stamp place is a named input) can be measured for both.
 
 from __future__ import annotations
 
-import math
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from importlib import resources
 from typing import Literal
 
 import jinja2
-import weasyprint
+import weasyprint  # type: ignore[import-untyped]
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from markupsafe import Markup
-from weasyprint.text.fonts import FontConfiguration
-from weasyprint.urls import URLFetcher, URLFetcherResponse
+from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
+from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
 from forms.fields import (
     Choice,
@@ -50,7 +51,7 @@ class OutsideFetchRefused(ValueError):
     """A template asked for something that is not a bundled asset."""
 
 
-class _Assets(URLFetcher):
+class _Assets(URLFetcher):  # type: ignore[misc]
     """Serve bundled assets by name and refuse every other address."""
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
@@ -113,6 +114,11 @@ def _render(definition: FormDefinition, language: str, *, large_print: bool, mod
 
 
 _PAGES_GUESSED = 2
+_CONTENT_MM = 179.0
+"""Width between the side fiducials of a whole page."""
+_LINE_MM = {"prisoner": 9.0, "staff": 6.8}
+_LARGE_LINE_MM = 12.0
+"""Height of one writing line."""
 
 
 def _html(
@@ -136,7 +142,9 @@ def _html(
             say=say,
             fiducials=FIDUCIALS,
             codes=CODES,
-            pitch=(11.0 if large_print else 7.4) if definition.style == "staff" else 9.0,
+            pitch=_LARGE_LINE_MM if large_print else _LINE_MM[definition.style],
+            gap=definition.gap,
+            width=_CONTENT_MM,
         )
     )
 
@@ -157,10 +165,10 @@ def _environment() -> jinja2.Environment:
 
 
 @cache
-def _icon(name: str) -> Markup:
+def _icon(name: str, colour: str) -> Markup:
     """Give a pictogram as inline SVG; it never says more than the words beside it."""
     svg = (resources.files("forms") / "assets" / "icons" / f"{name}.svg").read_text("utf-8")
-    return Markup(svg)
+    return Markup(re.sub(r"\s*class=\"[^\"]*\"", "", svg).replace("currentColor", colour))
 
 
 def _kind(each: Field) -> str:
@@ -186,12 +194,18 @@ def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
     out: list[list[_Placed]] = []
     is_open = False
     for each in part.fields:
-        width = 0.0 if large else each.width
+        width = each.width if not large or _keeps_its_width(each) else 0.0
         if not is_open or each.gap:
             out.append([])
         out[-1].append(_Placed(field=each, width=width))
         is_open = width > 0
     return out
+
+
+def _keeps_its_width(each: Field) -> bool:
+    """Say whether a field may stand beside its neighbour in large print too."""
+    fits = _words_mm(each.label) + _PICTURE_MM <= each.width
+    return isinstance(each, Printed | Signature | FreeText) and fits
 
 
 def _table(part: Section) -> list[tuple[str, Sequence[Field]]]:
@@ -200,12 +214,45 @@ def _table(part: Section) -> list[tuple[str, Sequence[Field]]]:
     return [(row, part.fields[i * share : (i + 1) * share]) for i, row in enumerate(part.rows)]
 
 
-def _lines_of(options: Sequence[Option], columns: int, *, large: bool) -> list[Sequence[Option]]:
-    """Deal options out to lines; large print has room for about half as many on a line."""
-    across = columns or len(options)
-    if large:
-        across = max(1, math.ceil(across / 2))
+def _lines_of(field: Choice, *, large: bool, width: float) -> list[Sequence[Option]]:
+    """Deal options out to lines: as many side by side as asked for, fewer when words are large.
+
+    Args:
+        field: the question; `columns` says how many options stand side by side.
+        large: large print, where the words decide.
+        width: what a line holds, mm.
+    """
+    options = field.options
+    across = len(options) if field.lines else field.columns or len(options)
+    while large and not field.lines and across > 1:
+        lines = [options[i : i + across] for i in range(0, len(options), across)]
+        columns = [
+            max(_words_mm(line[i].label) for line in lines if i < len(line)) for i in range(across)
+        ]
+        if sum(columns) + across * _BOX_AND_GAPS_MM <= width:
+            break
+        across -= 1
     return [options[i : i + across] for i in range(0, len(options), across)]
+
+
+_PICTURE_MM = 11.0
+"""A picture and the gap to the words of its question, in large print."""
+_BOX_AND_GAPS_MM = 13.5
+"""A tick box, the gap to its words and the gap after them."""
+
+
+def _words_mm(text: str) -> float:
+    """Say how wide words run in large print, mm."""
+    font = _font()
+    map_, advance = font.getBestCmap(), font["hmtx"].metrics
+    units = sum(advance[map_.get(ord(c), ".notdef")][0] for c in text)
+    return float(units / font["head"].unitsPerEm * LARGE_PRINT_PT * 25.4 / 72)
+
+
+@cache
+def _font() -> TTFont:
+    file = resources.files("forms") / "assets" / "fonts" / "NotoSans-Regular.ttf"
+    return TTFont(io.BytesIO(file.read_bytes()))
 
 
 def _bits(text: str) -> list[str]:

@@ -55,7 +55,7 @@ def who() -> Section:
 
 
 def limits() -> Section:
-    """Say what cannot be kept private, and what a rep is not."""
+    """Say what cannot be kept private, before anything is agreed to."""
     return section(
         "What we must tell staff",
         line(
@@ -69,15 +69,6 @@ def limits() -> Section:
                 "- there is a weapon or drugs plan;",
                 "- there is a serious crime we did not know of;",
                 "- or the law says so.",
-            ),
-        ),
-        line(
-            "rep_not_listener",
-            "I understand.",
-            needed=Need.SOFT,
-            statement=(
-                "A rep is not a Listener. A rep must pass on danger. "
-                "For private talk ask for a Listener.",
             ),
         ),
     )
@@ -116,6 +107,7 @@ def share(*extra: Choice) -> Section:
             stamp="keep_years",
             text="We keep this for {keep_years} years. You can ask to see it.",
         ),
+        page_break=True,
     )
 
 
@@ -145,6 +137,15 @@ def helpers() -> tuple[Fillable, ...]:
             "The rep may know only: my name, where I am, and that I want to talk.",
             needed=Need.SOFT,
         ),
+        line(
+            "rep_not_listener",
+            "I understand.",
+            needed=Need.SOFT,
+            statement=(
+                "A rep is not a Listener. A rep must pass on danger. "
+                "For private talk ask for a Listener.",
+            ),
+        ),
         FreeText(
             name="c_supporter",
             label="I want this person with me:",
@@ -171,7 +172,7 @@ def staff_part() -> Section:
         Choice(
             name="teach_back",
             label="Said back in own words:",
-            hint="Tick each one that was said back.",
+            hint="Tick what was said.",
             needed=Need.HARD,
             staff_only=True,
             many=True,
@@ -205,7 +206,7 @@ def staff_part() -> Section:
                 Option(name="audio", label="Audio"),
                 Option(name="interpreter", label="Interpreter"),
             ),
-            columns=5,
+            columns=3,
         ),
         FreeText(
             name="interp",
@@ -214,7 +215,7 @@ def staff_part() -> Section:
             staff_only=True,
             visibility=Visibility.IDENTITY,
             lines=1,
-            width=98,
+            width=84,
         ),
         FreeText(
             name="interp_language",
@@ -232,7 +233,7 @@ def staff_part() -> Section:
                 Option(name="phone", label="By phone"),
                 Option(name="in_person", label="In person"),
             ),
-            width=82,
+            width=84,
         ),
         Choice(
             name="interp_free",
@@ -247,16 +248,17 @@ def staff_part() -> Section:
             label="RJ worker signs",
             needed=Need.HARD,
             staff_only=True,
-            width=98,
+            width=84,
         ),
         Date(
             name="review_on",
             label="Ask again by",
-            hint="In 28 days at most, or before a new step.",
+            hint="Within 28 days.",
             needed=Need.HARD,
             staff_only=True,
             not_future=False,
             earliest_days=0,
         ),
         staff_only=True,
+        page_break=True,
     )

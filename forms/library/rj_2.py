@@ -23,9 +23,12 @@ from forms.fields import (
 )
 
 YES = (Option(name="yes", label="Yes"),)
+COLUMN = 27.4
+"""Width of one of the six columns in which tick boxes stand, mm."""
+
 ROLES = (
     Option(name="harmed", label="Harmed"),
-    Option(name="responsible", label="Respon-sible"),
+    Option(name="responsible", label="Responsible"),
     Option(name="both", label="Both"),
     Option(name="not_known", label="Not known"),
 )
@@ -42,7 +45,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, 
             needed=needed,
             visibility=Visibility.IDENTITY,
             lines=1,
-            width=41,
+            width=40.4,
         ),
         Choice(
             name=f"{person}_role",
@@ -61,7 +64,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, 
             pattern=PRISON_NUMBER,
             identifies="number",
             person=f"person_{person[1]}",
-            width=43.5,
+            width=43,
         ),
         Text(
             name=f"{person}_cell",
@@ -88,8 +91,8 @@ OFFICER_REFERRAL = FormDefinition(
     sections=(
         section(
             "",
-            Printed(name="prison", label="Prison", stamp="establishment", width=34),
-            Printed(name="wing", label="Wing", stamp="wing", width=24),
+            Printed(name="prison", label="Prison", stamp="establishment", width=42),
+            Printed(name="wing", label="Wing", stamp="wing"),
             Choice(
                 name="about_staff",
                 label="A member of staff is part of this",
@@ -113,7 +116,7 @@ OFFICER_REFERRAL = FormDefinition(
                 needed=Need.NO,
                 many=True,
                 options=(
-                    Option(name="interpreter", label="Inter-preter"),
+                    Option(name="interpreter", label="Interpreter"),
                     Option(name="help_reading", label="Help reading"),
                     Option(name="other", label="Other", asks_words=True),
                 ),
@@ -130,24 +133,29 @@ OFFICER_REFERRAL = FormDefinition(
             "",
             Choice(
                 name="type",
-                label="What? Tick any",
+                label="What? Tick any.",
                 needed=Need.HARD,
                 many=True,
                 options=(
-                    Option(name="argument", label="Argument"),
-                    Option(name="threat", label="Threat"),
-                    Option(name="fight", label="Fight"),
-                    Option(name="assault", label="Assault"),
-                    Option(name="bullying", label="Bullying"),
-                    Option(name="debt", label="Debt"),
-                    Option(name="property", label="Property"),
-                    Option(name="cell_mate", label="Cell mate"),
-                    Option(name="staff_prisoner", label="Staff and prisoner", confidential=True),
-                    Option(name="tension", label="Tension, no incident yet"),
+                    Option(name="argument", label="Argument", width=COLUMN),
+                    Option(name="threat", label="Threat", width=COLUMN),
+                    Option(name="fight", label="Fight", width=COLUMN),
+                    Option(name="assault", label="Assault", width=COLUMN),
+                    Option(name="bullying", label="Bullying", width=COLUMN),
+                    Option(name="debt", label="Debt", width=COLUMN),
+                    Option(name="property", label="Property", width=COLUMN),
+                    Option(name="cell_mate", label="Cell mate", width=COLUMN),
+                    Option(
+                        name="staff_prisoner",
+                        label="Staff and prisoner",
+                        confidential=True,
+                        width=COLUMN,
+                    ),
+                    Option(name="tension", label="Tension, no incident yet", width=2 * COLUMN),
                 ),
-                columns=5,
+                columns=6,
             ),
-            Date(name="when", label="When?", width=65.6),
+            Date(name="when", label="When?", width=66.9),
             Choice(
                 name="when_part",
                 label="Part of the day",
@@ -158,11 +166,12 @@ OFFICER_REFERRAL = FormDefinition(
                     Option(name="pm", label="PM"),
                     Option(name="ed", label="Eve"),
                 ),
-                width=43.4,
+                width=44,
             ),
             Text(
                 name="refs",
                 label="IR / charge no.",
+                gutter=9.2,
                 needed=Need.NO,
                 boxes=10,
                 pattern=any_of(ALPHANUMERIC, 10),
@@ -171,16 +180,14 @@ OFFICER_REFERRAL = FormDefinition(
                 name="where",
                 label="Where?",
                 options=(
-                    Option(name="cell", label="Cell"),
-                    Option(name="landing", label="Wing or landing"),
-                    Option(name="yard", label="Yard"),
-                    Option(name="gym", label="Gym"),
-                    Option(name="education", label="Work or classes"),
-                    Option(name="visits", label="Visits"),
-                    Option(name="health", label="Health care"),
-                    Option(name="other", label="Other", asks_words=True),
+                    Option(name="cell", label="Cell", width=COLUMN),
+                    Option(name="landing", label="Wing or landing", width=COLUMN),
+                    Option(name="yard_gym", label="Yard or gym", width=COLUMN),
+                    Option(name="work_classes", label="Work or classes", width=COLUMN),
+                    Option(name="visits", label="Visits", width=COLUMN),
+                    Option(name="other", label="Other", asks_words=True, width=COLUMN),
                 ),
-                columns=8,
+                columns=6,
             ),
             Choice(
                 name="done_already",
@@ -188,12 +195,12 @@ OFFICER_REFERRAL = FormDefinition(
                 needed=Need.HARD,
                 many=True,
                 options=(
-                    Option(name="ir", label="IR raised"),
-                    Option(name="on_report", label="Placed on report"),
-                    Option(name="csip", label="CSIP"),
-                    Option(name="acct", label="ACCT opened"),
-                    Option(name="security", label="Security told"),
-                    Option(name="none", label="None yet"),
+                    Option(name="ir", label="IR raised", width=COLUMN),
+                    Option(name="on_report", label="Placed on report", width=COLUMN),
+                    Option(name="csip", label="CSIP", width=COLUMN),
+                    Option(name="acct", label="ACCT opened", width=COLUMN),
+                    Option(name="security", label="Security told", width=COLUMN),
+                    Option(name="none", label="None yet", width=COLUMN),
                 ),
                 columns=6,
             ),
@@ -202,7 +209,7 @@ OFFICER_REFERRAL = FormDefinition(
                 label="Risk today?",
                 needed=Need.HARD,
                 options=(
-                    Option(name="none_seen", label="None seen", width=20),
+                    Option(name="none_seen", label="None seen", width=COLUMN),
                     Option(name="some", label="Some", width=18),
                     Option(
                         name="high",
@@ -211,23 +218,23 @@ OFFICER_REFERRAL = FormDefinition(
                         width=36,
                     ),
                 ),
-                width=90,
+                width=16 + 3 * COLUMN,
             ),
             Choice(
                 name="told",
                 label="Person 1 knows about this slip",
-                gutter=20,
+                gutter=23,
                 needed=Need.HARD,
                 options=(
-                    Option(name="yes", label="Yes", width=18),
-                    Option(name="no", label="No", width=18),
-                    Option(name="not_safe", label="Not yet safe to ask", width=30),
+                    Option(name="yes", label="Yes", width=15),
+                    Option(name="no", label="No", width=14),
+                    Option(name="not_safe", label="Not yet safe to ask", width=29),
                 ),
             ),
             FreeText(
                 name="line",
                 label="One line: what you saw or heard (facts only)",
-                gutter=27,
+                gutter=37,
                 needed=Need.NO,
                 lines=1,
                 limit=160,
@@ -258,6 +265,6 @@ OFFICER_REFERRAL = FormDefinition(
     ),
     footer=(
         "Not for emergencies. Does not replace IR, CSIP or ACCT. "
-        "Post in RJ box or scan at wing office; keep stub."
+        "Post in RJ box or scan at wing office."
     ),
 )

@@ -19,7 +19,7 @@ WITHDRAWAL = FormDefinition(
     version=1,
     title="Withdrawal slip",
     heading="I want to stop",
-    intro="You do not have to say why. Post this form. We stop the same working day.",
+    intro="Or take a break. You do not have to say why.",
     bound=True,
     sections=(
         section(
@@ -56,9 +56,12 @@ WITHDRAWAL = FormDefinition(
                 name="told",
                 label="What we say",
                 style="notice",
-                text="We tell the other person only this: it will not go ahead now.",
+                text=(
+                    "Post this form. We stop the same working day. "
+                    "We tell the other person only this: it will not go ahead now."
+                ),
             ),
         ),
     ),
-    counterfoil=Counterfoil(text="Keep this bit. Your code is {code}. Date: {date}."),
+    counterfoil=Counterfoil(text="Keep this bit. Your code is {code}.\nDate: {date}"),
 )
