@@ -374,8 +374,9 @@ def _roll(
         name = f"{person.surname}, {person.forenames}" if person else ""
         place = person.cell if person else ""
         lines.append(RollLine(number=number, name=name, place=place, band=wording.band(likely)))
-    caption = "On the roll: one person fits" if match.match else "On the roll: nobody fits safely"
-    return tuple(lines), caption
+    if match.match:
+        return tuple(lines), "On the roll: one person fits."
+    return tuple(lines), " ".join(("On the roll:", *wording.why_sentences(match.why)))
 
 
 # Records

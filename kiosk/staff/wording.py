@@ -20,41 +20,58 @@ STATUS: Mapping[str, str] = MappingProxyType(
 
 _WHY: Mapping[str, str] = MappingProxyType(
     {
-        "always": "A person always looks at this one.",
+        # what a person always looks at
         "always-seen": "A person always looks at this one.",
         "consent": "This is a consent: a person always looks at the paper.",
         "signature": "A person always looks at a signature.",
-        "identity": "This says who the person is: a person always looks.",
         "free-text": "Handwriting in somebody's own words is for people to read.",
         "urgent": "This answer may mean that somebody is not safe.",
         "safety": "This answer may mean that somebody is not safe.",
         "confidential": "This answer makes the form confidential.",
+        # writing
         "low-confidence": "The machine is not sure what this says.",
         "unclear": "The machine could not tell what this says.",
-        "unreadable": "The machine could not tell what this says.",
-        "unclear-mark": "The machine could not tell if a box is ticked.",
-        "mark-unclear": "The machine could not tell if a box is ticked.",
-        "taken-back": "A box looks ticked and then crossed out.",
-        "two-marks": "More than one box is ticked, and only one is asked for.",
-        "many-marks": "More than one box is ticked, and only one is asked for.",
-        "conflict": "More than one box is ticked, and only one is asked for.",
-        "writing-no-tick": "Something is written beside a box that is not ticked.",
-        "words-without-tick": "Something is written beside a box that is not ticked.",
-        "missing": "This was left empty, and we need it.",
-        "blank": "This was left empty, and we need it.",
-        "hard-missing": "This was left empty, and we need it.",
-        "pattern": "This is not how this answer is normally written.",
+        "unclear-box": "The machine could not tell if something is written in a box.",
+        "unclear-ink": "The machine could not tell if something is written here.",
+        "crossed-out": "Something looks crossed out.",
+        "unexpected": "A character does not look like one that belongs here.",
+        "faint": "The writing is faint.",
+        "touching": "Characters run into each other.",
+        "incomplete": "Something seems to be missing from it.",
+        "short-year": "The year is not written out in full.",
         "date-future": "This date has not come yet.",
-        "date-invalid": "There is no such day.",
-        "date-old": "This date is a long time ago.",
-        "no-match": "Nobody on the roll fits the number, name and place.",
-        "not-on-roll": "Nobody on the roll fits the number, name and place.",
-        "roll-mismatch": "The number, name and place do not point at one person on the roll.",
-        "roll-ambiguous": "More than one person on the roll could be meant.",
+        "date-too-old": "This date is a long time ago.",
+        "date-impossible": "There is no such day.",
+        "pattern": "This is not how this answer is normally written.",
+        "missing": "This was left empty, and we need it.",
+        # ticks
+        "unclear-mark": "The machine could not tell if a box is ticked.",
+        "two-ticks": "More than one box is ticked, and only one is asked for.",
+        "taken-back": "A box looks ticked and then blacked out.",
+        "blacked-out": "A box is blacked out and no other one is ticked.",
+        "writing-no-tick": "Something is written beside a box that is not ticked.",
         "streak": "A line from a dirty scanner runs through it.",
-        "crossed": "A line from a dirty scanner runs through it.",
-        "photocopy": "Another sheet with the same serial has come in.",
-        "same-serial": "Another sheet with the same serial has come in.",
+        # who it is
+        "number-differs": "The number does not fit the other answers on the roll.",
+        "name-differs": "The name does not fit the other answers on the roll.",
+        "cell-differs": "The wing and cell do not fit the other answers on the roll.",
+        "not-on-roll": "Nobody on the roll fits the number, name and place.",
+        "more-than-one": "More than one person on the roll could be meant.",
+        "not-sure": "It is not certain who on the roll is meant.",
+        "one-reading-only": "Only one of number, name and place says who it is.",
+        "weak-readings": "Number, name and place are too unclear to say who it is.",
+        "common-name": "More than one person on the roll has this name.",
+        "roll-empty": "There is no roll to compare it with.",
+        "nothing-to-match": "Neither a number nor a name is written.",
+        # filled in on a computer
+        "input-missing": "The file lacks this answer's box: it was changed after it was made.",
+        "input-overfull": "More was typed than the box on the paper holds.",
+        "input-at-odds": "The file shows one thing and stores another.",
+        "not-a-date": "What was typed is not a date.",
+        "typed-signature": "A name was typed where a signature belongs.",
+        # the record
+        "page-missing": "A page of this form has not come in.",
+        "serial-twice": "Another sheet with the same serial has come in.",
     }
 )
 
@@ -71,7 +88,7 @@ def why_sentences(codes: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def knows_why(code: str) -> bool:
+def has_words(code: str) -> bool:
     """Say whether a code has a sentence of its own."""
     return code in _WHY
 

@@ -447,6 +447,7 @@ SELF_REFERRAL = Filled(
             confidence=0.8,
             agreed=("me_name",),
             candidates=(("A1234BC", 0.8), ("A1734BC", 0.1)),
+            why=("number-differs",),
         ),
     ),
 )

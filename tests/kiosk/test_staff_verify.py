@@ -10,6 +10,7 @@ from pathlib import Path
 from forms.published import published
 from kiosk.staff import wording
 from kiosk.staff.pictures import badges_for, place_of
+from pipeline import stages
 
 STATIC = Path(wording.__file__).parent / "static"
 
@@ -206,6 +207,17 @@ def test_a_picture_that_is_gone_says_so(prison, visitor, samples) -> None:
     answer = visitor("vera").get(f"/pages/{page}/fields/me_number/crop.png")
     assert answer.status_code == 404
     assert "There is no picture of this page" in answer.text
+
+
+def test_every_reason_a_reader_gives_has_a_sentence() -> None:
+    pipeline = Path(stages.__file__).parent
+    codes = set()
+    for file in (*pipeline.glob("readers/*.py"), *pipeline.glob("*.py")):
+        source = file.read_text("utf-8")
+        for given in re.findall(r"why(?:\.append\(| = \(|=\(|: tuple\[str, ...\] = \().*", source):
+            codes |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', given))
+    assert len(codes) >= 20
+    assert not {code for code in codes if not wording.has_words(code)}
 
 
 def test_confidence_is_said_in_three_bands() -> None:
