@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -42,10 +43,12 @@ def main() -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     kind = asked.format or USUAL_FORMAT[asked.condition]
     pages = 0
+    name = f"{asked.form}-{asked.condition}-"
+    _forget(asked.out / "truth.jsonl", name)
     try:
         with (asked.out / "truth.jsonl").open("a", encoding="utf-8") as kept:
             for number, sheet in enumerate(make_sheets(order, asked.condition)):
-                stem = f"{asked.form}-{asked.condition}-{number:04d}"
+                stem = f"{name}{number:04d}"
                 files = write_images(asked.out, stem, sheet.images, kind)
                 for line in truth_lines(files, sheet.truth, asked.condition):
                     kept.write(line + "\n")
@@ -55,6 +58,14 @@ def main() -> int:
         return 1
     print(f"{pages} pages in {asked.out}, the truth in truth.jsonl")
     return 0
+
+
+def _forget(path: Path, name: str) -> None:
+    """Drop what an earlier run said of files that are about to be written again."""
+    if path.exists():
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not json.loads(line)["file"].startswith(name)]
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 if __name__ == "__main__":
