@@ -82,7 +82,7 @@ def load_records(rows: Rows, found: Sequence[RecordRow]) -> list[KeptRecord]:
         for row in rows.scalars(select(SheetRow).where(SheetRow.serial.in_(serials)))
     }
     times = select(RecordRow.serial, func.count()).where(RecordRow.serial.in_(serials))
-    twice = dict(rows.execute(times.group_by(RecordRow.serial)).tuples().all())
+    twice = dict(rows.execute(times.group_by(RecordRow.serial)).all())
     return [
         _record(row, sheets[row.serial], tuple(pages[row.id]), times=twice[row.serial])
         for row in found

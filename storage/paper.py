@@ -28,7 +28,7 @@ from storage.models import (
     RecordRow,
     SheetRow,
 )
-from storage.records import RecordUnknown, Records
+from storage.records import Records, RecordUnknown
 
 SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
 """Roles whose queue holds the pages on which staff are named."""
@@ -231,7 +231,7 @@ class Pages:
         many duplicates as the file has pages.
         """
         found = select(PageRow.status, func.count()).group_by(PageRow.status)
-        counted = {Status(status): n for status, n in self._rows.execute(found).tuples()}
+        counted = {Status(status): n for status, n in self._rows.execute(found)}
         whole = select(func.count()).where(IntakeRow.state == "received")
         each_has = (
             select(PageRow.intake, func.count().label("pages")).group_by(PageRow.intake).subquery()
@@ -378,7 +378,7 @@ class Pages:
         found = select(PageRow.id, PageRow.attempt).where(
             PageRow.status.in_((Status.RECEIVED, Status.READING))
         )
-        return tuple(self._rows.execute(found.order_by(PageRow.id)).tuples())
+        return tuple(self._rows.execute(found.order_by(PageRow.id)))
 
     def unsplit(self) -> tuple[str, ...]:
         """Give the id of every file that has not been taken apart."""

@@ -73,7 +73,7 @@ class Records:
     def count(self) -> dict[RecordState, int]:
         """Say how many records are open and how many are verified."""
         found = select(RecordRow.state, func.count()).group_by(RecordRow.state)
-        counted = {RecordState(state): n for state, n in self._rows.execute(found).tuples()}
+        counted = {RecordState(state): n for state, n in self._rows.execute(found)}
         return {state: counted.get(state, 0) for state in RecordState}
 
     def go_without_missing(self, record_id: str, *, by: str, at: datetime) -> KeptRecord:
@@ -173,7 +173,7 @@ class Records:
             .where(PageRow.serial == page.serial)
             .where(or_(PageRow.record.is_not(None), PageRow.id == page.id))
         )
-        met = self._rows.execute(found).tuples().all()
+        met = self._rows.execute(found).all()
         closed = select(RecordRow.id).where(
             RecordRow.serial == page.serial,
             or_(RecordRow.state == RecordState.VERIFIED, RecordRow.without_missing_by != ""),

@@ -1,0 +1,159 @@
+"""A store in a folder of its own, and short ways to issue, take in and read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from forms.page_id import PageId
+from pipeline import work
+from pipeline.kept import KeptPage, Status
+from pipeline.ports import Sheet
+from pipeline.stages import Mark, MarkState, PageRead, Quarantined, Reading, State
+from storage.store import Store
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """What a test does with paper, in a line each."""
+
+    store: Store
+    now: datetime = NOW
+    _files: int = 0
+    _pictures: int = field(default=0)
+
+    def issue(self, count: int = 1, **changed: object) -> list[str]:
+        with self.store.begin() as kept:
+            serials = kept.sheets.draw(count)
+            kept.sheets.issue([sheet(serial, **changed) for serial in serials])
+        return list(serials)
+
+    def take(self, pages: int, data: bytes | None = None) -> tuple[str, ...]:
+        """Take in a file and split it; give its pages' ids."""
+        self._files += 1
+        data = data if data is not None else b"file %d" % self._files
+        with self.store.begin() as kept:
+            taken = kept.intakes.take(
+                hashlib.sha256(data).hexdigest(), len(data), by="scanner", at=self.now
+            )
+            if taken.duplicate:
+                return ()
+            return kept.intakes.split(taken.intake.id, work.Split(pages=pages), at=self.now)
+
+    def keep(self, page_id: str, *results: PageRead | Quarantined, attempt: int = 1) -> Status:
+        with self.store.begin() as kept:
+            kept.pages.start(page_id, attempt)
+            outcomes = [work.Outcome(each) for each in results]
+            return kept.pages.keep(page_id, attempt, outcomes, at=self.now)
+
+    def bring(self, *results: PageRead | Quarantined) -> list[str]:
+        """Take in a file of these pages and read them all, in order."""
+        ids = self.take(len(results))
+        for page_id, result in zip(ids, results, strict=True):
+            self.keep(page_id, result)
+        return list(ids)
+
+    def page(self, page_id: str) -> KeptPage:
+        with self.store.look() as kept:
+            return kept.pages.get(page_id)
+
+    def decide(self, page_id: str, name: str = "me_number", value: str = "A1234BC") -> None:
+        with self.store.begin() as kept:
+            page = kept.pages.get(page_id)
+            kept.decisions.add(page.decide(name, value, by="pat", at=self.now))
+
+    def counts(self) -> dict[Status, int]:
+        with self.store.look() as kept:
+            return kept.pages.counts()
+
+    def read(
+        self,
+        serial: str,
+        page: int = 1,
+        *,
+        form: str = "rj-1",
+        sure: bool = False,
+        readings: Sequence[Reading] | None = None,
+        digest: str | None = None,
+    ) -> PageRead:
+        """Make the reading of a page, by default with one field for a person, a new picture."""
+        self._pictures += 1
+        if readings is None:
+            why = () if sure else ("identity",)
+            readings = [
+                Reading(
+                    field="me_number",
+                    kind="comb",
+                    state=State.FILLED,
+                    value="A1234BC",
+                    confidence=0.9,
+                    review=not sure,
+                    why=why,
+                    candidates=(("A1234BC", 0.9), ("A1Z34BC", 0.1)),
+                )
+            ]
+        return PageRead(
+            source="file 1",
+            page_index=0,
+            id=PageId(form=form, version=1, language="en", serial=serial, page=page),
+            pages=2,
+            readings=tuple(readings),
+            rotation_deg=181.0,
+            scale=0.998,
+            residual_mm=0.1,
+            seconds=0.3,
+            digest=f"picture-{self._pictures}" if digest is None else digest,
+        )
+
+    def later(self, **how: float) -> None:
+        self.now += timedelta(**how)
+
+
+def sheet(serial: str, **changed: object) -> Sheet:
+    values: dict[str, object] = {
+        "serial": serial,
+        "form": "rj-1",
+        "version": 1,
+        "language": "en",
+        "large_print": False,
+        "pages": 2,
+        "issued_at": NOW,
+        "establishment": "MTI",
+        "wing": "B",
+        "issued_by": "pat",
+    }
+    return Sheet(**{**values, **changed})  # type: ignore[arg-type]
+
+
+def ticked(name: str, *options: str, unclear: str | None = None) -> Reading:
+    marks = {o: Mark(state=MarkState.MARKED, score=0.4) for o in options}
+    if unclear:
+        marks[unclear] = Mark(state=MarkState.UNCLEAR, score=0.1)
+    return Reading(
+        field=name, kind="choice", state=State.FILLED, value=tuple(options), options=marks
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(f"sqlite:///{tmp_path}/counterfoil.db")
+    made.upgrade()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return Desk(store)
+
+
+@pytest.fixture
+def tick():  # type: ignore[no-untyped-def]
+    return ticked

@@ -1,0 +1,183 @@
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from storage.database import Database, DatabaseNewer, _config, _script, connect
+from storage.models import Base
+from storage.store import Store
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", 2),
+        ("foreign_keys", 1),
+        ("busy_timeout", 30_000),
+        ("recursive_triggers", 1),
+        ("secure_delete", 1),
+        ("trusted_schema", 0),
+    ],
+)
+def test_every_connection_has_the_durable_settings(
+    store: Store, setting: str, value: object
+) -> None:
+    engine = store.database.engine.execution_options(reading=True)
+    with engine.connect() as one, engine.connect() as other:
+        for connection in (one, other):
+            assert connection.execute(text(f"PRAGMA {setting}")).scalar() == value
+
+
+def test_the_revisions_make_exactly_the_tables_of_the_models(store: Store) -> None:
+    with store.database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_newer_database_is_refused_with_a_sentence_and_not_changed(store: Store) -> None:
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseNewer, match="newer version"):
+        Database(store.url).upgrade()
+    assert Database(store.url).revision() == "9999"
+
+
+def test_upgrading_twice_or_from_two_processes_at_once_is_the_same_as_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/two.db"
+    problems: list[BaseException] = []
+
+    def upgrade() -> None:
+        try:
+            Database(url).upgrade()
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert Database(url).revision() == _script().get_current_head()
+
+
+_NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+REVISION_1 = """
+INSERT INTO sheets VALUES ('7KQ4M2XD','rj-1',1,'en',0,2,'MTI','B',NULL,'',
+    '2026-11-23 09:00:00','pat','issued','');
+INSERT INTO intakes VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,'x.pdf');
+INSERT INTO arrivals VALUES (1,'aa','2026-11-23 09:01:00','pat',0);
+INSERT INTO records VALUES ('7KQ4M2XD-1','7KQ4M2XD',1,'open','2026-11-23 09:02:00',NULL,'','');
+INSERT INTO pages (id,intake,page_index,slot,status,attempt,received_at,digest,form,version,
+    language,large_print,serial,number,pages,record,reason_code,reason_message,reason_remedy,
+    seconds,"by",warnings,urgent,confidential)
+    VALUES ('aa-0','aa',0,0,'awaiting',1,'2026-11-23 09:01:00','d1','rj-1',1,
+    'en',0,'7KQ4M2XD',1,2,'7KQ4M2XD-1','','','',0.3,'code','[]',0,0);
+INSERT INTO readings (id,page,attempt,place,field,kind,state,value,confidence,review,why,"by")
+    VALUES (1,'aa-0',1,0,'me_number','comb','filled','"A1234BC"',0.9,1,'["identity"]','scan');
+INSERT INTO decisions VALUES (1,'aa-0','me_number',1,'"A1234BD"',0,'pat',
+    '2026-11-23 09:05:00',NULL);
+INSERT INTO roll_imports VALUES (1,'2026-11-23 06:00:00','pat',1,'',1);
+INSERT INTO roll_people VALUES (1,1,'MTI','{"prison_number":"A1234BC","surname":"S",
+    "forenames":"F","cell":"B-1-001","establishment":"MTI","date_of_birth":null,"extra":{}}');
+INSERT INTO staff VALUES ('pat','Pat','hash','["verifier"]','[]','[]',1,'2026-11-23 08:00:00');
+INSERT INTO sessions VALUES ('s','pat','2026-11-23 09:00:00','2026-11-23 09:00:00',
+    '2026-11-23 17:00:00');
+INSERT INTO events VALUES (1,'2026-11-23 09:00:00','pat','sheet-issued','7KQ4M2XD','rj-1');
+"""
+
+
+def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    url = f"sqlite:///{file}"
+    with connect(url).begin() as connection:
+        command.upgrade(_config(connection), "0001")
+    old = sqlite3.connect(file)
+    old.executescript(REVISION_1)
+    old.close()
+
+    store = Store(url)
+    store.upgrade()
+    with store.look() as kept:
+        page = kept.pages.get("aa-0")
+        assert page.answer("me_number").value == "A1234BD"
+        assert page.reading("me_number").why == ("identity",)
+        assert kept.records.get("7KQ4M2XD-1").missing == (2,)
+        assert [p.prison_number for p in kept.roll.people()] == ["A1234BC"]
+        assert kept.staff.find("pat") is not None
+        assert [e.what for e in kept.events.last()] == ["sheet-issued"]
+        assert kept.intakes.get("aa").name == "x.pdf"
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
+@pytest.mark.parametrize("table", ["readings", "decisions", "events"])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE {0} SET id = id",
+        "DELETE FROM {0}",
+        "INSERT OR REPLACE INTO {0} SELECT * FROM {0}",
+    ],
+)
+def test_what_is_only_ever_added_cannot_be_changed_or_removed(
+    tmp_path: Path, table: str, attack: str
+) -> None:
+    store = Store(f"sqlite:///{tmp_path}/c.db")
+    store.upgrade()
+    raw = sqlite3.connect(tmp_path / "c.db")
+    raw.executescript(REVISION_1)
+    raw.close()
+    sql = attack.format(table)
+    if table == "events":
+        sql = sql.replace("id = id", "number = number")
+    with pytest.raises(IntegrityError, match="only ever added"), store.database.engine.begin() as c:
+        c.execute(text(sql))
+
+
+def test_looking_neither_waits_for_a_writer_nor_sees_half_of_its_work(store: Store) -> None:
+    with store.begin() as writing:
+        writing.staff.add(
+            "pat", "correct horse battery", name="Pat", roles=["verifier"], by="x", at=_NOW
+        )
+        seen: list[int] = []
+
+        def look() -> None:
+            with store.look() as kept:
+                seen.append(len(kept.staff.list()))
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(5)
+        assert seen == [0]
+    with store.look() as kept:
+        assert len(kept.staff.list()) == 1
+
+
+def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> None:
+    def take_and_fail() -> None:
+        with store.begin() as kept:
+            kept.intakes.take("ab" * 32, 3, by="pat", at=_NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        take_and_fail()
+    with store.look() as kept:
+        assert sum(kept.pages.counts().values()) == 0
+        assert kept.events.last() == ()
+
+
+def test_a_statement_that_fails_never_tells_the_values(store: Store) -> None:
+    with pytest.raises(IntegrityError) as caught, store.database.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO staff (username, name) VALUES (:u, :n)"),
+            {"u": "pat", "n": "CANARY-9"},
+        )
+    assert "CANARY-9" not in str(caught.value)
