@@ -154,13 +154,13 @@ def _normalise(pdf: pikepdf.Pdf) -> None:
     form.DA = String(f"/{_FONT} {_EASY_PT} Tf 0 g")
     form.NeedAppearances = True
     for widget in _widgets(pdf):
-        across, up = zip(*[iter(float(v) for v in widget.Rect)] * 2, strict=True)
-        widget.Rect = Array([min(across), min(up), max(across), max(up)])
-        width, height = max(across) - min(across), max(up) - min(up)
+        left, top, right, bottom = (float(edge) for edge in widget.Rect)
+        left, right, bottom, top = *sorted((left, right)), *sorted((bottom, top))
+        widget.Rect = Array([left, bottom, right, top])
         if widget.FT == "/Btn":
             empty = pdf.make_stream(b"")
             empty.Type, empty.Subtype = Name.XObject, Name.Form
-            empty.BBox = Array([0, 0, width, height])
+            empty.BBox = Array([0, 0, right - left, top - bottom])
             widget.AP.N.Off = empty
             widget.V = widget.AS = Name.Off
             continue

@@ -119,8 +119,11 @@ def stamp_pdf(pdf: pikepdf.Pdf, published: Published, copy: CopyToPrint) -> None
 
     Raises:
         forms.page_id.SerialMistyped: the copy's serial is not one.
+        ValueError: the PDF has another number of pages than the form.
     """
     _check(copy)
+    if len(pdf.pages) != len(published.layout.pages):
+        raise ValueError(f"{len(pdf.pages)} pages are not those of {published.layout.form}")
     drawn = [
         stamps.stamps(published.layout, page, copy, float(pdf.pages[page.page - 1].mediabox[3]))
         for page in published.layout.pages

@@ -24,6 +24,8 @@ HUMAN_LINE = "human_line"
 
 _LARGEST_PT = {HUMAN_LINE: 9.0, "code": 18.0}
 _LARGEST_WORDS_PT, _LARGE_PRINT_WORDS_PT = 13.0, 18.0
+_MIDDLE = (HUMAN_LINE, "code")
+"""Stamp places that are boxes; in others the words stand on the line below them."""
 _EASY_PT = 9.0
 """Below this a second line is tried before the words are made smaller still."""
 _SMALLEST_PT = 5.0
@@ -202,14 +204,21 @@ def _under(code: CodePlace) -> Rect:
 
 
 def _words(what: str, words: str, box: Rect, height_pt: float, largest_pt: float) -> Stamp:
-    """Draw words from a place's left edge, in the middle of its height."""
-    size, lines = fit(words, box.width * POINTS_PER_MM, box.height * POINTS_PER_MM, largest_pt)
+    """Draw words into a place: on its line, or in the middle of the counterfoil's box."""
+    width, height = box.width * POINTS_PER_MM, box.height * POINTS_PER_MM
+    size, lines = fit(words, width, height, largest_pt)
     font = stamp_font.metrics()
-    middle = height_pt - box.centre[1] * POINTS_PER_MM
-    baseline = middle - font.cap_height * size / 2000 + (len(lines) - 1) * _LINE * size / 2
+    under = (height - _LINE * size * len(lines)) * (0.5 if what in _MIDDLE else 0.0)
+    lowest = height_pt - box.bottom * POINTS_PER_MM + under
+    baseline = (
+        lowest + _LINE * size * (len(lines) - 1) + (_LINE - font.cap_height / 1000) * size / 2
+    )
+    left = box.x * POINTS_PER_MM
+    if what == "code":
+        left += (width - lines[0].width * size / 1000) / 2
     parts = ["BT 0 g", f"/{FONT} {size:.3f} Tf"]
     for row, line in enumerate(lines):
-        parts.append(f"1 0 0 1 {box.x * POINTS_PER_MM:.3f} {baseline - row * _LINE * size:.3f} Tm")
+        parts.append(f"1 0 0 1 {left:.3f} {baseline - row * _LINE * size:.3f} Tm")
         parts.append(_show(line, size))
     parts.append("ET")
     return Stamp(what, words, "\n".join(parts), stamp_font.characters_of(words + "."))
