@@ -24,7 +24,7 @@ LANDMARK_MM = (11.0, 7.0)
 """Width and height of a piece of print that is looked for in the scan."""
 
 CLEAR_MM = 0.5
-_CELL_MM = 30.0
+_CELL_MM = 36.0
 _KEEP_PAGES = 12
 _PDFIUM = threading.Lock()
 """pdfium is not thread-safe; one page at a time in a process."""

@@ -106,7 +106,8 @@ def identify(
         codes = _merge([*codes, *_read(scan.pixels)])
     pages = [_page(scan, layouts, group) for group in _group(codes, layouts)]
     if len(pages) == 1:
-        return (pages[0][0],)
+        page, pose = pages[0]
+        return _with_lost_slip(page, pose, published, layouts, serial_line)
     down = pages[0][1].to_px[:, 1]
     pages.sort(key=lambda each: float(each[1](np.zeros((1, 2)))[0] @ down))
     return tuple(replace(page, slot=slot) for slot, (page, _) in enumerate(pages))
@@ -276,6 +277,43 @@ def _room_for_more(pixels: Gray, published: Published, pose: _Pose) -> bool:
     width, height = published.layout.page_mm
     page_px = width * height * pose.px_per_mm**2
     return pixels.size > 1.5 * page_px and published.definition.page.per_sheet > 1
+
+
+def _with_lost_slip(
+    page: IdentifiedPage,
+    pose: _Pose,
+    published: Published,
+    layouts: Layouts,
+    serial_line: SerialLine | None,
+) -> tuple[IdentifiedPage, ...]:
+    """Look for a slip of the same sheet whose codes are both gone: it must not be lost unseen."""
+    if published.definition.page.per_sheet < 2:
+        return (page,)
+    for way in (-1, 1):
+        part = _slip_beside(page.scan, pose, published, way)
+        if part is None or _is_blank(part.pixels):
+            continue
+        other = serial_line(part) if serial_line is not None else None
+        if other is None:
+            return (replace(page, warnings=(*page.warnings, "slip-unread")),)
+        _published(layouts, other.id)
+        other = replace(other, slot=0 if way < 0 else 1)
+        return (other, replace(page, slot=1)) if way < 0 else (page, other)
+    return (page,)
+
+
+def _slip_beside(scan: Scan, pose: _Pose, published: Published, way: int) -> Scan | None:
+    """Cut out the place above (-1) or below (1) a slip; None when it lies outside the scan."""
+    width, height = published.layout.page_mm
+    top = way * height
+    corners = pose(np.array([[0.0, top], [width, top], [width, top + height], [0.0, top + height]]))
+    limit = np.array(scan.pixels.shape[::-1], dtype=np.float64)
+    slack = 0.12 * height * pose.px_per_mm
+    if (corners < -slack).any() or (corners > limit + slack).any():
+        return None
+    low, high = (np.clip(v, 0, limit).astype(int) for v in (corners.min(0), corners.max(0)))
+    pixels = np.ascontiguousarray(scan.pixels[low[1] : high[1], low[0] : high[0]])
+    return replace(scan, pixels=pixels)
 
 
 def _merge(codes: list[_Code]) -> list[_Code]:
