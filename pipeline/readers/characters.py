@@ -250,6 +250,8 @@ def _text(asked: Text, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading
     """Join boxes to a text: blanks inside are spaces, blanks at the ends are dropped."""
     if not any(box.filled for box in boxes):
         return _nothing(asked.name, "comb", boxes, bounds)
+    fixed = len(set(asked.pattern.allowed)) > 1
+    boxes = boxes if fixed else _settled(boxes)
     likeliest: dict[str, float] = {}
     for chance, characters in _beam(boxes):
         text = " ".join("".join(c or " " for c in characters).split())
@@ -257,7 +259,6 @@ def _text(asked: Text, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading
     ordered = sorted(likeliest.items(), key=lambda pair: -pair[1])[:KEPT_CANDIDATES]
     value, confidence = ordered[0]
     why = _reasons(boxes)
-    fixed = len(set(asked.pattern.allowed)) > 1
     if fixed and len(value.replace(" ", "")) != len(asked.pattern.allowed):
         why = (*why, "incomplete")
     return Reading(
@@ -271,6 +272,38 @@ def _text(asked: Text, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading
         bounds=bounds,
         characters=_characters(boxes),
     )
+
+
+TWINS = (("O", "0"), ("I", "1"), ("S", "5"), ("Z", "2"), ("B", "8"), ("G", "6"))
+"""A letter and the digit that many people write the same way."""
+
+AFTER_DIGIT = 0.05
+"""In a cell or wing, how often a letter follows a digit, against another digit."""
+
+AFTER_HYPHEN = 0.3
+FIRST_DIGIT = 0.3
+"""How often such a word starts with a digit, against a letter."""
+
+
+def _settled(boxes: Sequence[BoxRead]) -> Sequence[BoxRead]:
+    """Let the box before help to tell an O from a nought where both may stand."""
+    out: list[BoxRead] = []
+    before = ""
+    for box in boxes:
+        chances = dict(box.chances)
+        for letter, digit in TWINS:
+            if letter not in chances or digit not in chances:
+                continue
+            both = chances[letter] + chances[digit]
+            odds = 1.0 / FIRST_DIGIT if not before else 1.0
+            odds = AFTER_DIGIT if before.isdigit() else AFTER_HYPHEN if before == "-" else odds
+            weight = chances[letter] * odds
+            if weight + chances[digit] > 0:
+                chances[letter] = both * weight / (weight + chances[digit])
+                chances[digit] = both - chances[letter]
+        out.append(BoxRead(chances, box.filled, box.why))
+        before = out[-1].best
+    return out
 
 
 def _nothing(name: str, kind: str, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading:
@@ -310,8 +343,8 @@ SHORT_YEAR = 0.05
 WRONG_DATES = 0.02
 """Share of dates that people write that are impossible, to come, or too old."""
 
-CLEAR_BOX = 0.95
-"""A digit read this surely is not overruled by the calendar."""
+OVERRULED = 0.02
+"""A digit this much less likely than the box's best is not taken because the calendar likes it."""
 
 
 def _date(
@@ -376,8 +409,9 @@ def _sensible_days(
             for d, of_day in sorted(enumerate(day, 1), key=lambda pair: -pair[1])[:8]:
                 if d > calendar.monthrange(y, m)[1]:
                     continue
-                if first <= (when := date(y, m, d)) <= last:
-                    found.append((when, of_year * of_month * of_day))
+                chance = of_year * of_month * of_day
+                if chance > 1e-12 and first <= (when := date(y, m, d)) <= last:
+                    found.append((when, chance))
     return sorted(found, key=lambda pair: -pair[1])
 
 
@@ -422,12 +456,12 @@ def _as_date(raw: Sequence[str]) -> date | None:
 
 
 def _overrules(day: date, boxes: Sequence[BoxRead]) -> bool:
-    """Say whether a day contradicts a digit that was read surely."""
+    """Say whether a day contradicts what a box plainly holds."""
     text = day.strftime("%d%m%Y")
     full = all(box.filled is not False for box in boxes)
     if not full:
         return False
     return any(
-        box.best != c and box.chances[box.best] >= CLEAR_BOX
+        _chance(box, c) < OVERRULED * box.chances[box.best]
         for box, c in zip(boxes, text, strict=True)
     )

@@ -40,6 +40,11 @@ CLEAR_PENCIL = 0.3
 NOMINAL_STROKE_MM2 = 2.0
 """The ink of a plain "1" (5 mm of a 0.4 mm pen) in a box 7 mm high, which scores 1.0."""
 
+SPECK_MM = 0.65
+"""Nothing that anybody writes is smaller all round, blur included; a speck of dust is."""
+
+_DUST_PX = 0.6 * WORK_PX_PER_MM**2
+
 Floats = NDArray[np.float32]
 
 
@@ -97,7 +102,7 @@ def glyph_of(crop: Crop) -> Glyph:
         return _EMPTY
     contrast = float(kept.mean())
     box_height = (height - 2 * edge) / WORK_PX_PER_MM
-    area_mm2 = kept.size / WORK_PX_PER_MM**2
+    area_mm2 = float(kept.sum() / np.percentile(kept, 90)) / WORK_PX_PER_MM**2
     score = area_mm2 / (NOMINAL_STROKE_MM2 * box_height / 7.0) * min(1.0, contrast / CLEAR_PENCIL)
     top, bottom, left, right = _bounds(mask)
     share = height - 2 * edge
@@ -127,7 +132,7 @@ def _resized(pixels: Gray, scale: float) -> Gray:
 def _paper_level(pixels: Gray) -> float:
     """Find the grey that 30 % of the pixels are lighter than: paper, however much is written."""
     counts = np.bincount(pixels.ravel(), minlength=256)
-    return float(max(1, np.searchsorted(np.cumsum(counts), 0.7 * pixels.size)))
+    return float(max(1, int(np.searchsorted(np.cumsum(counts), 0.7 * pixels.size))))
 
 
 def _ink(pixels: Gray, blank: Gray) -> Floats:
@@ -190,6 +195,9 @@ def _strokes(ink: Floats, level: float, edge: int) -> tuple[NDArray[np.bool_], b
     keep = (inside >= 0.45 * area) & (area >= max(2.0, speck))
     keep[0] = False
     if not keep.any():
+        return np.zeros(ink.shape, np.bool_), False
+    extent = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    if extent[keep].max() <= SPECK_MM * WORK_PX_PER_MM and area[keep].sum() < _DUST_PX:
         return np.zeros(ink.shape, np.bool_), False
     largest = float(area[keep].max())
     main = keep & (area >= 0.2 * largest)

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+import bench
+from forms.fields import (
+    CELL_CHARACTERS,
+    DIGIT,
+    NAME_CHARACTERS,
+    PRISON_NUMBER,
+    Date,
+    Text,
+    any_of,
+)
+from forms.layout import Box, Rect
+from pipeline.readers.characters import CharacterReader, parse_allowed
+from pipeline.readers.glyphs import CLASSES, LONG_SIDE, SIDE, glyph_of
+from pipeline.stages import Crop, Gray, Reading, State
+
+FACE = Path(bench.__path__[0]) / "assets" / "fonts" / "coming-soon.ttf"
+SCALE, MARGIN = 10.0, 1.0
+WIDTH, HEIGHT = 6.0, 7.0
+TODAY = date(2026, 11, 20)
+
+NUMBER = Text(name="me_number", label="", boxes=7, pattern=PRISON_NUMBER)
+NAME = Text(name="me_name", label="", boxes=24, pattern=any_of(NAME_CHARACTERS, 24))
+CELL = Text(name="me_cell", label="", boxes=10, pattern=any_of(CELL_CHARACTERS, 10))
+DAY = Date(name="today", label="", earliest_days=120)
+READER = CharacterReader()
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(FACE), size)
+
+
+def printed(outline: int, line_px: int = 3) -> Gray:
+    size = (round((HEIGHT + 2 * MARGIN) * SCALE), round((WIDTH + 2 * MARGIN) * SCALE))
+    canvas = np.full(size, 255, np.uint8)
+    edge = round(MARGIN * SCALE)
+    cv2.rectangle(
+        canvas,
+        (edge - line_px, edge - line_px),
+        (size[1] - edge + line_px - 1, size[0] - edge + line_px - 1),
+        outline,
+        line_px,
+    )
+    return canvas
+
+
+def crop(
+    character: str,
+    index: int = 0,
+    allowed: str = "A-Z0-9",
+    *,
+    ink: int = 40,
+    outline: int = 215,
+    copied: int | None = None,
+    size: int = 62,
+    away: tuple[int, int] = (0, 0),
+) -> Crop:
+    """One box with a character in it; `copied` is what a photocopier makes of its outline."""
+    blank = printed(outline)
+    scan = Image.fromarray(printed(copied if copied is not None else outline))
+    if character.strip():
+        pen = ImageDraw.Draw(scan)
+        middle = (scan.width / 2 + away[0], scan.height / 2 + 22 + away[1])
+        pen.text(middle, character, font=font(size), fill=ink, anchor="ms", stroke_width=1)
+    noisy = np.asarray(scan).astype(float) + np.random.default_rng(index).normal(0, 3, blank.shape)
+    return Crop(
+        box=Box(
+            field="x",
+            kind="character",
+            box=Rect(10 + 7.0 * index, 20, WIDTH, HEIGHT),
+            index=index,
+            allowed=allowed,
+        ),
+        pixels=np.clip(noisy, 0, 255).astype(np.uint8),
+        blank=blank,
+        px_per_mm=SCALE,
+        margin_mm=MARGIN,
+    )
+
+
+def row(text: str, asked: Text | Date, **how: int) -> list[Crop]:
+    allowed = asked.pattern.allowed if isinstance(asked, Text) else (DIGIT,) * 8
+    return [
+        crop(c, k, a, **how) for k, (c, a) in enumerate(zip(text.ljust(99), allowed, strict=False))
+    ]
+
+
+def struck(one: Crop) -> Crop:
+    """Cross a character out, thoroughly."""
+    pixels = one.pixels.copy()
+    height, width = pixels.shape
+    for k in range(6):
+        x = 12 + k * (width - 24) // 5
+        cv2.line(pixels, (x - 6, 14), (x + 6, height - 14), 30, 4, cv2.LINE_AA)
+    cv2.line(pixels, (10, 20), (width - 10, height - 20), 30, 4, cv2.LINE_AA)
+    cv2.line(pixels, (10, height - 20), (width - 10, 20), 30, 4, cv2.LINE_AA)
+    return replace(one, pixels=pixels)
+
+
+@pytest.mark.parametrize(
+    ("notation", "spelt"),
+    [
+        ("A-Z", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        ("0-9", "0123456789"),
+        ("A-C '-", "ABC '-"),
+        ("A-C0-2-", "ABC012-"),
+        ("-", "-"),
+        ("AA-B", "AB"),
+    ],
+)
+def test_what_a_box_may_hold_is_spelt_out(notation: str, spelt: str) -> None:
+    assert parse_allowed(notation) == spelt
+
+
+def test_a_prison_number_is_read_and_its_noughts_are_not_letters() -> None:
+    reading = READER.read(row("A1034BO", NUMBER), NUMBER)
+    assert reading.value == "A1034BO"
+    assert reading.kind == "comb"
+    assert reading.state is State.FILLED
+    assert reading.candidates[0] == (reading.value, reading.confidence)
+    assert reading.bounds == Rect(10, 20, 48, 7)
+    assert len(reading.characters) == 7
+
+
+def test_a_blank_box_inside_a_name_is_a_space_and_the_rest_is_dropped() -> None:
+    reading = READER.read(row("TED  KHAN", NAME), NAME)
+    assert reading.value == "TED KHAN"
+
+
+def test_hyphens_and_apostrophes_are_told_by_their_size_and_place() -> None:
+    assert READER.read(row("O'DEA-FLYNN", NAME), NAME).value == "O'DEA-FLYNN"
+    assert READER.read(row("B-2-014", CELL), CELL).value == "B-2-014"
+
+
+def test_an_empty_row_is_blank_and_sure_of_it() -> None:
+    reading = READER.read(row("", NAME), NAME)
+    assert (reading.state, reading.value) == (State.BLANK, None)
+    assert reading.confidence > 0.99
+
+
+@pytest.mark.parametrize("outline", [40, 120])
+def test_an_outline_that_a_copier_made_dark_is_not_ink(outline: int) -> None:
+    assert READER.read(row("", NUMBER, copied=outline), NUMBER).state is State.BLANK
+    reading = READER.read(row("A1234BC", NUMBER, copied=outline), NUMBER)
+    assert reading.value == "A1234BC"
+
+
+def test_specks_alone_do_not_fill_a_box() -> None:
+    dusty = crop(" ")
+    pixels = dusty.pixels.copy()
+    cv2.circle(pixels, (30, 40), 1, 20, -1)
+    cv2.circle(pixels, (50, 60), 1, 20, -1)
+    assert glyph_of(replace(dusty, pixels=pixels)).score < 0.05
+
+
+def test_a_small_stroke_is_neither_blank_nor_filled() -> None:
+    dashed = row("", NUMBER)
+    pixels = dashed[2].pixels.copy()
+    cv2.line(pixels, (36, 40), (42, 40), 60, 2)
+    dashed[2] = replace(dashed[2], pixels=pixels)
+    reading = READER.read(dashed, NUMBER)
+    assert reading.state is State.UNCLEAR
+    assert reading.value is None
+    assert "unclear-box" in reading.why
+
+
+def test_a_crossed_out_box_is_never_silently_read() -> None:
+    crops = row("A1234BC", NUMBER)
+    crops[3] = struck(crops[3])
+    reading = READER.read(crops, NUMBER)
+    assert reading.confidence < 0.5
+    assert {"crossed-out", "unexpected"} & set(reading.why)
+
+
+def test_a_letter_where_a_digit_belongs_is_flagged() -> None:
+    reading = READER.read(row("AW234BC", NUMBER), NUMBER)
+    assert reading.confidence < 0.9
+    assert {"unexpected", "crossed-out"} & set(reading.why)
+
+
+def test_a_number_with_a_box_left_out_says_so() -> None:
+    reading = READER.read(row("A12 4BC", NUMBER), NUMBER)
+    assert reading.value == "A12 4BC"
+    assert "incomplete" in reading.why
+
+
+def test_faint_pencil_is_read_and_called_faint() -> None:
+    reading = READER.read(row("A1234BC", NUMBER, ink=212, outline=235), NUMBER)
+    assert "faint" in reading.why
+    assert reading.state is State.FILLED
+
+
+def test_a_streak_is_passed_on() -> None:
+    crops = row("A1234BC", NUMBER)
+    crops[1] = replace(crops[1], crossed=True)
+    assert "streak" in READER.read(crops, NUMBER).why
+
+
+def test_one_run_serves_a_page_and_gives_what_single_reads_give() -> None:
+    asked = [(NUMBER, row("A1234BC", NUMBER)), (DAY, row("05112026", DAY)), (NAME, row("", NAME))]
+    together = READER.read_page(asked, scanned_on=TODAY)
+    for reading, (each, crops) in zip(together, asked, strict=True):
+        alone = READER.read(crops, each, scanned_on=TODAY)
+        assert (reading.value, reading.state) == (alone.value, alone.state)
+        assert reading.confidence == pytest.approx(alone.confidence, abs=1e-4)
+
+
+def read_date(text: str, asked: Date = DAY) -> Reading:
+    return READER.read(row(text, asked), asked, scanned_on=TODAY)
+
+
+def test_a_date_is_read_as_iso() -> None:
+    reading = read_date("05112026")
+    assert (reading.kind, reading.value, reading.why) == ("date", "2026-11-05", ())
+    assert reading.confidence > 0.9
+
+
+@pytest.mark.parametrize("text", [" 5112026", "5 112026"])
+def test_a_single_digit_day_is_a_day(text: str) -> None:
+    assert read_date(text).value == "2026-11-05"
+
+
+def test_a_short_year_is_read_and_said() -> None:
+    reading = read_date("051126")
+    assert reading.value == "2026-11-05"
+    assert "short-year" in reading.why
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "why"),
+    [
+        ("05122026", "2026-12-05", "date-future"),
+        ("05112024", "2024-11-05", "date-too-old"),
+        ("31112026", None, "date-impossible"),
+        ("0511", None, "incomplete"),
+    ],
+)
+def test_a_date_that_cannot_be_is_said_and_not_bent(text: str, value: str | None, why: str) -> None:
+    reading = read_date(text)
+    assert reading.value == value
+    assert why in reading.why
+    assert (reading.state is State.UNCLEAR) == (value is None)
+
+
+def test_a_future_date_is_welcome_where_the_form_allows_one() -> None:
+    coming = Date(name="release", label="", not_future=False)
+    assert read_date("05122026", coming).value == "2026-12-05"
+
+
+def test_a_reading_keeps_answers_out_of_its_repr() -> None:
+    assert "A1234BC" not in repr(READER.read(row("A1234BC", NUMBER), NUMBER))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    character=st.sampled_from(CLASSES[:36]),
+    ink=st.integers(0, 150),
+    size=st.integers(45, 75),
+    x=st.integers(-6, 6),
+    y=st.integers(-6, 6),
+)
+def test_a_glyph_always_fits_its_square_and_is_never_lost(
+    character: str, ink: int, size: int, x: int, y: int
+) -> None:
+    glyph = glyph_of(crop(character, ink=ink, size=size, away=(x, y)))
+    assert glyph.pixels.shape == (SIDE, SIDE)
+    assert glyph.score >= 0.18
+    rows, columns = np.nonzero(glyph.pixels > 60)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 >= LONG_SIDE - 3
+
+
+@settings(max_examples=15, deadline=None)
+@given(noise=st.integers(0, 2**31))
+def test_probabilities_of_a_box_never_exceed_one(noise: int) -> None:
+    scrawl = np.random.default_rng(noise).integers(0, 256, (90, 80)).astype(np.uint8)
+    reading = READER.read([replace(c, pixels=scrawl) for c in row("A1234BC", NUMBER)], NUMBER)
+    for chances in reading.characters:
+        assert sum(chances.values()) <= 1.0 + 1e-6
+    assert 0.0 <= reading.confidence <= 1.0
+
+
+def test_sixty_five_boxes_take_milliseconds() -> None:
+    asked = [(NAME, row("ABCDEFGHIJKLMNOPQRSTUVWX", NAME))] * 2 + [
+        (NUMBER, row("A1234BC", NUMBER)),
+        (CELL, row("B201480234", CELL)),
+    ]
+    READER.read_page(asked)
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        READER.read_page(asked)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.25

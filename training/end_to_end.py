@@ -1,0 +1,225 @@
+r"""Read simulated scans end to end and say how well: characters, blanks, fields, confidence, time.
+
+    python -m training.end_to_end --condition scan --n 30 [--glyphs FOLDER] [--form rj-1]
+
+With `--glyphs` the letters on the paper come from the held-out part of the glyph files; without,
+from the bench's fonts. The boxes are cut by the pipeline's own steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bench.paper.damage import to_grey
+from bench.paper.hands import FileGlyphs, FontGlyphs, Glyphs
+from bench.paper.sheets import Order, make_sheets
+from bench.paper.truth import TODAY, FieldTruth
+from forms.errors import UserError
+from forms.fields import Date, Text
+from forms.published import Published, published
+from pipeline.blanks import BlankPages
+from pipeline.crop import cut
+from pipeline.identify import identify
+from pipeline.readers.characters import CharacterReader
+from pipeline.readers.glyphs import glyph_of
+from pipeline.register import register
+from pipeline.stages import Crop, Reading, Scan, State
+from training import measure, sources
+
+SHIPPED_FACES = ("coming-soon", "dekko", "gaegu", "handlee", "nanum-pen-script",
+                 "nothing-you-could-do", "sue-ellen-francisco", "the-girl-next-door")  # fmt: skip
+"""Printing faces of the bench that the recogniser has not learnt from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """One field as cut from a page, with its truth."""
+
+    sheet: int
+    asked: Text | Date
+    crops: tuple[Crop, ...] = field(repr=False)
+    truth: FieldTruth
+
+
+class _Frozen:
+    def find(self, form: str, version: int, language: str, *, large_print: bool) -> Published:
+        return published(form, version, language, large_print=large_print)
+
+
+def held_out(folder: Path) -> FileGlyphs:
+    """Gather the glyphs that training keeps back, of every file in a folder."""
+    back = [sources.glyph_file(path)[1] for path in sorted(folder.glob("*.npz"))]
+    return FileGlyphs(
+        np.concatenate([s.pictures for s in back]), np.concatenate([s.labels for s in back])
+    )
+
+
+def pages_of(order: Order, condition: str) -> Iterator[list[Written]]:
+    """Make sheets and give the character fields of every page that registers."""
+    blanks, lost = BlankPages(), Counter[str]()
+    for number, sheet in enumerate(make_sheets(order, condition)):
+        for side, (image, truths) in enumerate(zip(sheet.images, sheet.truth, strict=True)):
+            pixels = to_grey(image.pixels)
+            scan = Scan(
+                source="x", page_index=side, pixels=pixels, dpi=image.dpi[0] if image.dpi else None
+            )
+            try:
+                pages = identify(scan, _Frozen())
+            except UserError as problem:
+                lost[problem.code] += 1
+                continue
+            for page in pages:
+                truth = next((t for t in truths if t.page == page.id.page), None)
+                form = published(order.form, large_print=order.large_print)
+                if truth is None:
+                    continue
+                layout = form.layout.page(page.id.page)
+                blank = blanks.page(form, page.id.page)
+                try:
+                    placed = register(page, layout, form.layout.page_mm, blank=blank)
+                except UserError as problem:
+                    lost[problem.code] += 1
+                    continue
+                crops = cut(placed, layout, blank, kinds=["character"])
+                found = []
+                for name, told in truth.fields.items():
+                    asked = form.definition.field_named(name)
+                    if isinstance(asked, Text | Date):
+                        own = [c for c in crops if c.box.field == name]
+                        own.sort(key=lambda c: c.box.index or 0)
+                        found.append(Written(number, asked, tuple(own), told))
+                yield found
+    if lost:
+        print(f"set aside: {dict(lost)}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command."""
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("--form", default="rj-1")
+    ask.add_argument("--condition", default="scan")
+    ask.add_argument("--n", type=int, default=20)
+    ask.add_argument("--seed", type=int, default=7)
+    ask.add_argument("--glyphs", type=Path)
+    ask.add_argument("--keep", type=Path, help="keep the cut boxes here, or use those kept")
+    given = ask.parse_args()
+    cv2.setNumThreads(1)
+    glyphs: Glyphs = held_out(given.glyphs) if given.glyphs else FontGlyphs(SHIPPED_FACES)
+    order = Order(form=given.form, n=given.n, seed=given.seed, glyphs=glyphs)
+    if given.keep and given.keep.exists():
+        pages = pickle.loads(given.keep.read_bytes())
+    else:
+        pages = list(pages_of(order, given.condition))
+        if given.keep:
+            given.keep.write_bytes(pickle.dumps(pages))
+    report(pages)
+
+
+def report(pages: list[list[Written]]) -> None:
+    """Read the pages and print the figures."""
+    reader, took, boxes = CharacterReader(), [], 0
+    readings: list[list[Reading]] = []
+    reader.read_page([(w.asked, w.crops) for w in pages[0]], scanned_on=TODAY)
+    for page in pages:
+        began = time.perf_counter()
+        readings.append(
+            list(reader.read_page([(w.asked, w.crops) for w in page], scanned_on=TODAY))
+        )
+        took.append(time.perf_counter() - began)
+        boxes += sum(len(w.crops) for w in page)
+    print(f"{len(pages)} pages, {boxes} boxes, {1000 * sum(took) / boxes:.2f} ms a box")
+    _report_boxes(pages, readings)
+    _report_fields(pages, readings)
+
+
+def _report_boxes(pages: list[list[Written]], readings: list[list[Reading]]) -> None:
+    full, empty = [], []
+    right, sure, wrong = Counter[str](), [], Counter[str]()
+    count = Counter[str]()
+    for page, some in zip(pages, readings, strict=True):
+        for written, reading in zip(page, some, strict=True):
+            truth = written.truth.characters or (" ",) * len(written.crops)
+            for k, (crop, character) in enumerate(zip(written.crops, truth, strict=True)):
+                score = glyph_of(crop).score
+                (empty if character == " " else full).append(score)
+                if character == " " or k >= len(reading.characters):
+                    continue
+                chances = reading.characters[k]
+                best = max(chances, key=chances.__getitem__)
+                sort = (
+                    "digits"
+                    if character.isdigit()
+                    else "letters"
+                    if character.isalpha()
+                    else "marks"
+                )
+                count[sort] += 1
+                right[sort] += best == character
+                sure.append((chances[best], best == character))
+                if best != character:
+                    wrong[f"{character}>{best or 'blank'}"] += 1
+    for name, scores in (("filled", np.array(full)), ("empty", np.array(empty))):
+        edges = np.percentile(scores, [0.1, 0.5, 1, 5, 50, 95, 99, 99.5, 99.9]).round(3)
+        print(f"{name} boxes {len(scores)}: ink score percentiles {edges.tolist()}")
+        bands = [
+            np.mean(scores < 0.05),
+            np.mean((scores >= 0.05) & (scores < 0.18)),
+            np.mean(scores >= 0.18),
+        ]
+        print("   blank {:.4f}, unclear {:.4f}, filled {:.4f}".format(*bands))
+    for sort in count:
+        print(f"{sort}: {right[sort]} of {count[sort]} = {right[sort] / count[sort]:.4f}")
+    confidence = np.array([c for c, _ in sure], np.float32)
+    ok = np.array([r for _, r in sure])
+    print(f"calibration error of boxes {measure.calibration_error(confidence, ok):.4f}")
+    print("mistaken:", wrong.most_common(16))
+
+
+def _report_fields(pages: list[list[Written]], readings: list[list[Reading]]) -> None:
+    kinds: dict[str, list[tuple[bool, float, tuple[str, ...]]]] = {}
+    blank = Counter[str]()
+    for page, some in zip(pages, readings, strict=True):
+        for written, reading in zip(page, some, strict=True):
+            if not written.truth.filled:
+                blank["right" if reading.state is State.BLANK else str(reading.state)] += 1
+                continue
+            said = written.truth.value
+            kind = written.asked.identifies or "text" if isinstance(written.asked, Text) else "date"
+            meant = said.isoformat() if isinstance(said, date) else said
+            kinds.setdefault(kind, []).append(
+                (reading.value == meant, reading.confidence, reading.why)
+            )
+    print("blank fields:", dict(blank))
+    everything = []
+    for kind, rows in kinds.items():
+        ok = np.array([r for r, _, _ in rows])
+        sure = np.array([c for _, c, _ in rows], np.float32)
+        everything += rows
+        accepted = sure >= 0.95
+        told = "none"
+        if accepted.any():
+            told = f"{accepted.mean():.3f} taken, {int((~ok[accepted]).sum())} wrong"
+        print(f"{kind}: {int(ok.sum())} of {len(ok)} = {ok.mean():.4f}; at 0.95 {told}")
+    ok = np.array([r for r, _, _ in everything])
+    sure = np.array([c for _, c, _ in everything], np.float32)
+    print(f"calibration error of fields {measure.calibration_error(sure, ok, 10):.4f}, n {len(ok)}")
+    quiet = sum(1 for r, c, w in everything if not r and c >= 0.95 and not w)
+    print(f"wrong, sure and without a why: {quiet}")
+    print("why:", Counter(code for _, _, w in everything for code in w).most_common())
+
+
+if __name__ == "__main__":
+    main()
