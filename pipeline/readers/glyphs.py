@@ -89,6 +89,12 @@ def glyph_of(crop: Crop) -> Glyph:
         pixels, blank = pixels[cut:-cut, cut:-cut], blank[cut:-cut, cut:-cut]
     edge = round(margin) - cut
     ink = _ink(pixels, blank)
+    for x0, y0, x1, y1 in crop.streaks_px:
+        ends = np.array([[x0, y0], [x1, y1]]) * scale - cut
+        if abs(ends[1, 1] - ends[0, 1]) >= abs(ends[1, 0] - ends[0, 0]):
+            _lift_streak(ink, ends)
+        else:
+            _lift_streak(ink.T, ends[:, ::-1])
     _clear_lines(ink, edge)
     height, width = ink.shape
     inside = ink[edge : height - edge, edge : width - edge]
@@ -152,6 +158,35 @@ def _ink(pixels: Gray, blank: Gray) -> Floats:
 
 
 _SPREAD = np.ones((5, 5), np.uint8)
+
+
+def _lift_streak(ink: Floats, ends: NDArray[np.float64]) -> None:
+    """Take away the ink that a dirty scanner drew along a line running down.
+
+    What most rows have in common across the line is the streak. Where it is pale the rest of
+    the ink stays; where it is dark, a stroke goes on when it is seen on both sides.
+    """
+    height, width = ink.shape
+    if ends[0, 1] > ends[1, 1]:
+        ends = ends[::-1]
+    middle = np.interp(np.arange(height), ends[:, 1], ends[:, 0]).round().astype(np.int64)
+    offsets = np.arange(-_STREAK_REACH, _STREAK_REACH + 1)
+    at = np.clip(middle[:, None] + offsets, 0, width - 1)
+    band = ink[np.arange(height)[:, None], at]
+    common = np.quantile(band, 0.4, axis=0)
+    drawn = np.flatnonzero(common > 0.04)
+    if drawn.size == 0:
+        return
+    first, last = max(0, drawn[0] - 1), min(len(offsets) - 1, drawn[-1] + 1)
+    bridge = np.minimum(band[:, max(0, first - 1)], band[:, min(len(offsets) - 1, last + 1)])
+    for k in range(first, last + 1):
+        share = float(common[k])
+        left = np.clip((band[:, k] - 1.4 * share) / max(0.05, 1.0 - share), 0.0, 1.0)
+        band[:, k] = np.maximum(left, bridge) if share > 0.3 else left
+    ink[np.arange(height)[:, None], at] = band
+
+
+_STREAK_REACH = 4
 
 
 def _clear_lines(ink: Floats, edge: int) -> None:
