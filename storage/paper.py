@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -18,7 +18,7 @@ from pipeline.kept import Decision, Intake, KeptPage, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
 from storage import rows as convert
 from storage.events import MACHINE, Events
-from storage.fetch import load_pages, load_records, undecided_readings
+from storage.fetch import load_pages, load_records
 from storage.models import (
     ArrivalRow,
     DecisionRow,
@@ -255,6 +255,8 @@ class Pages:
         *,
         establishments: Collection[str] = (),
         wings: Collection[str] = (),
+        hidden: Mapping[str, Collection[str]] | None = None,
+        first: Collection[str] = (),
     ) -> tuple[Waiting, ...]:
         """Give the pages that somebody of a role must look at: urgent first, then oldest.
 
@@ -264,16 +266,63 @@ class Pages:
             limit: at most so many.
             establishments: prison codes to keep to; none means every one.
             wings: wings to keep to; none means every one.
+            hidden: fields they may not see, by form id; a page that waits for nothing else is
+                left out.
+            first: form ids that come before the others, after what is urgent.
         """
+        found = self._waiting_for(role, establishments, wings, hidden or {}).order_by(
+            PageRow.urgent.desc(),
+            PageRow.form.in_(list(first)).desc(),
+            IntakeRow.number,
+            PageRow.page_index,
+            PageRow.slot,
+        )
+        pages = load_pages(self._rows, self._rows.scalars(found.limit(limit)).all())
+        flags = self._flags({page.record for page in pages if page.record})
+        return tuple(_waiting(page, flags[page.record or ""]) for page in pages)
+
+    def queue_length(
+        self,
+        role: str,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+        hidden: Mapping[str, Collection[str]] | None = None,
+    ) -> int:
+        """Count the pages that `queue` would give without a limit."""
+        found = self._waiting_for(role, establishments, wings, hidden or {})
+        counted = found.with_only_columns(func.count(), maintain_column_froms=True)
+        return self._rows.scalar(counted) or 0
+
+    def _waiting_for(
+        self,
+        role: str,
+        establishments: Collection[str],
+        wings: Collection[str],
+        hidden: Mapping[str, Collection[str]],
+    ) -> Select[PageRow]:
+        """Select the pages that somebody must look at, see `queue`."""
         sheet = aliased(SheetRow)
-        undecided = undecided_readings().where(ReadingRow.page == PageRow.id).exists()
+        decided = exists().where(
+            DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
+        )
+        undecided = select(ReadingRow.id).where(
+            ReadingRow.page == PageRow.id,
+            ReadingRow.attempt == PageRow.attempt,
+            ReadingRow.review,
+            ~decided,
+        )
+        for form, names in hidden.items():
+            undecided = undecided.where(
+                ~and_(PageRow.form == form, ReadingRow.field.in_(list(names)))
+            )
         found = (
             select(PageRow)
             .join(IntakeRow, IntakeRow.id == PageRow.intake)
             .join(sheet, sheet.serial == PageRow.serial)
             .join(RecordRow, RecordRow.id == PageRow.record)
             .where(PageRow.status == Status.AWAITING)
-            .where(or_(undecided, _first_of_incomplete(sheet)))
+            .where(or_(undecided.exists(), _first_of_incomplete(sheet)))
         )
         if role not in SEES_CONFIDENTIAL:
             other = aliased(PageRow)
@@ -283,12 +332,7 @@ class Pages:
             found = found.where(sheet.establishment.in_(establishments))
         if wings:
             found = found.where(sheet.wing.in_(wings))
-        found = found.order_by(
-            PageRow.urgent.desc(), IntakeRow.number, PageRow.page_index, PageRow.slot
-        ).limit(limit)
-        pages = load_pages(self._rows, self._rows.scalars(found).all())
-        flags = self._flags({page.record for page in pages if page.record})
-        return tuple(_waiting(page, flags[page.record or ""]) for page in pages)
+        return found
 
     def with_status(self, status: Status, limit: int = 100) -> tuple[KeptPage, ...]:
         """Give pages of one status, the newest first; "set-aside" is the list to work through."""
