@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -141,10 +142,20 @@ def ticked(name: str, *options: str, unclear: str | None = None) -> Reading:
     )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path}/counterfoil.db")
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an upgraded database without anything in it, to be copied."""
+    file = tmp_path_factory.mktemp("empty") / "counterfoil.db"
+    made = Store(f"sqlite:///{file}")
     made.upgrade()
+    made.close()
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty: Path) -> Iterator[Store]:
+    shutil.copy(empty, tmp_path / "counterfoil.db")
+    made = Store(f"sqlite:///{tmp_path}/counterfoil.db")
     yield made
     made.close()
 
@@ -157,3 +168,8 @@ def desk(store: Store) -> Desk:
 @pytest.fixture
 def tick():  # type: ignore[no-untyped-def]
     return ticked
+
+
+@pytest.fixture(scope="session")
+def make_desk():  # type: ignore[no-untyped-def]
+    return Desk
