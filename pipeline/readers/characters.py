@@ -274,15 +274,20 @@ def _text(asked: Text, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading
     )
 
 
-TWINS = (("O", "0"), ("I", "1"), ("S", "5"), ("Z", "2"), ("B", "8"), ("G", "6"))
-"""A letter and the digit that many people write the same way."""
+TWINS = {
+    ("O", "0"): (0.5, 0.3, 0.1),
+    ("I", "1"): (0.2, 0.1, 0.1),
+    ("S", "5"): (1.0, 0.4, 0.2),
+    ("Z", "2"): (0.1, 0.1, 0.1),
+    ("B", "8"): (10.0, 1.0, 0.3),
+    ("G", "6"): (5.0, 0.3, 0.2),
+}
+"""A letter and the digit that many people write the same way, and how much likelier the letter
+is in a cell or wing such as B-2-014, RES1 or HB4: first of all, after a letter, after a hyphen.
+"""
 
-AFTER_DIGIT = 0.05
-"""In a cell or wing, how often a letter follows a digit, against another digit."""
-
-AFTER_HYPHEN = 0.3
-FIRST_DIGIT = 0.3
-"""How often such a word starts with a digit, against a letter."""
+AFTER_DIGIT = 0.03
+"""The same after a digit, for every pair."""
 
 
 def _settled(boxes: Sequence[BoxRead]) -> Sequence[BoxRead]:
@@ -291,13 +296,12 @@ def _settled(boxes: Sequence[BoxRead]) -> Sequence[BoxRead]:
     before = ""
     for box in boxes:
         chances = dict(box.chances)
-        for letter, digit in TWINS:
+        for (letter, digit), (first, after_letter, after_hyphen) in TWINS.items():
             if letter not in chances or digit not in chances:
                 continue
             both = chances[letter] + chances[digit]
-            odds = 1.0 / FIRST_DIGIT if not before else 1.0
-            odds = AFTER_DIGIT if before.isdigit() else AFTER_HYPHEN if before == "-" else odds
-            weight = chances[letter] * odds
+            odds = after_hyphen if before == "-" else after_letter if before else first
+            weight = chances[letter] * (AFTER_DIGIT if before.isdigit() else odds)
             if weight + chances[digit] > 0:
                 chances[letter] = both * weight / (weight + chances[digit])
                 chances[digit] = both - chances[letter]
