@@ -32,6 +32,8 @@ ON = "on"
 """What `values_of` says of a ticked box."""
 
 _FONT = "CfField"
+_TICK = "4"
+"""The tick in ZapfDingbats, for programs that draw their own (poppler)."""
 _EASY_PT = 11.0
 _HIDDEN, _READ_ONLY = 2, 1
 """Flags of an annotation (/F) and of a field (/Ff)."""
@@ -150,7 +152,8 @@ def _normalise(pdf: pikepdf.Pdf) -> None:
     """
     form = pdf.Root.AcroForm
     font = pdf.make_indirect(_field_font(pdf))
-    form.DR = Dictionary(Font=Dictionary({f"/{_FONT}": font}))
+    ticks = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.ZapfDingbats)
+    form.DR = Dictionary(Font=Dictionary({f"/{_FONT}": font, "/ZaDb": pdf.make_indirect(ticks)}))
     form.DA = String(f"/{_FONT} {_EASY_PT} Tf 0 g")
     form.NeedAppearances = True
     for widget in _widgets(pdf):
@@ -162,14 +165,16 @@ def _normalise(pdf: pikepdf.Pdf) -> None:
             empty.Type, empty.Subtype = Name.XObject, Name.Form
             empty.BBox = Array([0, 0, right - left, top - bottom])
             widget.AP.N.Off = empty
+            widget.MK = Dictionary(CA=String(_TICK))
+            widget.DA = String("/ZaDb 0 Tf 0 g")
             widget.V = widget.AS = Name.Off
             continue
         said = _SIZE.search(str(widget.get("/DA", "")))
         size = float(said[1]) if said and float(said[1]) > 0 else _EASY_PT
+        if widget.get("/MaxLen") == 1:
+            size, widget.Q = round(min(0.6 * (top - bottom), 0.9 * (right - left)), 1), 1
         widget.DA = String(f"/{_FONT} {size:g} Tf 0 g")
         widget.V = String("")
-        if widget.get("/MaxLen") == 1:
-            widget.Q = 1
 
 
 def _field_font(pdf: pikepdf.Pdf) -> Dictionary:

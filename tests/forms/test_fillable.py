@@ -139,7 +139,7 @@ def test_inputs_have_the_shape_that_programs_agree_on(form: Published) -> None:
     with pikepdf.open(io.BytesIO(pdf)) as opened:
         assert opened.check_pdf_syntax() == []
         assert opened.Root.MarkInfo.Marked
-        (font,) = opened.Root.AcroForm.DR.Font.values()
+        font = opened.Root.AcroForm.DR.Font.CfField
         assert font.FontDescriptor.FontFile2.read_bytes()[:4] == b"\x00\x01\x00\x00"
         for widget in opened.Root.AcroForm.Fields:
             left, bottom, right, top = (float(edge) for edge in widget.Rect)

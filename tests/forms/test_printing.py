@@ -372,6 +372,6 @@ def test_memory_does_not_grow_with_the_copies(form: Published) -> None:
         tracemalloc.stop()
         return top
 
-    peak(90)
-    few, many = peak(30), peak(150)
+    peak(10)
+    few, many = peak(100), peak(220)
     assert many - few < 120 * 400
