@@ -17,12 +17,12 @@ import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forms import stamp_font, stamps
+from forms import library, stamp_font, stamps
 from forms.fields import A4, A5_SLIP, FormDefinition
 from forms.layout import CodePlace, Layout, PageLayout, Rect, StampPlace
 from forms.page_id import PageId, SerialMistyped, decode, human_line, new_serial, show_serial
 from forms.printing import CopyToPrint, NothingToPrint, print_copies, print_to
-from forms.published import Published
+from forms.published import Published, published
 
 LONG_NAME = "Maximiliana-Alexandrina Featherstonehaugh-Wolfeschlegelsteinhausenbergerdorff"
 NAMES = [
@@ -364,8 +364,10 @@ def test_memory_does_not_grow_with_the_copies(form: Published) -> None:
         def write(self, data: object) -> int:
             return len(data)  # type: ignore[arg-type]
 
+    serial = new_serial()
+
     def peak(count: int) -> int:
-        copies = (CopyToPrint(new_serial(), "HMP Moortown", "B") for _ in range(count))
+        copies = (CopyToPrint(serial, "HMP Moortown", "B") for _ in range(count))
         tracemalloc.start()
         print_copies(form, copies, Nowhere())  # type: ignore[arg-type]
         top = tracemalloc.get_traced_memory()[1]
@@ -373,5 +375,29 @@ def test_memory_does_not_grow_with_the_copies(form: Published) -> None:
         return top
 
     peak(10)
-    few, many = peak(100), peak(220)
-    assert many - few < 120 * 400
+    few, many = peak(10), peak(70)
+    assert many - few < 60 * 400
+
+
+@pytest.mark.parametrize("large_print", [False, True])
+@pytest.mark.parametrize("name", sorted({each.id for each in library.FORMS}))
+def test_every_published_form_says_what_each_of_its_pages_is(name: str, large_print: bool) -> None:
+    paper = published(name, large_print=large_print)
+    per_sheet = paper.definition.paper(large_print=large_print).per_sheet
+    copies = some(2)
+    pdf = printed(paper, copies)
+    seen = {
+        page
+        for at in range(2 * len(paper.layout.pages) // per_sheet)
+        for page in codes(pdf, at, 150)
+    }
+    assert seen == {
+        stamps.page_of(paper.layout, page.page, copy.serial)
+        for copy in copies
+        for page in paper.layout.pages
+    }
+    with pdfplumber.open(io.BytesIO(pdf)) as opened:
+        said = "".join(page.extract_text() for page in opened.pages)
+    for page in seen:
+        assert page is not None
+        assert said.count(human_line(page)) == 2
