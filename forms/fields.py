@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 UPPER = "A-Z"
@@ -97,7 +97,7 @@ class Asked:
     """The heading of its column in a table; the label still names the field to a machine."""
     width: float = 0.0
     """Millimetres of its row that it takes on a page of ordinary print; 0 takes what is left."""
-    gap: bool = False
+    new_row: bool = False
     """Starts a new row on the page."""
     gutter: float = 0.0
     """Millimetres for the label left of its boxes on a dense slip; 0 is the style's own."""
@@ -232,6 +232,20 @@ class Counterfoil:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageSize:
+    """How large one page is, and how many are printed on one sheet to be cut apart."""
+
+    width_mm: float
+    height_mm: float
+    per_sheet: int = 1
+
+
+A4 = PageSize(width_mm=210.0, height_mm=297.0)
+A5_SLIP = PageSize(width_mm=210.0, height_mm=148.5, per_sheet=2)
+"""Two slips to an A4 sheet, cut apart before use: each half is a page of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormDefinition:
     """One form type at one version.
 
@@ -251,7 +265,7 @@ class FormDefinition:
     title: str
     heading: str
     sections: tuple[Section, ...]
-    page: PageSize = field(default_factory=lambda: A4)
+    page: PageSize = A4
     languages: tuple[str, ...] = ("en",)
     counterfoil: Counterfoil | None = None
     bound: bool = False
@@ -287,17 +301,3 @@ class FormDefinition:
             if each.name == name:
                 return each
         raise KeyError(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageSize:
-    """How large one page is, and how many are printed on one sheet to be cut apart."""
-
-    width_mm: float
-    height_mm: float
-    per_sheet: int = 1
-
-
-A4 = PageSize(width_mm=210.0, height_mm=297.0)
-A5_SLIP = PageSize(width_mm=210.0, height_mm=148.5, per_sheet=2)
-"""Two slips to an A4 sheet, cut apart before use: each half is a page of its own."""

@@ -18,7 +18,6 @@ from typing import Literal
 import jinja2
 import weasyprint  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
-from markupsafe import Markup
 from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
@@ -52,15 +51,25 @@ class OutsideFetchRefused(ValueError):
 
 
 class _Assets(URLFetcher):  # type: ignore[misc]
-    """Serve bundled assets by name and refuse every other address."""
+    """Serve bundled assets by name and refuse every other address.
+
+    A font is "asset:fonts/NAME.ttf"; a pictogram is "asset:icons/COLOUR/NAME.svg", drawn in
+    that colour (six hexadecimal digits).
+    """
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
         del headers
-        name = url.removeprefix("asset:")
-        file = resources.files("forms") / "assets" / name
-        if name == url or ".." in name or not file.is_file():
-            raise OutsideFetchRefused(url)
-        return URLFetcherResponse(url, file.read_bytes(), {"Content-Type": "font/ttf"})
+        assets = resources.files("forms") / "assets"
+        if match := re.fullmatch(r"asset:fonts/([\w-]+\.ttf)", url):
+            file = assets / "fonts" / match[1]
+            if file.is_file():
+                return URLFetcherResponse(url, file.read_bytes(), {"Content-Type": "font/ttf"})
+        if match := re.fullmatch(r"asset:icons/([0-9a-f]{6})/([\w-]+\.svg)", url):
+            file = assets / "icons" / match[2]
+            if file.is_file():
+                svg = file.read_text("utf-8").replace("currentColor", f"#{match[1]}")
+                return URLFetcherResponse(url, svg.encode(), {"Content-Type": "image/svg+xml"})
+        raise OutsideFetchRefused(url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,23 +100,23 @@ def render_map(definition: FormDefinition, language: str, *, large_print: bool =
 def _render(definition: FormDefinition, language: str, *, large_print: bool, mode: Mode) -> bytes:
     fonts = FontConfiguration()
 
+    options = {
+        "pdf_forms": mode != "paper",
+        "pdf_variant": None if mode == "map" else "pdf/ua-1",
+    }
+
     def document(pages: int) -> weasyprint.Document:
         page = weasyprint.HTML(
             string=_html(definition, language, large_print=large_print, mode=mode, pages=pages),
             url_fetcher=_Assets(),
             base_url="asset:",
         )
-        return page.render(
-            font_config=fonts,
-            pdf_forms=mode != "paper",
-            pdf_variant=None if mode == "map" else "pdf/ua-1",
-            uncompressed_pdf=False,
-        )
+        return page.render(font_config=fonts, **options)
 
     made = document(_PAGES_GUESSED)
-    if len(made.pages) != _PAGES_GUESSED:
+    if definition.counterfoil and len(made.pages) != _PAGES_GUESSED:
         made = document(len(made.pages))
-    out = made.write_pdf()
+    out = made.write_pdf(**options)
     if not isinstance(out, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
     return out
@@ -158,17 +167,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(
-        icon=_icon, rows=_rows, table=_table, lines_of=_lines_of, kind=_kind, bits=_bits
-    )
+    env.globals.update(rows=_rows, table=_table, lines_of=_lines_of, kind=_kind, bits=_bits)
     return env
-
-
-@cache
-def _icon(name: str, colour: str) -> Markup:
-    """Give a pictogram as inline SVG; it never says more than the words beside it."""
-    svg = (resources.files("forms") / "assets" / "icons" / f"{name}.svg").read_text("utf-8")
-    return Markup(re.sub(r"\s*class=\"[^\"]*\"", "", svg).replace("currentColor", colour))
 
 
 def _kind(each: Field) -> str:
@@ -195,7 +195,7 @@ def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
     is_open = False
     for each in part.fields:
         width = each.width if not large or _keeps_its_width(each) else 0.0
-        if not is_open or each.gap:
+        if not is_open or each.new_row:
             out.append([])
         out[-1].append(_Placed(field=each, width=width))
         is_open = width > 0

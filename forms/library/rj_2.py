@@ -100,7 +100,7 @@ OFFICER_REFERRAL = FormDefinition(
                 many=True,
                 options=(Option(name="yes", label="Yes", confidential=True),),
                 width=40,
-                gap=True,
+                new_row=True,
             ),
             Choice(
                 name="conf_ref",
@@ -258,7 +258,7 @@ OFFICER_REFERRAL = FormDefinition(
                 boxes=8,
                 pattern=any_of(ALPHANUMERIC, 8),
             ),
-            Signature(name="off_sign", label="Sign", needed=Need.HARD, width=84, gap=True),
+            Signature(name="off_sign", label="Sign", needed=Need.HARD, width=84, new_row=True),
             Date(name="off_date", label="Date", needed=Need.HARD),
             place="foot",
         ),

@@ -1,0 +1,129 @@
+"""The forms as data: keys, rules and words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+import pytest
+
+from forms import library
+from forms.fields import Choice, Date, FormDefinition, FreeText, Printed, Signature, Text
+from forms.measure import boxes_of
+
+FORMS = {form.id: form for form in library.FORMS}
+PRISONER = [form for form in library.FORMS if form.style == "prisoner"]
+LONGEST_SENTENCE = 15
+"""Words. All but the fixed danger warning stay under it."""
+
+
+def printed(form: FormDefinition) -> Iterator[str]:
+    """Give every text a prisoner reads."""
+    yield from (form.heading, form.intro, form.footer)
+    if form.counterfoil:
+        yield from (form.counterfoil.text, form.counterfoil.reverse)
+    for part in form.sections:
+        yield from (part.title, part.intro, *part.rows)
+        for each in part.fields:
+            yield from (each.hint, each.label)
+            if isinstance(each, Printed):
+                yield each.text
+            if isinstance(each, Choice):
+                yield from each.statement
+                yield from (option.label for option in each.options)
+
+
+def test_the_five_forms_are_there() -> None:
+    assert list(FORMS) == ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"]
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_every_key_is_used_once_and_well_formed(form: FormDefinition) -> None:
+    names = [each.name for each in form.fields()]
+    assert len(set(names)) == len(names)
+    inputs = [box.input_name for box in boxes_of(form)]
+    assert len(set(inputs)) == len(inputs)
+    for name in names:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), name
+    for each in form.fillable():
+        if isinstance(each, Choice):
+            keys = [option.name for option in each.options]
+            assert len(set(keys)) == len(keys)
+            assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", key) for key in keys)
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_a_pattern_has_one_entry_for_each_box(form: FormDefinition) -> None:
+    for each in form.fillable():
+        if isinstance(each, Text):
+            assert len(each.pattern.allowed) == each.boxes
+            each.pattern.regex()
+
+
+KEYS = {
+    "rj-1": "me_number me_name me_cell today role kind other_who other_wing when safe want how "
+    "first_contact no_rep quiet help lang best_time more helped_by know_limits mark",
+    "rj-2": "p1_number p1_name p1_cell p2_number p2_name p2_cell p1_role p2_role type when "
+    "when_part where done_already refs risk_now told need line about_staff conf_ref off_name "
+    "off_id off_sign off_date",
+    "rj-3h": "c_know c_free c_no_harm c_no_gain c_stop c_contact c_name c_msg c_letter c_meet "
+    "c_rep c_rep_what c_supporter c_share_safer c_share_agree c_research limits "
+    "rep_not_listener teach_back capacity how_read interp sign date prac_sign review_on "
+    "interp_language interp_how interp_free",
+    "rj-3w": "stop mark date",
+}
+KEYS["rj-3r"] = KEYS["rj-3h"] + " c_resp c_share_adj"
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_a_form_asks_exactly_its_keys(form: FormDefinition) -> None:
+    assert {each.name for each in form.fillable()} == set(KEYS[form.id].split())
+
+
+def test_every_line_of_consent_is_always_seen_by_a_person() -> None:
+    for name in ("rj-3h", "rj-3r", "rj-3w"):
+        asked = [f for f in FORMS[name].fillable() if isinstance(f, Choice) and not f.staff_only]
+        assert asked
+        assert all(each.consent and each.always_seen for each in asked)
+
+
+def test_not_feeling_safe_is_urgent_and_staff_is_confidential() -> None:
+    safe, kind = FORMS["rj-1"].field_named("safe"), FORMS["rj-1"].field_named("kind")
+    assert isinstance(safe, Choice)
+    assert isinstance(kind, Choice)
+    assert {o.name for o in safe.options if o.urgent} == {"no", "not_sure"}
+    assert {o.name for o in kind.options if o.confidential} == {"staff"}
+
+
+def test_the_staff_part_is_fields_that_staff_fill_in() -> None:
+    for name in ("rj-3h", "rj-3r"):
+        for part in FORMS[name].sections:
+            assert all(each.staff_only == part.staff_only for each in part.fields)
+
+
+@pytest.mark.parametrize("form", PRISONER, ids=lambda f: f.id)
+def test_sentences_for_prisoners_are_short(form: FormDefinition) -> None:
+    for text in printed(form):
+        for sentence in re.split(r"[.?!:;\n]", text):
+            words = sentence.split()
+            allowed = LONGEST_SENTENCE if text.startswith("If you may hurt") else 14
+            assert len(words) <= allowed, sentence
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_no_form_says_victim_offender_or_complaint(form: FormDefinition) -> None:
+    for text in printed(form):
+        assert not re.search(r"victim|offender|perpetrator|complain", text, re.I), text
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_writing_room_is_given_to_every_kind(form: FormDefinition) -> None:
+    kinds = [key for key, _ in groupby(box.kind for box in boxes_of(form))]
+    wanted = {
+        {Text: "character", Date: "character", Choice: "tick", FreeText: "free_text"}.get(
+            type(each), "signature" if isinstance(each, Signature) else ""
+        )
+        for each in form.fillable()
+    }
+    assert set(kinds) == wanted
