@@ -25,6 +25,9 @@ from storage.paper import PageUnknown, RecordUnknown
 AT_ONCE = 100
 """Lines of a list shown at once."""
 
+NEWEST = 40
+"""Records shown at once."""
+
 VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 """Who decides what the paper says."""
 
@@ -49,24 +52,25 @@ def routers() -> tuple[APIRouter, ...]:
         counting = user.has(*VERIFIERS, Role.AUDITOR, Role.ADMIN)
         with kit.store.look() as kept:
             counts = kept.pages.counts() if counting else {}
-            waiting = queue.queue_for(kept, office, user) if user.has(*VERIFIERS) else None
+            deciding = user.has(*VERIFIERS)
+            lines = queue.lines_for(kept, office, user) if deciding else ()
+            length = queue.length_for(kept, user) if deciding else 0
+            sealed = queue.sealed_for(kept, user) if deciding else 0
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
         ]
-        lines = waiting.lines if waiting else ()
         rows = [
             queue_row(each.waiting, each.form, each.fields, each.address, kit.now())
-            for each in lines[:AT_ONCE]
+            for each in lines
         ]
-        sealed = waiting.sealed if waiting else 0
         return show(
             request,
             "home.html",
             title="Start",
             heading="Forms coming in" if counting else f"Hello, {user.name}",
             counts=tiles if counting else (),
-            queue=rows if waiting else None,
-            more=max(0, len(lines) - AT_ONCE),
+            queue=rows if deciding else None,
+            more=max(0, length - len(rows)),
             start="/verify" if any(each.fields for each in lines) else "",
             sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
         )
@@ -115,7 +119,7 @@ def routers() -> tuple[APIRouter, ...]:
             found = [
                 record
                 for record in kept.records.newest(
-                    AT_ONCE, establishments=user.establishments, wings=user.wings
+                    NEWEST, establishments=user.establishments, wings=user.wings
                 )
                 if may_open(user, record)
             ]
@@ -134,7 +138,7 @@ def routers() -> tuple[APIRouter, ...]:
             }
             for record in found
         ]
-        return show(request, "records.html", title="Records", rows=rows, full=len(rows) == AT_ONCE)
+        return show(request, "records.html", title="Records", rows=rows, full=len(found) == NEWEST)
 
     @verifiers.get("/records/{record_id}")
     def record(request: Request, record_id: str, user: SignedIn, office: Given) -> Response:

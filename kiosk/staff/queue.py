@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from forms import library
 from forms.errors import UserError
-from forms.fields import FormDefinition
+from forms.fields import Choice, FormDefinition
 from forms.published import Published, VersionUnknown
 from kiosk.access import Role, User
 from kiosk.staff.kit import Office
-from kiosk.staff.views import field_path, fields_for, in_order
+from kiosk.staff.rights import hidden_fields
+from kiosk.staff.views import field_path, fields_for
 from pipeline.kept import KeptPage, KeptRecord, Waiting
 from pipeline.ports import Person
 from storage.store import Kept
 
-LOOKED_AT = 500
-"""How many waiting pages are put in order at once."""
+SHOWN = 40
+"""Lines of the queue shown at once."""
+
+_TRIED = 25
+"""How many pages are looked at to find one that nobody else has open."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,40 +48,77 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
-    """What waits.
+class _Whose:
+    """Which part of the queue is somebody's."""
 
-    Attributes:
-        lines: the pages this person can do something about, in order.
-        sealed: how many more wait only for somebody who may open sealed text.
-    """
-
-    lines: tuple[Line, ...]
-    sealed: int = 0
+    role: Role
+    hidden: Mapping[str, tuple[str, ...]]
 
 
-def queue_for(kept: Kept, office: Office, user: User) -> Queue:
-    """Give what waits for this person: safety first, then consents, then the rest."""
+@lru_cache(maxsize=64)
+def _whose(roles: frozenset[Role]) -> _Whose:
+    """Work out what people of these roles are kept from, over every form there is."""
+    user = User(id="", name="", roles=roles)
     sees_all = user.has(Role.PRACTITIONER, Role.MANAGER)
-    waiting = kept.pages.queue(
-        Role.PRACTITIONER if sees_all else Role.VERIFIER,
-        LOOKED_AT,
+    hidden: dict[str, tuple[str, ...]] = {}
+    for form in library.FORMS:
+        hidden[form.id] = (*hidden.get(form.id, ()), *hidden_fields(user, form))
+    return _Whose(
+        role=Role.PRACTITIONER if sees_all else Role.VERIFIER,
+        hidden={form: names for form, names in hidden.items() if names},
+    )
+
+
+@lru_cache(maxsize=1)
+def _consents() -> frozenset[str]:
+    """Name the forms that ask for consent: they go before the rest."""
+    return frozenset(
+        form.id
+        for form in library.FORMS
+        if any(isinstance(f, Choice) and f.consent for f in form.fillable())
+    )
+
+
+def lines_for(kept: Kept, office: Office, user: User, limit: int = SHOWN) -> tuple[Line, ...]:
+    """Give what waits for this person: safety first, then consents, then the rest."""
+    whose = _whose(user.roles)
+    lines = []
+    for waiting in kept.pages.queue(
+        whose.role,
+        limit,
         establishments=user.establishments,
         wings=user.wings,
-    )
-    forms: dict[str, FormDefinition] = {}
-    for each in waiting:
+        hidden=whose.hidden,
+        first=_consents(),
+    ):
         try:
-            forms[each.page] = published_as(office, each).definition
+            form = published_as(office, waiting).definition
         except UserError:
             continue
-    ordered = in_order([w for w in waiting if w.page in forms], forms)
-    lines = [
-        Line(waiting=w, form=forms[w.page], fields=fields_for(user, w, forms[w.page]))
-        for w in ordered
-    ]
-    mine = tuple(each for each in lines if each.fields or not each.waiting.fields)
-    return Queue(lines=mine, sealed=len(lines) - len(mine))
+        fields = fields_for(user, waiting, form)
+        if fields or not waiting.fields:
+            lines.append(Line(waiting=waiting, form=form, fields=fields))
+    return tuple(lines)
+
+
+def length_for(kept: Kept, user: User) -> int:
+    """Count what waits for this person."""
+    whose = _whose(user.roles)
+    return kept.pages.queue_length(
+        whose.role,
+        establishments=user.establishments,
+        wings=user.wings,
+        hidden=whose.hidden,
+    )
+
+
+def sealed_for(kept: Kept, user: User) -> int:
+    """Count what waits only for somebody who may open sealed text."""
+    whose = _whose(user.roles)
+    every = kept.pages.queue_length(
+        whose.role, establishments=user.establishments, wings=user.wings
+    )
+    return every - length_for(kept, user)
 
 
 def next_address(kept: Kept, office: Office, user: User, *, after: str = "") -> str:
@@ -87,8 +130,8 @@ def next_address(kept: Kept, office: Office, user: User, *, after: str = "") -> 
         user: for whom.
         after: a page left for later: the ones behind it come first.
     """
-    lines = queue_for(kept, office, user).lines
     taken = office.desk.held_by_others(user.id)
+    lines = lines_for(kept, office, user, _TRIED + len(taken))
     pages = [each.waiting.page for each in lines]
     at = pages.index(after) + 1 if after in pages else 0
     for each in (*lines[at:], *lines[:at]):

@@ -30,7 +30,7 @@ from kiosk.staff.views import (
     show_field,
 )
 from kiosk.widgets import AnswerNotClear, answer_in, doubt_about, say
-from pipeline.kept import KeptPage, RecordState
+from pipeline.kept import KeptPage, RecordState, Status
 from pipeline.stages import State, Value
 from storage.paper import FieldAlreadyDecided, FieldUnknown, PageUnknown
 from storage.store import Kept
@@ -252,9 +252,9 @@ def _ask(
 ) -> Response:
     """Show one field."""
     page = opened.page
-    lines = queue.queue_for(kept, office, user).lines
-    waiting = sum(1 for each in lines if each.waiting.page != page.id)
     needed = needed_fields(page, opened.published.definition, user)
+    here = 1 if page.status is Status.AWAITING and next_field(page, needed) else 0
+    waiting = max(0, queue.length_for(kept, user) - here)
     later = later_field(page, needed, asked.name)
     skip = field_path(page.id, later) if later else f"/verify/after/{page.id}"
     before = office.desk.before(user.id, page.id, asked.name)

@@ -25,7 +25,6 @@ WIDE_FROM = 4.4
 """A crop this many times as wide as high stands across the page, with the controls under it."""
 
 Kind = Literal["urgent", "consent", "rest"]
-_ORDER: Mapping[Kind, int] = {"urgent": 0, "consent": 1, "rest": 2}
 
 
 # The queue
@@ -41,11 +40,6 @@ def kind_of(line: Waiting, form: FormDefinition) -> Kind:
         if isinstance(each, Choice) and each.consent:
             return "consent"
     return "rest"
-
-
-def in_order(lines: Sequence[Waiting], forms: Mapping[str, FormDefinition]) -> tuple[Waiting, ...]:
-    """Sort the queue: safety first, then consents, then the rest; each as it came in."""
-    return tuple(sorted(lines, key=lambda w: _ORDER[kind_of(w, forms[w.page])]))
 
 
 def fields_for(user: User, line: Waiting, form: FormDefinition) -> tuple[str, ...]:

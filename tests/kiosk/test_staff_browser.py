@@ -124,6 +124,7 @@ def label(name: str, form: str = "rj-1") -> str:
 
 def press(page: Page, *keys: str) -> None:
     """Press keys where the page has put the focus."""
+    page.wait_for_load_state("domcontentloaded")
     for key in keys:
         page.locator(":focus").first.press(key)
 

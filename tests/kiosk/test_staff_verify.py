@@ -116,6 +116,17 @@ def test_safety_comes_first_then_consents_then_the_rest(prison, visitor, samples
     assert vera.get("/verify").headers["location"] == f"/pages/{urgent}/fields/safe"
 
 
+def test_a_page_with_nothing_left_for_somebody_leaves_their_queue(prison, visitor, samples) -> None:
+    front, back = prison.comes_in(samples.self_referral)
+    vera, petra = visitor("vera"), visitor("petra")
+    assert vera.decide(back, "mark", answer="yes").status_code == 303
+    assert f"/pages/{back}/" not in vera.get("/").text
+    assert f"/pages/{front}/fields/me_number" in vera.get("/").text
+    assert f"/pages/{back}/fields/more" in petra.get("/").text
+    assert "0 more pages waiting" in vera.get(f"/pages/{front}/fields/me_number").text
+    assert "1 more page waiting" in petra.get(f"/pages/{front}/fields/me_number").text
+
+
 def test_a_copy_without_all_its_pages_can_be_settled(prison, visitor, samples) -> None:
     page = prison.comes_in(replace(samples.unsafe, read_as={}), pages=[1])[0]
     vera = visitor("vera")
