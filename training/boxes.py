@@ -53,8 +53,14 @@ class Damage:
     neighbours: bool
 
 
+ORDINARY = 0.5
+"""Share of boxes that a good office scanner takes of a firm pen."""
+
+
 def draw_damage(rng: np.random.Generator) -> Damage:
-    """Choose what happens to one box: mostly an ordinary scan, sometimes a copy or a fax."""
+    """Choose what happens to one box: half ordinary scans, else pencil, copies, faxes, dirt."""
+    if rng.random() < ORDINARY:
+        return ordinary_damage(rng)
     dpi = int(rng.choice([d for d, _ in DPI], p=[p for _, p in DPI]))
     pencil = rng.random() < 0.2
     copied = rng.random() < 0.15
@@ -72,6 +78,24 @@ def draw_damage(rng: np.random.Generator) -> Damage:
         blur=float(rng.uniform(0.2, 1.2) * dpi / 200),
         specks=int(rng.integers(1, 5)) if rng.random() < 0.2 else 0,
         neighbours=bool(rng.random() < 0.3),
+    )
+
+
+def ordinary_damage(rng: np.random.Generator) -> Damage:
+    """Choose among good scans at 200 to 300 dpi."""
+    light = int(rng.integers(200, 240))
+    return Damage(
+        dpi=int(rng.choice([200, 240, 300])),
+        ink=float(rng.uniform(0.55, 0.97)),
+        outline=light,
+        expected=light,
+        shift_mm=(float(rng.normal(0, 0.08)), float(rng.normal(0, 0.08))),
+        one_bit=False,
+        fax=False,
+        noise=float(rng.choice([1.0, 3.0, 5.0])),
+        blur=float(rng.uniform(0.3, 1.0)),
+        specks=int(rng.random() < 0.05),
+        neighbours=bool(rng.random() < 0.2),
     )
 
 

@@ -1,14 +1,18 @@
 r"""Read simulated scans end to end and say how well: characters, blanks, fields, confidence, time.
 
     python -m training.end_to_end --condition scan --n 30 [--glyphs FOLDER] [--form rj-1]
+    python -m training.end_to_end --fit KEPT... --model FOLDER
 
 With `--glyphs` the letters on the paper come from the held-out part of the glyph files; without,
-from the bench's fonts. The boxes are cut by the pipeline's own steps.
+from bench fonts that training has not seen. The boxes are cut by the pipeline's own steps.
+`--keep FILE` keeps the cut boxes; `--fit` finds the temperature under which such boxes' truth is
+likeliest, and writes it beside the model.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import sys
 import time
@@ -40,6 +44,9 @@ from training import measure, sources
 SHIPPED_FACES = ("coming-soon", "dekko", "gaegu", "handlee", "nanum-pen-script",
                  "nothing-you-could-do", "sue-ellen-francisco", "the-girl-next-door")  # fmt: skip
 """Printing faces of the bench that the recogniser has not learnt from."""
+
+TEMPERATURES = (1.0, 1.1, 1.2, 1.35, 1.5, 1.7, 2.0)
+"""None below 1.0: simulated pages are kinder than people, and we would be too sure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +122,13 @@ def main() -> None:
     ask.add_argument("--seed", type=int, default=7)
     ask.add_argument("--glyphs", type=Path)
     ask.add_argument("--keep", type=Path, help="keep the cut boxes here, or use those kept")
+    ask.add_argument("--fit", type=Path, nargs="+", help="kept files to fit the temperature on")
+    ask.add_argument("--model", type=Path, help="folder of charnet.json, written by --fit")
     given = ask.parse_args()
     cv2.setNumThreads(1)
+    if given.fit:
+        fit([page for path in given.fit for page in pickle.loads(path.read_bytes())], given.model)
+        return
     glyphs: Glyphs = held_out(given.glyphs) if given.glyphs else FontGlyphs(SHIPPED_FACES)
     order = Order(form=given.form, n=given.n, seed=given.seed, glyphs=glyphs)
     if given.keep and given.keep.exists():
@@ -126,6 +138,29 @@ def main() -> None:
         if given.keep:
             given.keep.write_bytes(pickle.dumps(pages))
     report(pages)
+
+
+def fit(pages: list[list[Written]], folder: Path | None) -> None:
+    """Find the temperature under which the truth of filled boxes is likeliest; write it down."""
+    best = (np.inf, 1.0)
+    for temperature in TEMPERATURES:
+        reader = CharacterReader(temperature=temperature)
+        losses = []
+        for page in pages:
+            some = reader.read_page([(w.asked, w.crops) for w in page], scanned_on=TODAY)
+            for written, reading in zip(page, some, strict=True):
+                for character, chances in zip(
+                    written.truth.characters, reading.characters, strict=False
+                ):
+                    if character != " ":
+                        losses.append(-np.log(max(1e-4, chances.get(character, 0.0))))
+        loss = float(np.mean(losses))
+        print(f"temperature {temperature}: loss {loss:.4f} over {len(losses)} boxes")
+        best = min(best, (loss, temperature))
+    if folder is not None:
+        told = folder / "charnet.json"
+        kept = json.loads(told.read_text("utf-8"))
+        told.write_text(json.dumps({**kept, "temperature": best[1]}) + "\n", "utf-8")
 
 
 def report(pages: list[list[Written]]) -> None:
@@ -222,4 +257,6 @@ def _report_fields(pages: list[list[Written]], readings: list[list[Reading]]) ->
 
 
 if __name__ == "__main__":
-    main()
+    from training import end_to_end  # so that what is kept can be opened from anywhere
+
+    end_to_end.main()

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.readers.glyphs import JUNK, SIDE
+from training.boxes import ordinary_damage
 from training.pool import Pool, draw_pool
 from training.sources import Source
 
@@ -97,9 +98,10 @@ def figures(path: Path, back: Sequence[Source], *, seed: int, each: int = 4000) 
                 told[sort] = {"n": int(these.sum()), "right": round(float(right[these].mean()), 4)}
         told["any of 36"] = round(float(free.mean()), 4)
         told["called junk"] = round(float((scores[rest].argmax(axis=1) == JUNK).mean()), 4)
-        if len(told) > 3:
+        if "letters" in told and "digits" in told:
             told["A1234BC"] = composed_numbers(right, labels, rng)
         out["sources"][name] = told
+    out["ordinary scans"] = {s.name: ordinary(path, s, rng, each // 2) for s in back}
     confidence, right = np.concatenate(sure), np.concatenate(rights)
     out["calibration error"] = round(calibration_error(confidence, right), 4)
     for bound in (0.9, 0.99, 0.999):
@@ -112,6 +114,20 @@ def figures(path: Path, back: Sequence[Source], *, seed: int, each: int = 4000) 
     called = logits(path, crossed.glyphs).argmax(axis=1) == JUNK
     out["crossed out, called so"] = {"n": 1000, "share": round(float(called.mean()), 3)}
     return out
+
+
+def ordinary(path: Path, source: Source, rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """Measure on good scans of a firm pen alone."""
+    pool = draw_pool([(source, 1.0)], n, rng, junk=0.0, damaged=ordinary_damage)
+    chance = sort_probabilities(logits(path, pool.glyphs), pool.labels, 1.0)
+    right = chance.argmax(axis=1) == pool.labels
+    told: dict[str, Any] = {}
+    for sort, these in (("digits", pool.labels < 10), ("letters", pool.labels >= 10)):
+        if these.any():
+            told[sort] = {"n": int(these.sum()), "right": round(float(right[these].mean()), 4)}
+    if len(told) == 2:
+        told["A1234BC"] = composed_numbers(right, pool.labels, rng)
+    return told
 
 
 def composed_numbers(

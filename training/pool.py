@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.readers.glyphs import CLASSES, JUNK, SIDE, glyph_of
-from training.boxes import compose, draw_damage, draw_hand, scribble
+from training.boxes import Damage, compose, draw_damage, draw_hand, scribble
 from training.sources import Source
 
 MARKS = {CLASSES.index("-"), CLASSES.index("'")}
@@ -41,6 +41,7 @@ def draw_pool(
     rng: np.random.Generator,
     *,
     junk: float = 0.05,
+    damaged: Callable[[np.random.Generator], Damage] = draw_damage,
 ) -> Pool:
     """Draw glyphs: classes equally often, sources by their shares, a part of them junk.
 
@@ -49,6 +50,7 @@ def draw_pool(
         count: how many.
         rng: where chance comes from.
         junk: share that is crossed out, doubled or scribbled.
+        damaged: draws how each box is scanned.
     """
     places = [s.of_class() for s, _ in sources]
     shares = np.array([share for _, share in sources])
@@ -85,7 +87,7 @@ def draw_pool(
             compose(
                 picture,
                 rng,
-                damage=draw_damage(rng),
+                damage=damaged(rng),
                 hand=draw_hand(rng, small=small),
                 beside=beside,
                 over=over,

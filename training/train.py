@@ -45,6 +45,7 @@ def main() -> None:
     ask.add_argument("--threads", type=int, default=1)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--start", type=Path, help="weights (.pt) to go on from")
+    ask.add_argument("--rate", type=float, default=TOP_RATE, help="highest learning rate")
     given = ask.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
@@ -59,7 +60,7 @@ def main() -> None:
     net = CharNet()
     if given.start:
         net.load_state_dict(torch.load(given.start))
-    net = fit(net, pool, minutes=given.minutes, rng=rng)
+    net = fit(net, pool, minutes=given.minutes, rate=given.rate, rng=rng)
 
     given.out.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), given.out / "charnet.pt")
@@ -107,7 +108,9 @@ def gather(
     return learn, back
 
 
-def fit(net: CharNet, pool: Pool, *, minutes: float, rng: np.random.Generator) -> CharNet:
+def fit(
+    net: CharNet, pool: Pool, *, minutes: float, rate: float, rng: np.random.Generator
+) -> CharNet:
     """Learn for so many minutes; the rate rises and falls with the time gone.
 
     Returns:
@@ -116,14 +119,13 @@ def fit(net: CharNet, pool: Pool, *, minutes: float, rng: np.random.Generator) -
     glyphs = torch.from_numpy(pool.glyphs)
     labels = torch.from_numpy(pool.labels)
     weights = torch.from_numpy(pool.weights)
-    chooser = torch.optim.AdamW(net.parameters(), lr=TOP_RATE, weight_decay=0.02)
+    chooser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.02)
     average = copy.deepcopy(net)
     began, step, seen = time.monotonic(), 0, 0.0
     net.train()
     while (gone := (time.monotonic() - began) / (60 * minutes)) < 1.0:
-        rate = TOP_RATE * min(1.0, gone / 0.08 + 0.02) * (1.0 - gone) ** 0.9
         for group in chooser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * min(1.0, gone / 0.08 + 0.02) * (1.0 - gone) ** 0.9
         which = torch.from_numpy(rng.integers(0, len(labels), BATCH))
         batch = shaken(glyphs[which].float().unsqueeze(1) / 255.0)
         loss = loss_of(net(batch), labels[which], weights[which])

@@ -95,7 +95,13 @@ class CharacterReader:
 
     The network is loaded at first use and runs on one thread, so that a page's boxes go through
     it in one call and pages can be read side by side.
+
+    Args:
+        temperature: of the probabilities; None takes what was fitted with the network.
     """
+
+    def __init__(self, *, temperature: float | None = None) -> None:
+        self._given_temperature = temperature
 
     def read(
         self, crops: Sequence[Crop], field: Text | Date, *, scanned_on: date | None = None
@@ -160,6 +166,8 @@ class CharacterReader:
 
     @cached_property
     def _temperature(self) -> float:
+        if self._given_temperature is not None:
+            return self._given_temperature
         told = resources.files("pipeline.readers") / "models" / "charnet.json"
         return float(json.loads(told.read_text("utf-8"))["temperature"])
 
