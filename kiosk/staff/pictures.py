@@ -30,8 +30,8 @@ _COVER = 150
 MARGIN_MM = 3.0
 """Paper shown round an answer, so that strokes outside of the boxes are seen too."""
 
-_LABEL_MM = 46.0
-"""How far an option's words run beside its box when no neighbour says."""
+_LABEL_MM = 36.0
+"""How far an option's words run beside its box at least."""
 
 
 _LABEL_ABOVE_MM = 8.0
@@ -107,6 +107,16 @@ def badges_for(
             x, y = box.box.x - place.x - _BADGE_OFF, box.box.y - place.y - _BADGE_OFF
             badges.append(Badge(key=key, x=round(x, 2), y=round(y, 2), r=_BADGE))
     return tuple(badges)
+
+
+def frame_for(asked: Fillable, place: Rect, layout: Layout, page: int) -> Rect | None:
+    """Say where in a crop the answer's own boxes stand, mm; None for ticks, which have keys."""
+    boxes = _boxes(asked.name, layout.page(page))
+    if isinstance(asked, Choice) or not boxes:
+        return None
+    left, top, right, bottom = _hull([b.box for b in boxes], None)
+    x, y = round(left - place.x - 1.2, 2), round(top - place.y - 1.2, 2)
+    return Rect(x, y, round(right - left + 2.4, 2), round(bottom - top + 2.4, 2))
 
 
 def covers(names: Iterable[str], layout: Layout, page: int) -> tuple[Rect, ...]:
@@ -208,10 +218,10 @@ def _hull(rects: list[Rect], bounds: Rect | None) -> tuple[float, float, float, 
 
 
 def _label_width(boxes: list[Box]) -> float:
-    """Guess how far the last column's words run: as far as the columns stand apart."""
+    """Guess how far the last column's words run: as far as the columns stand apart, or more."""
     lefts = sorted({round(b.box.x, 1) for b in boxes})
     pitch = max((b - a for a, b in pairwise(lefts)), default=0.0)
-    return max(pitch - boxes[0].box.width, 0.0) or _LABEL_MM
+    return max(pitch - boxes[0].box.width, _LABEL_MM)
 
 
 def _cover(page: Image.Image, covered: Iterable[Rect], page_mm: tuple[float, float]) -> Image.Image:

@@ -9,12 +9,12 @@ from typing import Literal
 
 from forms.errors import UserError
 from forms.fields import Choice, Fillable, FormDefinition, FreeText, Text
-from forms.layout import Layout
+from forms.layout import Layout, Rect
 from forms.page_id import PageId, show_serial
 from forms.published import Published
 from kiosk.access import User
 from kiosk.staff import wording
-from kiosk.staff.pictures import Badge, badges_for, place_of
+from kiosk.staff.pictures import Badge, badges_for, frame_for, place_of
 from kiosk.staff.rights import hidden_fields, may_see
 from kiosk.widgets import Control, control_for, is_blind, say
 from pipeline.kept import Answer, Decision, KeptPage, KeptRecord, RecordState, Status, Waiting
@@ -102,6 +102,7 @@ class CropShown:
     width: float
     height: float
     badges: tuple[Badge, ...] = ()
+    frame: Rect | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,6 +344,7 @@ def _crop(
         width=place.width,
         height=place.height,
         badges=badges_for(asked, keys, place, layout, number),
+        frame=frame_for(asked, place, layout, number),
     )
 
 
