@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ LANDMARK_MM = (11.0, 7.0)
 
 CLEAR_MM = 0.5
 _CELL_MM = 36.0
+_FINE_CELL_MM = 17.0
 _KEEP_PAGES = 12
 _PDFIUM = threading.Lock()
 """pdfium is not thread-safe; one page at a time in a process."""
@@ -51,12 +52,14 @@ class Blank:
         pixels: the whole page at `px_per_mm`.
         landmarks: pieces of print to find again, spread over the page, clear of every place
             that is written or stamped on.
+        fine: many more of them, for a page that is bent.
         clear: squares of `CLEAR_MM` with no print in them nor 0.6 mm round them, nor a stamp.
     """
 
     pixels: Gray = field(repr=False)
     px_per_mm: float
     landmarks: tuple[Landmark, ...] = field(repr=False)
+    fine: tuple[Landmark, ...] = field(repr=False)
     clear: NDArray[np.bool_] = field(repr=False)
 
     def cut(self, rect: Rect, px_per_mm: float) -> Gray:
@@ -86,10 +89,12 @@ class Blank:
 
 def blank_from_pixels(pixels: Gray, px_per_mm: float, layout: PageLayout) -> Blank:
     """Make a blank out of a picture of the unfilled page, landmarks and all."""
+    coarse, fine = _landmarks(pixels, px_per_mm, layout)
     return Blank(
         pixels=pixels,
         px_per_mm=px_per_mm,
-        landmarks=_landmarks(pixels, px_per_mm, layout),
+        landmarks=coarse,
+        fine=fine,
         clear=_clear(pixels, px_per_mm, layout),
     )
 
@@ -158,11 +163,12 @@ def _clear(pixels: Gray, px_per_mm: float, layout: PageLayout) -> NDArray[np.boo
     return np.asarray(clear, dtype=np.bool_)
 
 
-def _landmarks(pixels: Gray, px_per_mm: float, layout: PageLayout) -> tuple[Landmark, ...]:
-    """Choose the most structured piece of print in every cell of the page that has one."""
+def _landmarks(
+    pixels: Gray, px_per_mm: float, layout: PageLayout
+) -> tuple[tuple[Landmark, ...], tuple[Landmark, ...]]:
+    """Choose the most structured piece of print in every large, and in every small, cell."""
     scale = LANDMARK_PX_PER_MM / px_per_mm
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    height, width = small.shape
     across, down = (round(v * LANDMARK_PX_PER_MM) for v in LANDMARK_MM)
     gx = cv2.Sobel(small, cv2.CV_32F, 1, 0, ksize=3)
     gy = cv2.Sobel(small, cv2.CV_32F, 0, 1, ksize=3)
@@ -172,7 +178,14 @@ def _landmarks(pixels: Gray, px_per_mm: float, layout: PageLayout) -> tuple[Land
     edge_x, edge_y = across // 2 + 2, down // 2 + 2
     strength[:edge_y], strength[-edge_y:] = 0, 0
     strength[:, :edge_x], strength[:, -edge_x:] = 0, 0
-    step = round(_CELL_MM * LANDMARK_PX_PER_MM)
+    return _best(small, strength, _CELL_MM), _best(small, strength, _FINE_CELL_MM)
+
+
+def _best(small: NDArray[Any], strength: NDArray[Any], cell_mm: float) -> tuple[Landmark, ...]:
+    """Cut out the strongest window of every cell that has one."""
+    height, width = small.shape
+    across, down = (round(v * LANDMARK_PX_PER_MM) for v in LANDMARK_MM)
+    step = round(cell_mm * LANDMARK_PX_PER_MM)
     found = []
     for top in range(0, height, step):
         for left in range(0, width, step):
@@ -191,7 +204,7 @@ _LEAST_STRENGTH = 1500.0
 """Smaller eigenvalue of the mean structure tensor; a line of 10 pt text has several thousand."""
 
 
-def _forbid(strength: np.ndarray, layout: PageLayout, across: int, down: int) -> None:
+def _forbid(strength: NDArray[Any], layout: PageLayout, across: int, down: int) -> None:
     """Rule out windows that touch a place that is written, stamped or stuck on."""
     places = [b.box for b in layout.boxes] + [s.box for s in layout.stamps]
     places += [c.box for c in layout.codes]

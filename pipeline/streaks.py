@@ -112,8 +112,8 @@ _ACROSS_MM = 0.1
 _SIDE = 6
 """Columns of the strip to either side of the line that it must be darker than: 0.6 mm."""
 _SECTIONS = 24
-_SECTION_LIT = 0.7
-"""Share of a section's clear steps that are dark; handwriting along a line reaches 0.5."""
+_SECTION_LIT = 0.85
+"""Share of a section's clear steps that are dark; between words handwriting is not."""
 _LEAST_LENGTH = 0.5
 """Of the line's length on the page."""
 
@@ -141,7 +141,9 @@ def _trace(
     middle = soft[:, _SIDE:-_SIDE]
     darker = np.minimum(soft[:, : -2 * _SIDE], soft[:, 2 * _SIDE :]) - middle
     t = np.arange(steps)[:, None]
-    clear = _clear(start + along * t, warp, blank, page_mm)
+    px = start + along * t
+    limit = np.array(pyramid.levels[0].shape[::-1]) - px_per_mm
+    clear = _clear(px, warp, blank, page_mm) & ((px > px_per_mm) & (px < limit)).all(axis=1)
     lit = (darker > _LEAST_CONTRAST) & clear[:, None]
     half = steps // 2
     first, last = (int(part.sum(axis=0).argmax()) for part in (lit[:half], lit[half:]))

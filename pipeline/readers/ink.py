@@ -14,8 +14,8 @@ Mask = NDArray[np.bool_]
 INK_SHARE = 0.13
 """How much darker than the paper, as a share of it, a smoothed pixel must be to hold ink: light
 pencil is 0.3 at its core and 0.15 where it skips; paper noise after smoothing is under 0.05."""
-LEAST_SPECK_MM2 = 0.10
-"""Smaller spots are dirt: the dot of an i is 0.2 mm2."""
+LEAST_SPECK_MM2 = 0.14
+"""Smaller spots are dirt, up to 0.4 mm across: the dot of an i is 0.2 mm2."""
 _SOFT_MM = 0.09
 _STREAK_MM = 1.0
 _PLAY_MM = 0.25

@@ -20,7 +20,10 @@ DOUBT_EXTENT = 0.19
 """Shorter ink is a dot, dirt or a slip: 1.5 mm in an 8 mm box."""
 SURE_DEPTH = 0.29
 """Of the box's side, from the nearest edge: meant strokes come within 0.32, strays to 0.33."""
-DOUBT_DEPTH = 0.12
+DOUBT_DEPTH = 0.10
+"""A stroke that stays this close to one edge is no mark."""
+PASSING_DEPTH = 0.18
+"""The same for a stroke that lies mostly outside: the tail of a word, or of a neighbour's tick."""
 SURE_SHARE = 0.045
 """Of the inside: the thinnest tick covers 0.065, a stray stroke 0.04."""
 BLACKED_SHARE = 0.82
@@ -29,6 +32,11 @@ BLACKED_RIM = 0.30
 """Share of the rim just outside the box that is then inked over as well."""
 MINE = 0.35
 """Share of a stroke's ink that must lie in the box for it to be a mark of this box."""
+
+
+MOSTLY = 0.65
+LEAST_OUTLINE = 0.88
+"""Less of the box's own outline than this, and the crop may show another place of the page."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Look:
         mine: share of that stroke's ink that lies inside the box.
         solid: share of the inside that is solid ink, thin gaps closed.
         rim: share of the rim just outside the printed outline that is inked over.
+        outline: share of the printed outline that is there, so that it is surely this box.
     """
 
     share: float
@@ -50,6 +59,7 @@ class Look:
     mine: float
     solid: float
     rim: float
+    outline: float = 1.0
 
 
 def look(crop: Crop) -> Look:
@@ -58,7 +68,7 @@ def look(crop: Crop) -> Look:
     rows, columns = inside(crop)
     within = ink[rows, columns]
     if not within.any():
-        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop))
     height, width = within.shape
     side = float(min(height, width))
     y, x = np.mgrid[0:height, 0:width]
@@ -85,6 +95,7 @@ def look(crop: Crop) -> Look:
         mine=best[2],
         solid=float(solid.mean()),
         rim=_rim(ink, crop),
+        outline=_outline(crop),
     )
 
 
@@ -95,6 +106,20 @@ def _rim(ink: Mask, crop: Crop) -> float:
     ring[far] = True
     ring[near] = False
     return float(ink[ring].mean()) if ring.any() else 0.0
+
+
+def _outline(crop: Crop) -> float:
+    """Say how much of the printed outline shows in the scan where it should; ink hides none."""
+    paper = float(np.percentile(crop.blank, 95))
+    ring = np.zeros(crop.blank.shape, dtype=bool)
+    ring[inside(crop, -0.7)] = True
+    ring[inside(crop, 0.3)] = False
+    printed = ring & (crop.blank < 0.75 * paper)
+    if printed.sum() < 0.5 * crop.px_per_mm * min(crop.box.box.width, crop.box.box.height):
+        return 1.0
+    level = float(np.median(crop.blank[printed]))
+    darkest = cv2.erode(crop.pixels, np.ones((5, 5), np.uint8))
+    return float((darkest[printed] < paper - 0.35 * (paper - level)).mean())
 
 
 def read_mark(crop: Crop) -> Mark:
@@ -109,12 +134,15 @@ def read_mark(crop: Crop) -> Mark:
 def judge(seen: Look) -> Mark:
     """Turn measures into one of four states, with how sure that is."""
     score = round(seen.share, 4)
+    if seen.outline < LEAST_OUTLINE:
+        return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.3)
     if seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM:
         return Mark(state=MarkState.TAKEN_BACK, score=score, confidence=0.7)
     reach = min(seen.extent / SURE_EXTENT, seen.depth / SURE_DEPTH, seen.share / SURE_SHARE)
     if reach >= 1.0 and seen.mine >= MINE:
         return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
-    slight = min(seen.extent / DOUBT_EXTENT, seen.depth / DOUBT_DEPTH)
+    doubt_depth = PASSING_DEPTH if seen.mine < MOSTLY else DOUBT_DEPTH
+    slight = min(seen.extent / DOUBT_EXTENT, seen.depth / doubt_depth)
     if slight < 1.0:
         return Mark(state=MarkState.BLANK, score=score, confidence=_sure(1.0 - slight))
     return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.5)

@@ -1,0 +1,330 @@
+"""Tick boxes: thirteen kinds of mark, four states, and never a silent guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forms.fields import Choice, Option
+from forms.layout import Box, Rect
+from pipeline.readers.ink import ink_share, read_presence, read_signature
+from pipeline.readers.marks import look, read_choice, read_mark
+from pipeline.stages import Crop, Gray, MarkState, State
+
+PPM, MARGIN, SIDE = 10.0, 3.0, 8.0
+LEFT, RIGHT = int(MARGIN * PPM), int((MARGIN + SIDE) * PPM)
+Draw = Callable[[Gray], None]
+
+
+def empty(paper: int = 245, outline: int = 110) -> Gray:
+    whole = int((SIDE + 2 * MARGIN) * PPM)
+    box = np.full((whole, whole), paper, np.uint8)
+    cv2.rectangle(box, (LEFT - 3, LEFT - 3), (RIGHT + 2, RIGHT + 2), outline, 3)
+    return box
+
+
+def tick_crop(*draws: Draw, option: str = "a", seed: int = 0, **how: object) -> Crop:
+    pixels = empty()
+    for draw in draws:
+        draw(pixels)
+    soft = cv2.GaussianBlur(pixels, (0, 0), 0.7).astype(np.float32)
+    soft += np.random.default_rng(seed).normal(0, 4, soft.shape)
+    return Crop(
+        box=Box(field="f", kind="tick", option=option, box=Rect(0, 0, SIDE, SIDE)),
+        pixels=np.clip(soft, 0, 255).astype(np.uint8),
+        blank=empty(),
+        px_per_mm=PPM,
+        margin_mm=MARGIN,
+        **how,  # type: ignore[arg-type]
+    )
+
+
+def line(*points: tuple[float, float], wide: float = 0.5, grey: int = 40) -> Draw:
+    """Draw a stroke through points given in mm from the box's inner top left corner."""
+
+    def draw(box: Gray) -> None:
+        px = [[round((x + MARGIN) * PPM), round((y + MARGIN) * PPM)] for x, y in points]
+        cv2.polylines(box, [np.array(px)], False, grey, round(wide * PPM), cv2.LINE_AA)
+
+    return draw
+
+
+def zigzag(
+    left: float, top: float, right: float, bottom: float, pitch: float, wide: float, grey: int = 40
+) -> Draw:
+    rows = np.arange(top, bottom + 0.01, pitch)
+    points = [(left if i % 2 else right, float(y)) for i, y in enumerate(rows)]
+    return line(*points, wide=wide, grey=grey)
+
+
+TICK = line((1.6, 4.2), (3.2, 6.6), (6.6, 1.2))
+CROSS = (line((1.5, 1.5), (6.5, 6.5)), line((6.5, 1.5), (1.5, 6.5)))
+BLACKED = (zigzag(-0.6, -0.6, 8.6, 8.6, 0.4, 0.8), TICK)
+
+MEANT: dict[str, tuple[Draw, ...]] = {
+    "tick": (TICK,),
+    "cross": CROSS,
+    "slash": (line((1.2, 7), (6.8, 1)),),
+    "backslash": (line((1.2, 1), (6.8, 7)),),
+    "fill": (zigzag(0.5, 0.5, 7.5, 7.5, 0.8, 0.5),),
+    "thick fill": (zigzag(1.2, 1.2, 6.8, 6.8, 1.4, 1.5),),
+    "light tick": (line((1.6, 4.2), (3.2, 6.6), (6.6, 1.2), wide=0.4, grey=178),),
+    "light cross": (
+        line((1.5, 1.5), (6.5, 6.5), grey=175),
+        line((6.5, 1.5), (1.5, 6.5), grey=175),
+    ),
+    "half": (zigzag(0.3, 0.3, 3.8, 7.7, 0.6, 0.5),),
+    "big tick": (line((1.5, 3), (3.5, 7), (10.8, -2.8)),),
+    "thick pen": (line((1.6, 4.2), (3.2, 6.6), (6.6, 1.2), wide=1.4),),
+}
+
+
+@pytest.mark.parametrize("kind", MEANT)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_meant_kind_of_mark_is_a_mark(kind: str, seed: int) -> None:
+    mark = read_mark(tick_crop(*MEANT[kind], seed=seed))
+    assert mark.state is MarkState.MARKED
+    assert mark.confidence > 0.9
+    assert mark.score > 0.04
+
+
+def test_an_empty_box_is_blank_whatever_the_noise() -> None:
+    for seed in range(20):
+        mark = read_mark(tick_crop(seed=seed))
+        assert (mark.state, mark.score) == (MarkState.BLANK, 0.0)
+
+
+def test_a_speck_is_not_a_mark() -> None:
+    mark = read_mark(tick_crop(line((4, 4), (4.1, 4.1), wide=0.5)))
+    assert mark.state is MarkState.BLANK
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        line((-2.5, 1), (0.6, 1.3)),
+        line((4, -2.8), (4.2, 0.7)),
+        line((-1.5, -0.9), (9.5, -0.9)),
+        line((-0.6, -2), (-0.6, 10)),
+    ],
+    ids=["tail-left", "tail-top", "above", "beside"],
+)
+def test_strokes_that_only_pass_the_edge_are_no_marks(stray: Draw) -> None:
+    assert read_mark(tick_crop(stray)).state is MarkState.BLANK
+
+
+def test_the_end_of_a_neighbours_long_tick_is_no_mark() -> None:
+    neighbour = line((-2.9, 10.5), (0.9, 6.9))
+    assert read_mark(tick_crop(neighbour)).state is MarkState.BLANK
+
+
+@pytest.mark.parametrize(
+    "stroke",
+    [line((-2.5, 2), (2.8, 3.2)), line((2.5, 3), (4.6, 4.5)), line((-2.9, 11), (2.8, 5.2))],
+    ids=["deep-tail", "short-stroke", "half-way-in"],
+)
+def test_what_lies_between_goes_to_a_person(stroke: Draw) -> None:
+    assert read_mark(tick_crop(stroke)).state is MarkState.UNCLEAR
+    crops = [tick_crop(stroke, option="a"), tick_crop(option="b")]
+    reading = read_choice(question(), crops)
+    assert (reading.state, reading.review, reading.value) == (State.UNCLEAR, True, None)
+
+
+def test_a_crop_that_does_not_show_its_own_box_is_not_believed() -> None:
+    crop = tick_crop(*CROSS)
+    for pixels in (np.roll(crop.pixels, 16, axis=1), np.roll(empty(), (15, 8), axis=(0, 1))):
+        moved = Crop(box=crop.box, pixels=pixels, blank=crop.blank, px_per_mm=PPM, margin_mm=MARGIN)
+        assert read_mark(moved).state is MarkState.UNCLEAR
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    few=st.integers(0, 14),
+    more=st.integers(0, 14),
+    grey=st.integers(0, 170),
+    wide=st.floats(0.3, 1.2),
+)
+def test_more_ink_never_scores_lower(few: int, more: int, grey: int, wide: float) -> None:
+    few, more = sorted((few, more))
+
+    def scribble(rows: int) -> float:
+        lines = [
+            line((1, 0.5 + r / 2), (7, 0.5 + r / 2), wide=wide, grey=grey) for r in range(rows)
+        ]
+        return read_mark(tick_crop(*lines)).score
+
+    assert 0.0 <= scribble(few) <= scribble(more) <= 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(shade=st.integers(120, 250), seed=st.integers(0, 9))
+def test_a_darker_scan_of_the_same_mark_reads_the_same(shade: int, seed: int) -> None:
+    bright = tick_crop(*CROSS, seed=seed)
+    factor = shade / 245
+
+    def dim(pixels: Gray) -> Gray:
+        return np.clip(pixels * factor, 0, 255).astype(np.uint8)
+
+    dark = Crop(
+        box=bright.box,
+        pixels=dim(bright.pixels),
+        blank=dim(bright.blank),
+        px_per_mm=PPM,
+        margin_mm=MARGIN,
+    )
+    assert read_mark(dark).state is read_mark(bright).state is MarkState.MARKED
+
+
+# --- whole questions -----------------------------------------------------------------------
+
+
+def question(*, many: bool = False, options: str = "ab") -> Choice:
+    return Choice(
+        name="f",
+        label="?",
+        many=many,
+        options=tuple(Option(name=o, label=o) for o in options),
+    )
+
+
+def asked(many: bool, *marks: tuple[Draw, ...]) -> list[Crop]:
+    return [tick_crop(*m, option=o, seed=i) for i, (o, m) in enumerate(zip("abcd", marks))]  # noqa: B905
+
+
+def test_one_tick_answers_a_question() -> None:
+    reading = read_choice(question(), asked(False, (), (TICK,)))
+    assert (reading.state, reading.value, reading.review) == (State.FILLED, ("b",), False)
+    assert reading.confidence > 0.9
+    assert reading.options is not None
+    assert reading.options["a"].state is MarkState.BLANK
+
+
+def test_no_tick_leaves_it_blank() -> None:
+    reading = read_choice(question(), asked(False, (), ()))
+    assert (reading.state, reading.value, reading.review) == (State.BLANK, None, False)
+
+
+def test_two_ticks_where_one_is_asked_for_answer_nothing() -> None:
+    reading = read_choice(question(), asked(False, (TICK,), CROSS))
+    assert (reading.state, reading.value, reading.review) == (State.UNCLEAR, None, True)
+    assert reading.why == ("two-ticks",)
+    assert reading.options is not None
+    assert {m.state for m in reading.options.values()} == {MarkState.MARKED}
+
+
+def test_any_number_may_be_ticked_where_any_are_asked_for() -> None:
+    reading = read_choice(question(many=True), asked(True, (TICK,), CROSS))
+    assert (reading.state, reading.value, reading.review) == (State.FILLED, ("a", "b"), False)
+
+
+def test_a_blacked_out_box_beside_a_tick_is_a_question_for_a_person() -> None:
+    reading = read_choice(question(), asked(False, BLACKED, (TICK,)))
+    assert reading.options is not None
+    assert reading.options["a"].state is MarkState.TAKEN_BACK
+    assert reading.options["b"].state is MarkState.MARKED
+    assert (reading.value, reading.review, reading.why) == (("b",), True, ("taken-back",))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_lone_blacked_out_box_is_unclear(many: bool) -> None:
+    reading = read_choice(question(many=many), asked(many, BLACKED, ()))
+    assert (reading.state, reading.value, reading.review) == (State.UNCLEAR, None, True)
+    assert reading.options is not None
+    assert reading.options["a"].state is MarkState.UNCLEAR
+
+
+def test_a_filled_box_beside_a_tick_is_never_dropped_silently() -> None:
+    reading = read_choice(question(), asked(False, MEANT["thick fill"], (TICK,)))
+    assert reading.review
+    assert reading.value is None
+
+
+def test_a_single_box_is_a_question_of_its_own() -> None:
+    field = question(many=True, options="a")
+    assert read_choice(field, asked(True, (TICK,))).value == ("a",)
+    assert read_choice(field, asked(True, ())).state is State.BLANK
+
+
+def test_a_streak_through_a_box_is_told_and_not_taken_for_a_mark() -> None:
+    streak = line((4, -3), (4, 11), wide=0.2, grey=90)
+    where = ((70.0, 0.0, 70.0, 139.0),)
+    struck = tick_crop(streak, crossed=True, streaks_px=where)
+    assert read_mark(struck).state is MarkState.BLANK
+    both = tick_crop(streak, *CROSS, crossed=True, streaks_px=where)
+    assert read_mark(both).state is MarkState.MARKED
+    reading = read_choice(question(), [struck, tick_crop(TICK, option="b")])
+    assert (reading.value, reading.review, reading.why) == (("b",), True, ("streak",))
+
+
+def test_what_is_measured_is_a_share() -> None:
+    seen = look(tick_crop(*BLACKED))
+    for name in ("share", "mine", "solid", "rim", "outline"):
+        assert 0.0 <= getattr(seen, name) <= 1.0
+    assert seen.solid > 0.95
+
+
+# --- signatures and free text --------------------------------------------------------------
+
+
+def wide_crop(*draws: Draw, kind: str = "signature", seed: int = 0, shade: bool = False) -> Crop:
+    height, width = 220, 640
+    blank = np.full((height, width), 245, np.uint8)
+    cv2.rectangle(blank, (18, 18), (width - 19, height - 19), 200, 3)
+    blank[120:122, 20:-20] = 205
+    pixels = np.roll(blank, 2, axis=0)
+    for draw in draws:
+        draw(pixels)
+    rough = pixels.astype(np.float32) + np.random.default_rng(seed).normal(0, 4, pixels.shape)
+    box = Rect(0, 0, width / PPM - 4, height / PPM - 4)
+    return Crop(
+        box=Box(field="s", kind="signature" if kind == "signature" else "free_text", box=box),
+        pixels=np.clip(rough, 0, 255).astype(np.uint8),
+        blank=blank,
+        px_per_mm=PPM,
+        margin_mm=2.0,
+    )
+
+
+SCRAWL = line((4, 8), (7, 2), (9, 9), (14, 4), (18, 9), (25, 5), (30, 7))
+
+
+def test_a_signature_is_seen_and_an_empty_line_is_not() -> None:
+    signed, empty_line = read_signature(wide_crop(SCRAWL)), read_signature(wide_crop())
+    assert (signed.state, signed.value, signed.review) == (State.FILLED, True, False)
+    assert (empty_line.state, empty_line.value, empty_line.review) == (State.BLANK, False, False)
+
+
+def test_a_cross_for_a_mark_is_a_signature() -> None:
+    crossed = wide_crop(line((5, 3), (9, 8)), line((9, 3), (5, 8)))
+    assert read_signature(crossed).value is True
+
+
+def test_a_pencil_signature_is_seen() -> None:
+    light = line((4, 8), (7, 2), (9, 9), (14, 4), (18, 9), wide=0.4, grey=180)
+    assert read_signature(wide_crop(light)).value is True
+
+
+def test_dirt_is_no_signature() -> None:
+    dirt = [line((x, 5), (x + 0.05, 5), wide=0.3) for x in (4, 15, 30)]
+    assert read_signature(wide_crop(*dirt)).state is State.BLANK
+
+
+def test_a_small_stroke_on_the_line_goes_to_a_person() -> None:
+    reading = read_signature(wide_crop(line((5, 5), (7.6, 5.5))))
+    assert (reading.state, reading.review) == (State.UNCLEAR, True)
+
+
+def test_writing_is_noticed_but_has_no_value() -> None:
+    written = read_presence(wide_crop(SCRAWL, kind="free_text"))
+    assert (written.kind, written.state, written.value) == ("free_text", State.FILLED, None)
+    assert read_presence(wide_crop(kind="free_text")).state is State.BLANK
+
+
+def test_the_share_of_ink_leaves_printed_lines_out() -> None:
+    assert ink_share(wide_crop()) == 0.0
+    assert 0.002 < ink_share(wide_crop(SCRAWL)) < 0.1
