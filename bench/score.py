@@ -153,6 +153,8 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
             silent = not asked and not unsure
             found.counts["blacked_silent"] += silent
             found.kinds[mark.kind, "wrong" if silent else "asked"] += 1
+            if silent:
+                found.oddities.append(f"{where}.{option}: {mark.kind} read as {state}, in silence")
             continue
         if mark.meant is None:
             found.kinds[mark.kind, state] += 1
