@@ -194,7 +194,7 @@ def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
     out: list[list[_Placed]] = []
     is_open = False
     for each in part.fields:
-        width = each.width if not large or _keeps_its_width(each) else 0.0
+        width = _large_width(each) if large else each.width
         if not is_open or each.new_row:
             out.append([])
         out[-1].append(_Placed(field=each, width=width))
@@ -202,10 +202,12 @@ def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
     return out
 
 
-def _keeps_its_width(each: Field) -> bool:
-    """Say whether a field may stand beside its neighbour in large print too."""
+def _large_width(each: Field) -> float:
+    """Give a field's width in large print, mm: nought when it cannot share its row any more."""
+    if isinstance(each, Printed):
+        return max(each.width, _STAMPED_MM) if each.width else 0.0
     fits = _words_mm(each.label) + _PICTURE_MM <= each.width
-    return isinstance(each, Printed | Signature | FreeText) and fits
+    return each.width if isinstance(each, Signature | FreeText) and fits else 0.0
 
 
 def _table(part: Section) -> list[tuple[str, Sequence[Field]]]:
@@ -235,6 +237,8 @@ def _lines_of(field: Choice, *, large: bool, width: float) -> list[Sequence[Opti
     return [options[i : i + across] for i in range(0, len(options), across)]
 
 
+_STAMPED_MM = 75.0
+"""Room for the name of an establishment in large print."""
 _PICTURE_MM = 11.0
 """A picture and the gap to the words of its question, in large print."""
 _BOX_AND_GAPS_MM = 13.5

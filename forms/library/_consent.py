@@ -60,7 +60,7 @@ def limits() -> Section:
         "What we must tell staff",
         line(
             "limits",
-            "I understand.",
+            "I understand what you must tell staff.",
             statement=(
                 "We keep it private. But we must tell staff if:",
                 "- someone may be badly hurt;",
@@ -139,7 +139,7 @@ def helpers() -> tuple[Fillable, ...]:
         ),
         line(
             "rep_not_listener",
-            "I understand.",
+            "I understand what a rep is.",
             needed=Need.SOFT,
             statement=(
                 "A rep is not a Listener. A rep must pass on danger. "

@@ -166,7 +166,7 @@ OFFICER_REFERRAL = FormDefinition(
                     Option(name="pm", label="PM"),
                     Option(name="ed", label="Eve"),
                 ),
-                width=44,
+                width=45.2,
             ),
             Text(
                 name="refs",
