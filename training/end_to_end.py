@@ -121,6 +121,7 @@ def main() -> None:
     ask.add_argument("--n", type=int, default=20)
     ask.add_argument("--seed", type=int, default=7)
     ask.add_argument("--glyphs", type=Path)
+    ask.add_argument("--large-print", action="store_true")
     ask.add_argument("--keep", type=Path, help="keep the cut boxes here, or use those kept")
     ask.add_argument("--fit", type=Path, nargs="+", help="kept files to fit the temperature on")
     ask.add_argument("--model", type=Path, help="folder of charnet.json, written by --fit")
@@ -130,7 +131,13 @@ def main() -> None:
         fit([page for path in given.fit for page in pickle.loads(path.read_bytes())], given.model)
         return
     glyphs: Glyphs = held_out(given.glyphs) if given.glyphs else FontGlyphs(SHIPPED_FACES)
-    order = Order(form=given.form, n=given.n, seed=given.seed, glyphs=glyphs)
+    order = Order(
+        form=given.form,
+        n=given.n,
+        seed=given.seed,
+        glyphs=glyphs,
+        large_print=given.large_print,
+    )
     if given.keep and given.keep.exists():
         pages = pickle.loads(given.keep.read_bytes())
     else:

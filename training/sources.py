@@ -23,7 +23,8 @@ LOWER_AS_CAPITAL = "abdefghijmnqrty"
 """Lower-case letters of a shape of their own; "l" is left out, for alone it is an "I"."""
 
 HELD_OUT_GROUPS = 3
-"""The last so many groups of writers of a file with WRITER_GROUP are never learnt from."""
+"""The last so many groups of writers of a file with WRITER_GROUP are never learnt from (a
+quarter of them when there are few)."""
 
 HELD_OUT_SHARE = 0.15
 """Share of each class (its last) that a file with INDEX instead keeps back."""
@@ -68,7 +69,9 @@ def glyph_file(path: Path) -> tuple[Source, Source]:
         pictures, labels = np.asarray(data["X"]), np.asarray(data["Y"]).astype(np.int64)
         if "WRITER_GROUP" in data:
             group = np.asarray(data["WRITER_GROUP"])
-            back = np.isin(group, np.unique(group)[-HELD_OUT_GROUPS:])
+            groups = np.unique(group)
+            some = min(HELD_OUT_GROUPS, (len(groups) + 2) // 4)
+            back = np.isin(group, groups[len(groups) - some :])
         else:
             index = np.asarray(data["INDEX"])
             back = index >= (index.max() + 1) * (1 - HELD_OUT_SHARE)

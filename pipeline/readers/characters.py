@@ -259,7 +259,8 @@ def _text(asked: Text, boxes: Sequence[BoxRead], bounds: Rect | None) -> Reading
     if not any(box.filled for box in boxes):
         return _nothing(asked.name, "comb", boxes, bounds)
     fixed = len(set(asked.pattern.allowed)) > 1
-    boxes = boxes if fixed else _settled(boxes)
+    if asked.places or asked.identifies == "cell":
+        boxes = _settled(boxes)
     likeliest: dict[str, float] = {}
     for chance, characters in _beam(boxes):
         text = " ".join("".join(c or " " for c in characters).split())

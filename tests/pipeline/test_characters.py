@@ -35,7 +35,9 @@ TODAY = date(2026, 11, 20)
 
 NUMBER = Text(name="me_number", label="", boxes=7, pattern=PRISON_NUMBER)
 NAME = Text(name="me_name", label="", boxes=24, pattern=any_of(NAME_CHARACTERS, 24))
-CELL = Text(name="me_cell", label="", boxes=10, pattern=any_of(CELL_CHARACTERS, 10))
+CELL = Text(
+    name="me_cell", label="", boxes=10, pattern=any_of(CELL_CHARACTERS, 10), identifies="cell"
+)
 DAY = Date(name="today", label="", earliest_days=120)
 READER = CharacterReader()
 
