@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from bench.paper.damage import Arrived, fax, phone, scan, to_grey
@@ -89,7 +90,7 @@ def office_scan(side: Side, number: int, *, turned: bool = False) -> Arrived:
     pixels = to_grey(soft.pixels)
     if turned:
         pixels = np.ascontiguousarray(np.rot90(pixels, 2))
-    return Arrived(pixels, (200.0, 200.0), 8, 38)
+    return Arrived(pixels, (200.0, 200.0), 8, 32)
 
 
 def make(folder: Path) -> None:
@@ -166,10 +167,17 @@ def _photos(post: Post) -> Iterator[tuple[str, Arrived, tuple[PageTruth, ...]]]:
     rng = np.random.default_rng([SEED, 7])
     machine = np.random.default_rng([SEED, 11])
     side = next(post.leaves("rj-1", 1)).sides[0]
-    yield "phone", replace(phone(side.paper, machine, rng), quality=55), side.pages
+    yield "phone", _sent(phone(side.paper, machine, rng), quality=60), side.pages
     letter = foreign(side, published("rj-1").layout.pages[0], side, rng).side
     machine = np.random.default_rng([SEED, 12])
-    yield "photo-of-a-letter", replace(phone(letter.paper, machine, rng), quality=40), ()
+    yield "photo-of-a-letter", _sent(phone(letter.paper, machine, rng), quality=40), ()
+
+
+def _sent(photo: Arrived, *, quality: int) -> Arrived:
+    """Make a photo smaller, as mail programs do: 2,000 pixels on its long side."""
+    scale = 2000 / max(photo.pixels.shape)
+    small = cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return replace(photo, pixels=np.asarray(small, np.uint8), quality=quality)
 
 
 def main() -> int:

@@ -156,6 +156,8 @@ def _blot(paper: Paper, box: Rect, rng: Rng) -> None:
     right, foot = (round((v + spread) * scale) for v in (box.right, box.bottom))
     part = np.ascontiguousarray(paper.pixels[top:foot, left:right])
     height, width = part.shape[:2]
+    if not part.size:  # Torn off with the counterfoil.
+        return
     edge = round(spread * scale)
     ink = (38, 34, 40)
     cv2.rectangle(part, (edge, edge), (width - edge, height - edge), ink, -1)
