@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from forms.errors import UserError
-from kiosk.problems import NotAllowed
+from kiosk.problems import AddressUnknown, NotAllowed
 
 IDLE = timedelta(minutes=15)
 """How long a session lasts when nothing is asked of it."""
@@ -156,10 +156,13 @@ class Gate:
         """Refuse, or let the request through.
 
         Raises:
+            AddressUnknown: an address that no id of ours can make.
             SignInNeeded: nobody is signed in and somebody has to be.
             NotAllowed: the wrong somebody.
             CrossSite: an unsafe request that our own page did not send.
         """
+        if any("\x00" in str(part) for part in request.path_params.values()):
+            raise AddressUnknown
         user: User | None = request.state.user
         if Role.EVERYBODY not in self.roles:
             if user is None:
@@ -316,20 +319,26 @@ class SignInDelays:
 
     After `free` wrong passwords for one name from one address, each further one doubles a wait,
     up to a minute, for that name from that address. Other addresses do not wait, so nobody can
-    keep a colleague out from elsewhere; a right password clears it. Held in memory: a restart
-    forgets it, and argon2 still makes each guess dear.
+    keep a colleague out from elsewhere; a right password clears it. Trying many names from one
+    address brings short waits for the whole address. Held in memory: a restart forgets it, and
+    argon2 still makes each guess dear.
 
     Args:
         now: the clock.
-        free: wrong passwords that cost nothing.
+        free: wrong passwords for one name that cost nothing.
+        free_for_address: wrong passwords from one address, whatever the name, that cost nothing.
     """
 
     LONGEST = 60
+    LONGEST_FOR_ADDRESS = 10
     _FORGET = timedelta(minutes=15)
     _AT_MOST = 10_000
 
-    def __init__(self, now: Callable[[], datetime], *, free: int = 3) -> None:
-        self._now, self._free = now, free
+    def __init__(
+        self, now: Callable[[], datetime], *, free: int = 3, free_for_address: int = 30
+    ) -> None:
+        self._now = now
+        self._free, self._free_for_address = free, free_for_address
         self._lock = Lock()
         self._wrong: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
 
@@ -339,30 +348,38 @@ class SignInDelays:
         Raises:
             TooManyTries: it has to wait; says how long.
         """
-        with self._lock:
-            count, last = self._wrong.get(_place(name, address), (0, None))
-        if last is None or count < self._free:
-            return
-        wait = min(self.LONGEST, 2 ** min(count - self._free, 10))
-        left = (last + timedelta(seconds=wait) - self._now()).total_seconds()
-        if left > 0:
-            raise TooManyTries(int(left) + 1)
+        wait = max(
+            self._wait(_place(name, address), self._free, self.LONGEST),
+            self._wait(_place("", address), self._free_for_address, self.LONGEST_FOR_ADDRESS),
+        )
+        if wait > 0:
+            raise TooManyTries(int(wait) + 1)
 
     def wrong(self, name: str, address: str) -> None:
         """Count a wrong password."""
-        place, now = _place(name, address), self._now()
+        now = self._now()
         with self._lock:
-            count, last = self._wrong.pop(place, (0, now))
-            if now - last > self._FORGET:
-                count = 0
-            self._wrong[place] = (count + 1, now)
+            for place in (_place(name, address), _place("", address)):
+                count, last = self._wrong.pop(place, (0, now))
+                if now - last > self._FORGET:
+                    count = 0
+                self._wrong[place] = (count + 1, now)
             while len(self._wrong) > self._AT_MOST:
                 self._wrong.popitem(last=False)
 
     def right(self, name: str, address: str) -> None:
-        """Forget the wrong ones."""
+        """Forget the wrong ones for this name; the address keeps its own count."""
         with self._lock:
             self._wrong.pop(_place(name, address), None)
+
+    def _wait(self, place: str, free: int, longest: int) -> float:
+        """Say how many seconds are left to wait; 0 or less for none."""
+        with self._lock:
+            count, last = self._wrong.get(place, (0, None))
+        if last is None or count < free:
+            return 0.0
+        seconds = min(longest, 2 ** min(count - free, 10))
+        return (last + timedelta(seconds=seconds) - self._now()).total_seconds()
 
 
 def _place(name: str, address: str) -> str:

@@ -107,7 +107,8 @@ def routers() -> tuple[APIRouter, ...]:
     def sign_in(request: Request, form: FormSent, office: Given) -> Response:
         """Let somebody in with a fresh session, or say that name and password do not fit."""
         kit = office.kit
-        name, password = form.one("name").strip().lower()[:80], form.one("password")[:1000]
+        name = form.one("name").replace("\x00", "").strip().lower()[:80]
+        password = form.one("password")[:1000]
         address = request.client.host if request.client else ""
         try:
             office.delays.check(name, address)

@@ -61,6 +61,7 @@ class QueueRow:
     why: str
     fields: int
     came: str
+    confidential: bool = False
 
 
 _TAGS: Mapping[Kind, str] = {"urgent": "Safety", "consent": "Consent", "rest": ""}
@@ -83,6 +84,7 @@ def queue_row(
         why=reasons[0] if reasons else wording.LEFT_TO_PEOPLE,
         fields=len(fields),
         came=wording.clock(line.received_at, now),
+        confidential=line.confidential,
     )
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
+from forms.published import published
 from kiosk.access import EVERY_ROLE, Role, SignInDelays, TooManyTries, refuse_open_routes, routes_of
 from kiosk.headers import HEADERS
 from kiosk.staff.app import create_app
@@ -59,6 +65,8 @@ def place(open_prison, samples):
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
     prison.app = create_app(prison.kit())
+    tokens: dict[int, str] = {}
+    prison.token = lambda browser: tokens.setdefault(id(browser), browser.token())
     return prison
 
 
@@ -273,8 +281,6 @@ def test_wrong_passwords_make_the_next_try_wait(prison, visitor) -> None:
 
 
 def test_nobody_can_keep_a_colleague_out_from_elsewhere() -> None:
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 23, tzinfo=UTC)
     delays = SignInDelays(lambda: now)
     for _ in range(1000):
@@ -283,6 +289,34 @@ def test_nobody_can_keep_a_colleague_out_from_elsewhere() -> None:
         delays.check("VERA ", "10.0.0.66")
     assert waits.value.seconds <= SignInDelays.LONGEST + 1
     delays.check("vera", "10.0.0.7")
+
+
+def test_trying_many_names_from_one_place_is_slow_and_nowhere_else() -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    delays = SignInDelays(lambda: now)
+    for n in range(40):
+        delays.wrong(f"name{n}", "10.0.0.66")
+    with pytest.raises(TooManyTries) as waits:
+        delays.check("vera", "10.0.0.66")
+    assert waits.value.seconds <= SignInDelays.LONGEST_FOR_ADDRESS + 1
+    delays.check("vera", "10.0.0.7")
+
+
+FORM = st.dictionaries(
+    st.sampled_from(
+        ["answer", "answer-day", "answer-month", "answer-year", "seen", "sure", "act", "odd"]
+    ),
+    st.text(max_size=20) | st.sampled_from(["decide", "draft", "nothing", "cannot-read", "0"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(form=FORM, name=st.sampled_from(["me_number", "today", "role", "kind", "\x00", "é"]))
+def test_nothing_a_form_sends_breaks_the_site(place, browsers, form, name) -> None:
+    vera = browsers["verifier"]
+    form = {**form, "csrf": place.token(vera), "seen": "never"}
+    answer = vera.post(f"/pages/{place.page}/fields/{quote(name)}", data=form)
+    assert answer.status_code in (303, 404, 409, 422)
 
 
 def test_a_sealed_answer_is_for_practitioners_only(place, visit) -> None:
@@ -302,12 +336,6 @@ def test_a_sealed_answer_is_for_practitioners_only(place, visit) -> None:
 
 
 def test_a_whole_page_is_painted_over_where_it_is_sealed(place, visit) -> None:
-    import io
-
-    from PIL import Image
-
-    from forms.published import published
-
     box = next(b.box for b in published("rj-1").layout.page(2).boxes if b.field == "more")
     seen = {}
     for who in ("vera", "petra"):
