@@ -23,7 +23,7 @@ _LEAST_CONTRAST = 6.0
 averaged paper noise 2."""
 _LEAST_LIT = 0.75
 """Share of a band's pieces; lines of handwriting reach 0.5."""
-_LEAST_BANDS = 0.6
+_LEAST_BANDS = 0.4
 _SLOPES = np.linspace(-0.06, 0.06, 25)
 """Sideways drift over the whole length, as a share of it: about +-3.5 degrees."""
 
@@ -114,7 +114,7 @@ _SIDE = 6
 _SECTIONS = 24
 _SECTION_LIT = 0.85
 """Share of a section's clear steps that are dark; between words handwriting is not."""
-_LEAST_LENGTH = 0.5
+_LEAST_LENGTH = 0.35
 """Of the line's length on the page."""
 
 
@@ -124,7 +124,7 @@ def _trace(
     """Follow a suspected streak closely, where nothing is printed.
 
     Returns:
-        Its unbroken part, px; None when it is no unbroken straight line of half the page.
+        Its unbroken part, px; None when it is no unbroken straight line of a third of the page.
     """
     start, end = np.array(line[:2]), np.array(line[2:])
     length = float(np.hypot(*(end - start)))

@@ -51,6 +51,8 @@ class Look:
         solid: share of the inside that is solid ink, thin gaps closed.
         rim: share of the rim just outside the printed outline that is inked over.
         outline: share of the printed outline that is there, so that it is surely this box.
+        through: that stroke runs on through the whole crop, margins and all, as dirt on a
+            scanner's glass draws it.
     """
 
     share: float
@@ -60,6 +62,7 @@ class Look:
     solid: float
     rim: float
     outline: float = 1.0
+    through: bool = False
 
 
 def look(crop: Crop) -> Look:
@@ -76,6 +79,7 @@ def look(crop: Crop) -> Look:
     joined = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels = cv2.connectedComponents(joined)
     best = (0.0, 0.0, 1.0)
+    through = False
     for number in range(1, count):
         mine = within & (labels[rows, columns] == number)
         held = int(mine.sum())
@@ -84,9 +88,10 @@ def look(crop: Crop) -> Look:
         ys, xs = np.nonzero(mine)
         extent = float(np.hypot(np.ptp(ys) + 1, np.ptp(xs) + 1)) / side
         depth = float(depth_px[mine].max()) / side
-        total = int((ink & (labels == number)).sum())
+        whole = ink & (labels == number)
         if min(extent, 2 * depth) > min(best[0], 2 * best[1]):
-            best = (extent, depth, held / total)
+            best = (extent, depth, held / int(whole.sum()))
+            through = _runs_through(whole)
     solid = cv2.morphologyEx(within.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return Look(
         share=float(within.mean()),
@@ -96,7 +101,16 @@ def look(crop: Crop) -> Look:
         solid=float(solid.mean()),
         rim=_rim(ink, crop),
         outline=_outline(crop),
+        through=through,
     )
+
+
+def _runs_through(stroke: Mask) -> bool:
+    """Say whether a stroke reaches two opposite edges of its crop."""
+    near = max(stroke.shape[0] // 30, 1)
+    top, bottom = stroke[:near].any(), stroke[-near:].any()
+    left, right = stroke[:, :near].any(), stroke[:, -near:].any()
+    return bool((top and bottom) or (left and right))
 
 
 def _rim(ink: Mask, crop: Crop) -> float:
@@ -139,7 +153,7 @@ def judge(seen: Look) -> Mark:
     if seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM:
         return Mark(state=MarkState.TAKEN_BACK, score=score, confidence=0.7)
     reach = min(seen.extent / SURE_EXTENT, seen.depth / SURE_DEPTH, seen.share / SURE_SHARE)
-    if reach >= 1.0 and seen.mine >= MINE:
+    if reach >= 1.0 and seen.mine >= MINE and not seen.through:
         return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
     doubt_depth = PASSING_DEPTH if seen.mine < MOSTLY else DOUBT_DEPTH
     slight = min(seen.extent / DOUBT_EXTENT, seen.depth / doubt_depth)

@@ -125,8 +125,13 @@ def test_the_end_of_a_neighbours_long_tick_is_no_mark() -> None:
 
 @pytest.mark.parametrize(
     "stroke",
-    [line((-2.5, 2), (2.8, 3.2)), line((2.5, 3), (4.6, 4.5)), line((-2.9, 11), (2.8, 5.2))],
-    ids=["deep-tail", "short-stroke", "half-way-in"],
+    [
+        line((-2.5, 2), (2.8, 3.2)),
+        line((2.5, 3), (4.6, 4.5)),
+        line((-2.9, 11), (2.2, 5.8)),
+        line((3, -3), (3.3, 11)),
+    ],
+    ids=["deep-tail", "short-stroke", "half-way-in", "straight-through"],
 )
 def test_what_lies_between_goes_to_a_person(stroke: Draw) -> None:
     assert read_mark(tick_crop(stroke)).state is MarkState.UNCLEAR
@@ -310,7 +315,7 @@ def test_a_pencil_signature_is_seen() -> None:
 
 
 def test_dirt_is_no_signature() -> None:
-    dirt = [line((x, 5), (x + 0.05, 5), wide=0.3) for x in (4, 15, 30)]
+    dirt = [line((x, 5), (x + 0.05, 5), wide=0.2) for x in (4, 15, 30)]
     assert read_signature(wide_crop(*dirt)).state is State.BLANK
 
 
