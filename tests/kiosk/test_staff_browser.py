@@ -206,6 +206,23 @@ def test_number_keys_tick_and_untick_boxes(full_site, arrive) -> None:
     expect(page.locator("#answer-2")).not_to_be_checked()
 
 
+def test_typed_words_are_sent_by_key_and_never_thrown_away(run_site, arrive, samples) -> None:
+    site = run_site()
+    _, back = site.prison.comes_in(samples.self_referral)
+    page = arrive(site, "petra")
+    page.goto(f"{site.url}/pages/{back}/fields/more")
+    words = page.locator("#answer")
+    words.press_sequentially("He took my radio")
+    words.press("Escape")
+    expect(page.get_by_role("button", name="I have looked at it")).to_be_focused()
+    words.press("Enter")
+    words.press_sequentially("twice")
+    words.press("Control+Enter")
+    question(page, label("mark"))
+    with site.prison.store.look() as kept:
+        assert kept.pages.get(back).answer("more").value == "He took my radio\ntwice"
+
+
 def test_nothing_is_picked_beforehand_for_a_consent(full_site, arrive) -> None:
     page = arrive(full_site, "vera")
     page.goto(f"{full_site.url}/pages/{full_site.prison.consent}")

@@ -21,8 +21,20 @@ const named = (event) => {
   return ''
 }
 
+// In a box of words Enter makes a new line, Ctrl and Enter sends, and Esc leaves the box: it never
+// throws away what was typed.
+const typedInto = (event) => {
+  const button = event.target.form?.querySelector('[value="decide"]')
+  if (event.key === 'Enter' && event.ctrlKey) button?.click()
+  else if (event.key === 'Escape' && event.target.value) button?.focus()
+  else return false
+  event.preventDefault()
+  return true
+}
+
 document.addEventListener('keydown', (event) => {
   if (event.isComposing || event.repeat) return
+  if (event.target instanceof HTMLTextAreaElement && typedInto(event)) return
   const key = named(event)
   if (!key) return
   const command = all('[data-key]').find((element) => element.dataset.key === key)
