@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import threading
 import time
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from forms.published import published
+from kiosk.headers import HEADERS
+from kiosk.serving import server_for
 from kiosk.staff.app import create_app
 
 AXE = (Path(__file__).parents[1] / "assets" / "axe.min.js").read_text("utf-8")
@@ -37,9 +39,7 @@ class Site:
 
     def __init__(self, prison: Any) -> None:
         self.prison = prison
-        self._server = uvicorn.Server(
-            uvicorn.Config(create_app(prison.kit()), host="127.0.0.1", port=0, log_level="warning")
-        )
+        self._server = server_for(create_app(prison.kit()), host="127.0.0.1", port=0)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 20
@@ -381,6 +381,19 @@ def test_each_verification_step_fits_the_screen(full_site, arrive, direction) ->
         page.evaluate("document.documentElement.dir = 'rtl'")
         paper, ask = (page.locator(s).bounding_box() for s in (".paper", ".ask"))
         assert ask["x"] + ask["width"] <= paper["x"]
+
+
+def test_the_server_itself_adds_nothing_and_weakens_nothing(full_site) -> None:
+    for path in ("/sign-in", "/", "/static/staff.js", "/nowhere", "/static/x"):
+        connection = http.client.HTTPConnection(full_site.url.removeprefix("http://"), timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        names = [name.lower() for name, _ in answer.getheaders()]
+        assert "server" not in names
+        for name, value in HEADERS.items():
+            assert answer.getheader(name) == value, (path, name)
+            assert names.count(name.lower()) == 1, (path, name)
+        connection.close()
 
 
 def test_no_request_leaves_for_another_host(full_site, arrive) -> None:
