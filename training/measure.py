@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pipeline.readers.glyphs import JUNK, SIDE
+from pipeline.readers.glyphs import JUNK, LONG_SIDE, SIDE
 from training.boxes import ordinary_damage
 from training.pool import Pool, draw_pool
 from training.sources import Source
@@ -101,6 +102,7 @@ def figures(path: Path, back: Sequence[Source], *, seed: int, each: int = 4000) 
         if "letters" in told and "digits" in told:
             told["A1234BC"] = composed_numbers(right, labels, rng)
         out["sources"][name] = told
+    out["as given"] = {s.name: as_given(path, s) for s in back}
     out["ordinary scans"] = {s.name: ordinary(path, s, rng, each // 2) for s in back}
     confidence, right = np.concatenate(sure), np.concatenate(rights)
     out["calibration error"] = round(calibration_error(confidence, right), 4)
@@ -116,15 +118,43 @@ def figures(path: Path, back: Sequence[Source], *, seed: int, each: int = 4000) 
     return out
 
 
+def as_given(path: Path, source: Source, most: int = 5000) -> dict[str, Any]:
+    """Measure on the pictures as they are, only brought to the size of a glyph."""
+    some = np.linspace(0, len(source.labels) - 1, min(most, len(source.labels))).astype(np.int64)
+    glyphs = np.array([_sized(source.pictures[k]) for k in some])
+    labels = source.labels[some]
+    return _by_sort(sort_probabilities(logits(path, glyphs), labels, 1.0), labels)
+
+
+def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rows, columns = np.nonzero(picture > 60)
+    cut = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    factor = LONG_SIDE / max(cut.shape)
+    size = (max(1, round(cut.shape[1] * factor)), max(1, round(cut.shape[0] * factor)))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(cut, size, interpolation=how).astype(np.float32)
+    small = np.clip(small / max(1.0, float(np.percentile(small[small > 40], 80))), 0, 1) * 255
+    out = np.zeros((SIDE, SIDE), np.uint8)
+    y, x = (SIDE - small.shape[0]) // 2, (SIDE - small.shape[1]) // 2
+    out[y : y + small.shape[0], x : x + small.shape[1]] = small
+    return out
+
+
+def _by_sort(chance: Floats, labels: NDArray[np.int64]) -> dict[str, Any]:
+    right = chance.argmax(axis=1) == labels
+    told: dict[str, Any] = {}
+    for sort, these in (("digits", labels < 10), ("letters", labels >= 10)):
+        if these.any():
+            told[sort] = {"n": int(these.sum()), "right": round(float(right[these].mean()), 4)}
+    return told
+
+
 def ordinary(path: Path, source: Source, rng: np.random.Generator, n: int) -> dict[str, Any]:
     """Measure on good scans of a firm pen alone."""
     pool = draw_pool([(source, 1.0)], n, rng, junk=0.0, damaged=ordinary_damage)
     chance = sort_probabilities(logits(path, pool.glyphs), pool.labels, 1.0)
     right = chance.argmax(axis=1) == pool.labels
-    told: dict[str, Any] = {}
-    for sort, these in (("digits", pool.labels < 10), ("letters", pool.labels >= 10)):
-        if these.any():
-            told[sort] = {"n": int(these.sum()), "right": round(float(right[these].mean()), 4)}
+    told = _by_sort(chance, pool.labels)
     if len(told) == 2:
         told["A1234BC"] = composed_numbers(right, pool.labels, rng)
     return told

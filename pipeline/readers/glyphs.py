@@ -201,18 +201,21 @@ def _clear_lines(ink: Floats, edge: int) -> None:
     """
     height, width = ink.shape
     dark = ink > MIN_INK
-    reach = max(2, round(0.35 * WORK_PX_PER_MM))
-    for size, along in ((height, 1), (width, 0)):
-        across = dark[:, edge : width - edge] if along == 1 else dark[edge : height - edge, :]
-        share = across.mean(axis=along)
-        for low, high in ((0, edge + reach), (size - edge - reach, size)):
-            for k in range(max(0, low), min(size, high)):
-                if share[k] > 0.75:
-                    span = slice(max(0, k - 1), k + 2)
-                    if along == 1:
-                        ink[span, :] = 0.0
-                    else:
-                        ink[:, span] = 0.0
+    for lines, across in (
+        (ink, dark[:, edge : width - edge]),
+        (ink.T, dark[edge : height - edge].T),
+    ):
+        share = across.mean(axis=1)
+        share[edge + _LINE_REACH : len(share) - edge - _LINE_REACH] = 0.0
+        for k in np.flatnonzero(share > WHOLE_LINE):
+            lines[max(0, k - 1) : k + 2] = 0.0
+
+
+WHOLE_LINE = 0.88
+"""Share of a box's side that must be ink before it is the box's own line: the bar of a large T
+that lies on the edge covers less."""
+
+_LINE_REACH = 2
 
 
 def _strokes(ink: Floats, level: float, edge: int) -> tuple[NDArray[np.bool_], bool]:

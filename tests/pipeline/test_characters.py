@@ -162,6 +162,13 @@ def test_an_outline_that_a_copier_made_dark_is_not_ink(outline: int) -> None:
     assert reading.value == "A1234BC"
 
 
+@pytest.mark.parametrize("letter", "TZELIH")
+def test_a_letter_that_fills_its_box_keeps_its_bars(letter: str) -> None:
+    name = Text(name="me_name", label="", boxes=1, pattern=any_of("A-Z", 1))
+    large = crop(letter, allowed="A-Z", size=92, away=(0, 12))
+    assert READER.read([large], name).value == letter
+
+
 def test_specks_alone_do_not_fill_a_box() -> None:
     dusty = crop(" ")
     pixels = dusty.pixels.copy()
