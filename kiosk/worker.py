@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from forms.errors import UserError
 from pipeline.kept import Status
 from pipeline.ports import Blobs
 from pipeline.work import Recipe
@@ -31,7 +32,18 @@ LOOK_SECONDS = 0.2
 MOST_WAIT_SECONDS = 5.0
 """A worker that dies at once is started again after a wait that grows up to this."""
 
+MOST_FAILURES = 5
+"""Workers in a row that ended with an error of their own before it is said that none can run."""
+
 COMMAND = (sys.executable, "-m", "kiosk.worker")
+
+
+class WorkersFail(UserError):
+    """No worker can run: something they all need is missing."""
+
+    code = "workers-fail"
+    message = "The programs that read pages stop as soon as they start."
+    remedy = "What was taken in is safe. Run `counterfoil doctor`, then start the work again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +81,9 @@ def supervise(
         command: what one worker is started with; it finds the store in the environment.
         progress: told the counts a few times a second.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
+
+    Raises:
+        WorkersFail: every worker ends with an error as soon as it is started.
     """
     stop = stop or threading.Event()
     jobs.mend(at=_now())
@@ -95,6 +110,7 @@ class _Crew:
         self._command, self._processes = command, processes
         self._children: list[subprocess.Popen[bytes]] = []
         self._wait, self._start_at = LOOK_SECONDS, 0.0
+        self._failures = 0
         self.died = 0
 
     def __enter__(self) -> _Crew:
@@ -117,11 +133,15 @@ class _Crew:
         if dead:
             self.died += len(dead)
             self._children = [child for child in self._children if child not in dead]
+            failed = [child for child in dead if (child.returncode or 0) > 0]
+            self._failures = self._failures + len(failed) if failed else 0
+            if self._failures >= MOST_FAILURES:
+                raise WorkersFail
             self._start_at = time.monotonic() + self._wait
             self._wait = min(2 * self._wait, MOST_WAIT_SECONDS)
         if len(self._children) == self._processes:
             if time.monotonic() > self._start_at + MOST_WAIT_SECONDS:
-                self._wait = LOOK_SECONDS
+                self._wait, self._failures = LOOK_SECONDS, 0
             return
         if time.monotonic() >= self._start_at:
             while len(self._children) < self._processes:

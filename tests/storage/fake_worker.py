@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from forms.errors import UserError
 from forms.page_id import PageId
 from kiosk.worker import work_here

@@ -1,0 +1,314 @@
+"""Real worker processes, real kills. Each test starts as few workers as it can."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk import worker
+from kiosk.worker import supervise
+from pipeline.kept import Status
+from storage.blobs import FolderBlobs
+from storage.intake_box import IntakeBox
+from storage.jobs import Jobs
+from storage.slots import Slots
+from storage.store import Store
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def jobs(store: Store) -> Iterator[Jobs]:
+    made = Jobs(store)
+    made.prepare()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def command(store: Store, tmp_path: Path) -> list[str]:
+    script = Path(__file__).with_name("fake_worker.py")
+    return [sys.executable, str(script), store.url, str(tmp_path / "blobs")]
+
+
+@pytest.fixture
+def box(store: Store, jobs: Jobs, tmp_path: Path) -> IntakeBox:
+    return IntakeBox(store, FolderBlobs(tmp_path / "blobs"), jobs)
+
+
+def put(box: IntakeBox, tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    (taken,) = box.take_in([file], by="pat", at=NOW)
+    assert taken.intake is not None
+
+
+def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its_table(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    serial = desk.issue()[0]
+    put(box, tmp_path, "good", f"{serial} 1\n{serial} 2 sure\n")
+    put(box, tmp_path, "bad", "none\n0000000A 1\n")
+    put(box, tmp_path, "broken", "\0")
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        worked = _supervise(desk.store, jobs, command, out)
+    assert worked.idle
+    assert {s: n for s, n in worked.counts.items() if n} == {
+        Status.AWAITING: 2,
+        Status.SET_ASIDE: 3,
+    }
+    with desk.store.look() as kept:
+        codes = {p.reason.code for p in kept.pages.with_status(Status.SET_ASIDE)}
+        (record,) = kept.records.of_serial(serial)
+        blob = record.pages[0].upright
+    assert codes == {"page-code-missing", "serial-unknown", "file-unreadable"}
+    assert blob is not None
+    assert FolderBlobs(tmp_path / "blobs").get(blob)[:2] == b"\xff\xd8"
+    assert b"CANARY" not in log.read_bytes()
+    assert _engines_words(tmp_path).count("CANARY") == 0
+
+
+def _supervise(store: Store, jobs: Jobs, command: list[str], out: Any) -> Any:
+    """Run the supervisor with its children's output in a file."""
+    starting = subprocess.Popen
+
+    class Logged(starting):  # type: ignore[misc,valid-type]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named, stdout=out, stderr=out)
+
+    subprocess.Popen = Logged  # type: ignore[misc]
+    try:
+        return supervise(store, jobs, until_idle=True, command=command)
+    finally:
+        subprocess.Popen = starting  # type: ignore[misc]
+
+
+def _engines_words(folder: Path) -> str:
+    """Give everything that the engine keeps of its own."""
+    database = sqlite3.connect(folder / "counterfoil.db")
+    tables = [
+        "workflow_status",
+        "workflow_input",
+        "workflow_output",
+        "operation_outputs",
+        "datasource_outputs",
+    ]
+    known = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    assert {"workflow_status", "operation_outputs", "datasource_outputs"} <= known
+    return "".join(
+        repr(database.execute(f"SELECT * FROM {table}").fetchall())
+        for table in tables
+        if table in known
+    )
+
+
+def test_killing_workers_in_the_middle_of_pages_loses_nothing_and_doubles_nothing(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    serials = desk.issue(10)
+    put(box, tmp_path, "batch", "".join(f"{s} 1 40\n{s} 2 40\n" for s in serials))
+    kills = 0
+
+    def kill_after_every_fifth(counts: dict[Status, int]) -> None:
+        nonlocal kills
+        if kills < 3 and counts[Status.AWAITING] >= 5 * kills + 1 and counts[Status.READING]:
+            for pid in _children():
+                os.kill(pid, signal.SIGKILL)
+            kills += 1
+
+    worked = supervise(
+        desk.store, jobs, until_idle=True, command=command, progress=kill_after_every_fifth
+    )
+    assert (kills, worked.died) == (3, 3)
+    assert worked.idle
+    assert {s: n for s, n in worked.counts.items() if n} == {Status.AWAITING: 20}
+    with desk.store.look() as kept:
+        for serial in serials:
+            (record,) = kept.records.of_serial(serial)
+            assert record.missing == ()
+            assert all(len(page.readings) == 1 for page in record.pages)
+        events = [e for e in kept.events.last(1000) if e.what == "page-read"]
+    assert len(events) == len({e.subject for e in events}) == 20
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    listed = Path(f"/proc/{me}/task").glob("*/children")
+    return [int(pid) for each in listed for pid in each.read_text().split()]
+
+
+def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_tried_again(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    put(box, tmp_path, "bug", "break\n")
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        worked = _supervise(desk.store, jobs, command, out)
+    assert worked.counts[Status.SET_ASIDE] == 1
+    assert worked.died == 0
+    assert b"RuntimeError in fake_worker.py" in log.read_bytes()
+    assert b"CANARY" not in log.read_bytes()
+    assert "CANARY" not in _engines_words(tmp_path)
+    with desk.store.begin() as kept:
+        (page,) = kept.pages.with_status(Status.SET_ASIDE)
+        assert page.reason.code == "reading-failed"
+        jobs.again(kept, page.id, by="pat", at=NOW)
+    assert jobs.busy()
+    assert desk.page(page.id).status is Status.RECEIVED
+
+
+def test_what_was_accepted_and_never_enqueued_is_found_and_enqueued(desk: Any, jobs: Jobs) -> None:
+    with desk.store.begin() as kept:
+        kept.intakes.take("ab" * 32, 1, by="pat", at=NOW)
+    (page_id,) = desk.take(1)
+    assert not jobs.busy()
+    assert jobs.mend(at=NOW) == 2
+    assert jobs.busy()
+    assert jobs.mend(at=NOW) == 0
+    assert desk.page(page_id).status is Status.RECEIVED
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("MAX_RECOVERY_ATTEMPTS_EXCEEDED", "reading-stopped"),
+        ("ERROR", "reading-failed"),
+        ("CANCELLED", "reading-failed"),
+    ],
+)
+def test_what_the_engine_gave_up_is_set_aside_where_people_see_it(
+    desk: Any, jobs: Jobs, tmp_path: Path, state: str, code: str
+) -> None:
+    with desk.store.begin() as kept:
+        taken = kept.intakes.take("ab" * 32, 1, by="pat", at=NOW)
+        jobs.add_file(kept, taken.intake)
+    (page_id,) = desk.take(1)
+    with desk.store.begin() as kept:
+        jobs.add_page(kept, page_id)
+    raw = sqlite3.connect(tmp_path / "counterfoil.db")
+    raw.execute("UPDATE workflow_status SET status = ?", (state,))
+    raw.commit()
+    assert jobs.mend(at=NOW) == 2
+    with desk.store.look() as kept:
+        aside = kept.pages.with_status(Status.SET_ASIDE)
+        assert kept.intakes.get(taken.intake.id).state == "split"
+    assert [page.reason.code for page in aside] == [code, code]
+
+
+def test_the_days_work_goes_before_an_archive_and_first_pages_before_last(
+    desk: Any, jobs: Jobs, tmp_path: Path
+) -> None:
+    from pipeline.work import Priority, Split
+
+    with desk.store.begin() as kept:
+        for number, priority in enumerate((Priority.BULK, Priority.DAY, Priority.URGENT)):
+            taken = kept.intakes.take(f"{number}" * 64, 1, by="pat", at=NOW, priority=priority)
+            for page in kept.intakes.split(taken.intake.id, Split(pages=2), at=NOW):
+                jobs.add_page(kept, page)
+    raw = sqlite3.connect(tmp_path / "counterfoil.db")
+    found = raw.execute("SELECT workflow_uuid FROM workflow_status ORDER BY priority, created_at")
+    order = [workflow.split("-")[1][0] + workflow.split("-")[2] for (workflow,) in found]
+    assert order == ["20", "21", "10", "11", "00", "01"]
+
+
+def test_a_worker_stops_gently_when_told_to(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    serial = desk.issue()[0]
+    put(box, tmp_path, "slow", f"{serial} 1 700\n")
+    running = subprocess.Popen(command)
+    try:
+        _until(lambda: desk.counts()[Status.READING] == 1)
+        running.terminate()
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+    assert desk.counts()[Status.AWAITING] == 1
+
+
+def test_a_worker_ends_when_the_one_who_started_it_is_killed(
+    desk: Any, jobs: Jobs, command: list[str], tmp_path: Path
+) -> None:
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys, time; p = subprocess.Popen(sys.argv[1:]); "
+            "print(p.pid, flush=True); time.sleep(60)",
+            *command,
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert starter.stdout is not None
+    started = int(starter.stdout.readline())
+    slots = Slots(tmp_path / "workers")
+    try:
+        _until(lambda: (tmp_path / "workers" / "slot-0.lock").exists() and not _free(slots))
+        starter.kill()
+        starter.wait()
+        _until(lambda: _free(slots))
+    finally:
+        starter.kill()
+        if not _free(slots):
+            os.kill(started, signal.SIGKILL)
+
+
+def _free(slots: Slots) -> bool:
+    with slots.if_nobody("slot-0") as nobody:
+        return nobody
+
+
+def _until(done: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_workers_that_cannot_run_are_said_and_not_started_for_ever(
+    desk: Any, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MOST_WAIT_SECONDS", 0.1)
+    desk.take(1)
+    with pytest.raises(worker.WorkersFail):
+        supervise(
+            desk.store, jobs, until_idle=True, command=[sys.executable, "-c", "raise SystemExit(3)"]
+        )
+
+
+def test_no_two_workers_share_a_slot_and_a_dead_ones_is_free(tmp_path: Path) -> None:
+    slots = Slots(tmp_path)
+    first, second = slots.claim(), slots.claim()
+    assert (first.name, second.name) == ("slot-0", "slot-1")
+    with slots.if_nobody("slot-0") as nobody:
+        assert not nobody
+    first.close()
+    with slots.if_nobody("slot-0") as nobody:
+        assert nobody
+        assert slots.claim().name == "slot-2"
+    assert slots.claim().name == "slot-0"
+
+
+def test_old_notes_of_the_engine_are_forgotten_and_pages_stay(
+    desk: Any, jobs: Jobs, tmp_path: Path
+) -> None:
+    (page_id,) = desk.take(1)
+    with desk.store.begin() as kept:
+        jobs.add_page(kept, page_id)
+    raw = sqlite3.connect(tmp_path / "counterfoil.db")
+    raw.execute("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1000")
+    raw.commit()
+    assert jobs.forget(before=NOW) == 1
+    assert raw.execute("SELECT count(*) FROM workflow_status").fetchone() == (0,)
+    assert desk.page(page_id).id == page_id
