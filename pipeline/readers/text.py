@@ -263,6 +263,8 @@ _LINE_PX_PER_MM = 11.0
 """Scale at which the line is read: its 9 pt capitals (2.3 mm) become 25 pixels."""
 _PLAY_MM = 8.0
 """How far a page may lie off where it should in a scan."""
+_TORN = 0.75
+"""The least of a page's height that is left when its counterfoil is torn off."""
 _BESIDE_CODE_MM = 14.0
 """Where a layout does not say where its line stands: so far round the code."""
 _LINE_STAMP = "human_line"
@@ -369,22 +371,29 @@ def _lies(
     """Say where an upright page's top left may lie in a scan (px), and at what scale.
 
     A page as large as its scan lies in its middle; a smaller one (a slip on a large glass) in
-    one of the corners. Without a resolution the page is taken to fill the scan.
+    one of the corners; one whose foot was torn off (a counterfoil) at the top. Without a
+    resolution the page is taken to fill the scan.
     """
     height, width = shape
+    across, down = width / size[0], height / size[1]
     if dpi is None:
-        across, down = width / size[0], height / size[1]
-        if 0.85 < across / down < 1.18:
+        if 0.95 < down / across < 1.18:
             yield (0.0, 0.0), (across + down) / 2
+        elif _TORN < down / across <= 0.95:
+            yield (0.0, 0.0), across
         return
     px_per_mm = dpi / 25.4
-    spare = width - size[0] * px_per_mm, height - size[1] * px_per_mm
+    spare_x, spare_y = width - size[0] * px_per_mm, height - size[1] * px_per_mm
     play = 2 * _PLAY_MM * px_per_mm
-    if min(spare) < -play:
+    torn = spare_y < -play
+    if spare_x < -play or (torn and (spare_x > play or down < _TORN * px_per_mm)):
         return
-    ways = [(s / 2,) if abs(s) <= play else (0.0, s) for s in spare]
-    for x in ways[0]:
-        for y in ways[1]:
+    ways_x, ways_y = (
+        (0.0,) if spare < -play else (spare / 2,) if spare <= play else (0.0, spare)
+        for spare in (spare_x, spare_y)
+    )
+    for x in ways_x:
+        for y in ways_y:
             yield (x, y), px_per_mm
 
 

@@ -184,6 +184,24 @@ def test_a_page_without_codes_is_told_by_its_line(turns: int, dpi: float | None)
     assert page.anchors_px.shape == (0, 2)
 
 
+@pytest.mark.parametrize("dpi", [200.0, None])
+def test_a_page_whose_counterfoil_was_torn_off_is_told_too(dpi: float | None) -> None:
+    layout, pixels, serial = printed()
+    torn = np.ascontiguousarray(np.rot90(pixels[: round(262 / 25.4 * 200)], 2))
+    page = read_serial_line(Scan("x", 0, torn, dpi), [layout])
+    assert page is not None
+    assert page.id.serial == serial
+
+
+def test_a_slip_in_the_corner_of_a_large_glass_is_told_too() -> None:
+    layout, pixels, serial = printed("rj-2")
+    glass = np.full((2339, 1654), 250, np.uint8)
+    glass[: 1169 - 4, :] = pixels[: 1169 - 4, :1654]
+    page = read_serial_line(Scan("x", 0, glass, 200.0), [layout])
+    assert page is not None
+    assert page.id.serial == serial
+
+
 def test_a_page_of_a_form_that_was_never_printed_is_nobody() -> None:
     _, pixels, _ = printed()
     other = published("rj-3w", 1).layout
