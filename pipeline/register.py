@@ -62,7 +62,7 @@ LEAST_DPI = 90.0
 """Below this a tick box is under 30 px across and a code's module under 3 px."""
 LOW_DPI = 140.0
 WORST_SCALE = 0.05
-NOTED_SCALE = 0.015
+NOTED_SCALE = 0.02
 WORST_RESIDUAL_MM = 0.5
 """Beyond this a stroke at one box's edge could belong to the next (boxes stand 1 mm apart)."""
 

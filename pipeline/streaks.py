@@ -112,8 +112,10 @@ _ACROSS_MM = 0.1
 _SIDE = 6
 """Columns of the strip to either side of the line that it must be darker than: 0.6 mm."""
 _SECTIONS = 24
-_SECTION_LIT = 0.85
+_SECTION_LIT = 0.93
 """Share of a section's clear steps that are dark; between words handwriting is not."""
+_LEAST_STEPS = 6
+_LEAST_SECTIONS = 6
 _LEAST_LENGTH = 0.35
 """Of the line's length on the page."""
 
@@ -166,21 +168,29 @@ def _clear(px: Points, warp: Warp, blank: Blank, page_mm: tuple[float, float]) -
 
 
 def _longest(dark: NDArray[np.bool_], clear: NDArray[np.bool_]) -> tuple[int, int] | None:
-    """Find the longest unbroken run of sections of a line, if it is long enough, in steps."""
+    """Find the longest run of dark sections of a line, if it is long enough, in steps.
+
+    A section with print all over it says nothing: it neither carries a run nor breaks it. One
+    light section may lie between dark ones, where a filled box hides the line.
+    """
     edges = np.linspace(0, len(dark), _SECTIONS + 1).astype(int)
-    best: tuple[int, int] = (0, 0)
-    begun: int | None = None
+    runs: list[list[int]] = [[]]
+    light = 0
     for number, (a, b) in enumerate(itertools.pairwise(edges)):
-        seen_here, lit_here = int(clear[a:b].sum()), int(dark[a:b].sum())
-        # A section with print all over it says nothing: it neither carries nor breaks a run.
-        if seen_here > 6 and lit_here < _SECTION_LIT * seen_here:
-            begun = None
-        elif seen_here > 6:
-            begun = number if begun is None else begun
-            best = max(best, (begun, number + 1), key=lambda run: run[1] - run[0])
-    first, last = int(edges[best[0]]), int(edges[best[1]]) - 1
+        seen, lit = int(clear[a:b].sum()), int(dark[a:b].sum())
+        if seen <= _LEAST_STEPS:
+            continue
+        if lit >= _SECTION_LIT * seen:
+            light = 0
+            runs[-1].append(number)
+        else:
+            light += 1
+            if light == 2:
+                runs.append([])
+    best = max(runs, key=len)
     on_page = np.flatnonzero(clear)
-    if best[1] == 0 or len(on_page) < 0.2 * len(clear):
+    if len(best) < _LEAST_SECTIONS or len(on_page) < 0.2 * len(clear):
         return None
+    first, last = int(edges[best[0]]), int(edges[best[-1] + 1]) - 1
     enough = _LEAST_LENGTH * (on_page[-1] - on_page[0])
-    return (first, last) if last - first >= enough and clear[first:last].mean() > 0.2 else None
+    return (first, last) if last - first >= enough and clear[first:last].mean() > 0.35 else None

@@ -51,8 +51,8 @@ class Look:
         solid: share of the inside that is solid ink, thin gaps closed.
         rim: share of the rim just outside the printed outline that is inked over.
         outline: share of the printed outline that is there, so that it is surely this box.
-        through: that stroke runs on through the whole crop, margins and all, as dirt on a
-            scanner's glass draws it.
+        through: that stroke runs on through the whole crop, or is a ruled line from edge to
+            edge of the box, as dirt on a scanner's glass draws it.
     """
 
     share: float
@@ -91,7 +91,7 @@ def look(crop: Crop) -> Look:
         whole = ink & (labels == number)
         if min(extent, 2 * depth) > min(best[0], 2 * best[1]):
             best = (extent, depth, held / int(whole.sum()))
-            through = _runs_through(whole)
+            through = _runs_through(whole) or _is_ruled(mine, crop.px_per_mm)
     solid = cv2.morphologyEx(within.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return Look(
         share=float(within.mean()),
@@ -111,6 +111,27 @@ def _runs_through(stroke: Mask) -> bool:
     top, bottom = stroke[:near].any(), stroke[-near:].any()
     left, right = stroke[:, :near].any(), stroke[:, -near:].any()
     return bool((top and bottom) or (left and right))
+
+
+def _is_ruled(stroke: Mask, px_per_mm: float) -> bool:
+    """Say whether a stroke is thin, straight, upright or level, and spans the whole box."""
+    for mask in (stroke, stroke.T):
+        counts = mask.sum(axis=1)
+        if (counts > 0).mean() < 0.95 or counts.max() > _RULED_WIDE_MM * px_per_mm:
+            continue
+        rows = np.flatnonzero(counts)
+        middles = (mask[rows] * np.arange(mask.shape[1])).sum(axis=1) / counts[rows]
+        slope, start = np.polyfit(rows, middles, 1)
+        off = np.abs(middles - (slope * rows + start)).max()
+        if abs(slope) < _RULED_SLOPE and off < _RULED_OFF_MM * px_per_mm:
+            return True
+    return False
+
+
+_RULED_WIDE_MM = 1.0
+_RULED_SLOPE = 0.09
+_RULED_OFF_MM = 0.25
+"""How far a ruled line may wander: a hand's line of 8 mm wanders more."""
 
 
 def _rim(ink: Mask, crop: Crop) -> float:

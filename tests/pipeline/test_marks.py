@@ -130,8 +130,9 @@ def test_the_end_of_a_neighbours_long_tick_is_no_mark() -> None:
         line((2.5, 3), (4.6, 4.5)),
         line((-2.9, 11), (2.2, 5.8)),
         line((3, -3), (3.3, 11)),
+        line((3, -0.2), (3.3, 8.2), wide=0.3),
     ],
-    ids=["deep-tail", "short-stroke", "half-way-in", "straight-through"],
+    ids=["deep-tail", "short-stroke", "half-way-in", "straight-through", "edge-to-edge"],
 )
 def test_what_lies_between_goes_to_a_person(stroke: Draw) -> None:
     assert read_mark(tick_crop(stroke)).state is MarkState.UNCLEAR
