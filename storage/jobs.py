@@ -92,11 +92,8 @@ class Jobs:
 
     def add_page(self, kept: Kept, page_id: str, attempt: int = 1) -> None:
         """Have a page read, if the transaction is committed."""
-        page = kept.pages.get(page_id)
-        band = kept.intakes.get(page.intake).priority
-        self._enqueue(
-            kept, "page", _page_id(page_id, attempt), band, 1 + page.page_index, page_id, attempt
-        )
+        band, place = kept.pages.place(page_id)
+        self._enqueue(kept, "page", _page_id(page_id, attempt), band, 1 + place, page_id, attempt)
 
     def again(self, kept: Kept, page_id: str, *, by: str, at: datetime) -> None:
         """Read a set-aside page once more.

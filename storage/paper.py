@@ -417,6 +417,16 @@ class Pages:
         self._events.add("page-again", row.id, by=by, at=at)
         return row.attempt
 
+    def place(self, page_id: str) -> tuple[int, int]:
+        """Give where a page stands in the queue: its file's priority and its place in the file.
+
+        Raises:
+            PageUnknown: there is none of that id.
+        """
+        row = self._row(page_id)
+        found = select(IntakeRow.priority).where(IntakeRow.id == row.intake)
+        return self._rows.scalars(found).one(), row.page_index
+
     def unread(self) -> tuple[tuple[str, int], ...]:
         """Give the id and attempt of every page that is received or being read."""
         found = select(PageRow.id, PageRow.attempt).where(

@@ -291,6 +291,7 @@ class Sessions:
         row = self._rows.get(SessionRow, _session_id(secret))
         if row is not None:
             self._rows.delete(row)
+            self._rows.flush()
             self._events.add("signed-out", row.username, by=row.username, at=at)
 
     def close_all(self, username: str) -> None:
@@ -302,6 +303,7 @@ class Sessions:
         over = self._rows.scalars(select(SessionRow).where(SessionRow.expires_at <= at)).all()
         for row in over:
             self._rows.delete(row)
+        self._rows.flush()
         return len(over)
 
 
