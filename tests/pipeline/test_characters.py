@@ -220,6 +220,18 @@ def test_a_streak_is_passed_on() -> None:
     assert "streak" in READER.read(crops, NUMBER).why
 
 
+@pytest.mark.parametrize("text", ["A1234BC", ""])
+def test_a_streak_through_a_row_is_lifted_out_of_it(text: str) -> None:
+    crops = row(text, NUMBER)
+    for k, one in enumerate(crops):
+        pixels, x = one.pixels.copy(), 20 + 6 * k
+        pixels[:, x : x + 2] = np.minimum(pixels[:, x : x + 2], 110)
+        line = (x + 1.0, -5.0, x + 1.0, 95.0)
+        crops[k] = replace(one, pixels=pixels, crossed=True, streaks_px=(line,))
+    reading = READER.read(crops, NUMBER)
+    assert (reading.value or "") == text
+
+
 def test_one_run_serves_a_page_and_gives_what_single_reads_give() -> None:
     asked = [(NUMBER, row("A1234BC", NUMBER)), (DAY, row("05112026", DAY)), (NAME, row("", NAME))]
     together = READER.read_page(asked, scanned_on=TODAY)
