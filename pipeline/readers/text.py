@@ -32,7 +32,7 @@ STRIP_HEIGHT = 48
 """Pixels; every strip is brought to this height before it is read."""
 STEP_PX = 8
 """One time step for so many columns of the strip at `STRIP_HEIGHT`."""
-_MAX_STRIP_WIDTH = 3200
+_MAX_STRIP_WIDTH = 2400
 _MODEL = "pp-ocrv6-rec-small.onnx"
 _LATIN = re.compile(r"[A-Za-z0-9À-ÖØ-öø-ſȘ-ț .,;:!?'\"()/&%£+=@#*_\-–’‘“”]")  # noqa: RUF001
 
@@ -53,9 +53,8 @@ def _recogniser() -> _Recogniser:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     model = resources.files("pipeline.readers") / "models" / _MODEL
-    session = onnxruntime.InferenceSession(
-        model.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    with resources.as_file(model) as path:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
     every = ["", *listed, " "]
     keep = [i for i, c in enumerate(every) if i == 0 or _LATIN.fullmatch(c)]
