@@ -6,6 +6,7 @@ web page. The processes started here are children that end when this one does, h
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -191,3 +192,13 @@ def _environment() -> dict[str, str]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def main() -> None:
+    """Be one worker of the store that the environment names; `compose` picks the parts."""
+    compose = importlib.import_module("kiosk.compose")
+    work_here(*compose.bench())
+
+
+if __name__ == "__main__":
+    main()
