@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_somebody_elses_decision_stays_and_both_are_shown(prison, visitor, sampl
     assert "A1234BC" in refused.text
     assert "A1734BC" in refused.text
     assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
+
+
+def test_of_many_answers_at_once_exactly_one_is_kept(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    browsers = [visitor(who) for who in ("vera", "victor", "petra", "milan")]
+    tokens = [browser.token() for browser in browsers]
+
+    def answer(n: int) -> int:
+        form = {"csrf": tokens[n], "seen": "0", "answer": f"A123{n}BC"}
+        return browsers[n].post(f"/pages/{page}/fields/me_number", data=form).status_code
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(answer, range(4))) == [303, 409, 409, 409]
+    assert len(decisions(prison, page)) == 1
 
 
 def test_ones_own_decision_can_be_changed_and_both_are_kept(prison, visitor, samples) -> None:
