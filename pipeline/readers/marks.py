@@ -34,6 +34,9 @@ MINE = 0.35
 """Share of a stroke's ink that must lie in the box for it to be a mark of this box."""
 
 
+SCATTER_SHARE = 0.005
+"""Noise of a fax leaves 0.001 in an empty box."""
+SCATTER_EXTENT = 0.3
 MOSTLY = 0.65
 LEAST_OUTLINE = 0.88
 """Less of the box's own outline than this, and the crop may show another place of the page."""
@@ -53,6 +56,8 @@ class Look:
         outline: share of the printed outline that is there, so that it is surely this box.
         through: that stroke runs on through the whole crop, or is a ruled line from edge to
             edge of the box, as dirt on a scanner's glass draws it.
+        scattered: share of the inside that holds ink in pieces, specks and all, that lie far
+            apart: what a fax leaves of a light pencil; 0.0 when they lie together.
     """
 
     share: float
@@ -63,15 +68,18 @@ class Look:
     rim: float
     outline: float = 1.0
     through: bool = False
+    scattered: float = 0.0
 
 
 def look(crop: Crop) -> Look:
     """Measure the ink in and around a tick box."""
-    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    every = without_streaks(new_ink(crop), crop)
+    scattered = _scattered(every[inside(crop, _EDGE_MM)])
+    ink = without_specks(every, crop.px_per_mm)
     rows, columns = inside(crop)
     within = ink[rows, columns]
     if not within.any():
-        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop))
+        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop), scattered=scattered)
     height, width = within.shape
     side = float(min(height, width))
     y, x = np.mgrid[0:height, 0:width]
@@ -102,7 +110,22 @@ def look(crop: Crop) -> Look:
         rim=_rim(ink, crop),
         outline=_outline(crop),
         through=through,
+        scattered=scattered,
     )
+
+
+_EDGE_MM = 0.5
+
+
+def _scattered(within: Mask) -> float:
+    """Give the share of ink, specks and all, when its pieces lie far apart; else 0.0."""
+    ys, xs = np.nonzero(within)
+    if len(ys) == 0:
+        return 0.0
+    # The middle nine tenths of the ink, so that one lone speck does not stretch it.
+    wide, high = (np.percentile(v, 95) - np.percentile(v, 5) for v in (xs, ys))
+    far = float(np.hypot(wide, high)) >= SCATTER_EXTENT * min(within.shape)
+    return float(within.mean()) if far else 0.0
 
 
 def _runs_through(stroke: Mask) -> bool:
@@ -178,7 +201,7 @@ def judge(seen: Look) -> Mark:
         return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
     doubt_depth = PASSING_DEPTH if seen.mine < MOSTLY else DOUBT_DEPTH
     slight = min(seen.extent / DOUBT_EXTENT, seen.depth / doubt_depth)
-    if slight < 1.0:
+    if slight < 1.0 and seen.scattered < SCATTER_SHARE:
         return Mark(state=MarkState.BLANK, score=score, confidence=_sure(1.0 - slight))
     return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.5)
 
