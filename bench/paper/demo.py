@@ -20,17 +20,36 @@ import numpy as np
 
 from bench.paper.damage import Arrived, fax, phone, scan, to_grey
 from bench.paper.files import truth_lines, write_images
+from bench.paper.marks import MarkKind
 from bench.paper.people import Somebody, invent_people, roll_csv
 from bench.paper.prints import seeded_serial
 from bench.paper.sheets import Leaf, Order, Side, fill_leaves
 from bench.paper.spoil import codes_blotted, foreign, identity_gone
-from bench.paper.truth import PageTruth
+from bench.paper.truth import Habits, PageTruth
 from forms.published import published
 
 SEED = 2026
 PEOPLE = 60
 MOST_BYTES = 3_000_000
 """What all the scans together may weigh."""
+
+ORDINARY = Habits(
+    dot=0.01,
+    stray=0.01,
+    blacked_out=0.04,
+    ways=(
+        MarkKind.TICK,
+        MarkKind.TICK,
+        MarkKind.TICK,
+        MarkKind.BIG_TICK,
+        MarkKind.CROSS,
+        MarkKind.CROSS,
+        MarkKind.LIGHT_TICK,
+        MarkKind.FILL,
+    ),
+    own_way=0.9,
+)
+"""Most people tick, some make crosses, one in eight fills the box."""
 
 
 @dataclass(eq=False)
@@ -64,7 +83,15 @@ class Post:
         self._seed += 1
         chance = np.random.default_rng([self._seed, 9])
         serials = tuple(seeded_serial(chance) for _ in range(n + n % 2))
-        order = Order(form=form, n=n, seed=self._seed, people=self.people, serials=serials, cut=cut)
+        order = Order(
+            form=form,
+            n=n,
+            seed=self._seed,
+            people=self.people,
+            habits=ORDINARY,
+            serials=serials,
+            cut=cut,
+        )
         version = published(form).definition
         for leaf in fill_leaves(order):
             for page in leaf.sides[0].pages:

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.paper.marks import MEANT_KINDS, MarkKind
 from bench.paper.pens import Paper, Pen, Pixels, Rng, any_pen, dense, lay, shaky, stroke
 from forms.layout import Rect
 
@@ -178,7 +177,7 @@ class Writer:
         slant: shear, positive leans right.
         drift_mm: how far letters stray from the middle of their box.
         unlike: how much the same letter differs from one time to the next.
-        habit: how they like to mark a box.
+        taste: which of the ways to mark a box is theirs, 0.0 to 1.0 along the list.
         script: the face they write words in.
         script_mm: height of capitals in words.
     """
@@ -191,7 +190,7 @@ class Writer:
     slant: float
     drift_mm: float
     unlike: float
-    habit: MarkKind
+    taste: float
     script: str
     script_mm: float
 
@@ -207,7 +206,7 @@ class Writer:
             slant=rng.normal(0.04, 0.1),
             drift_mm=rng.uniform(0.1, 0.45),
             unlike=rng.uniform(0.4, 1.0),
-            habit=MEANT_KINDS[int(rng.integers(len(MEANT_KINDS)))],
+            taste=rng.random(),
             script=SCRIPT_FACES[int(rng.integers(len(SCRIPT_FACES)))],
             script_mm=rng.uniform(3.0, 4.6),
         )

@@ -115,6 +115,8 @@ class Habits:
         two_ticks: of the answered tick-one questions, those with two ticks.
         blank: fields left empty, by how much the form needs them.
         signature: signatures that are there.
+        ways: the ways in which people mark a box; each writer has one of them for a habit.
+        own_way: marks made after the writer's habit; the others are any of `ways`.
     """
 
     dot: float = 0.02
@@ -125,10 +127,8 @@ class Habits:
         default_factory=lambda: {Need.HARD: 0.03, Need.SOFT: 0.1, Need.NO: 0.35}
     )
     signature: float = 0.88
-
-
-TIDY = Habits(dot=0.0, stray=0.0, blacked_out=0.0, two_ticks=0.0)
-"""People who take care: nothing accidental, nothing taken back."""
+    ways: tuple[MarkKind, ...] = MEANT_KINDS
+    own_way: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def _choice(asked: Choice, writer: Writer, rng: Rng, habits: Habits, *, blank: b
     chosen = set() if blank else _chosen(asked, names, rng, habits)
     marks = {name: MarkTruth(MarkKind.EMPTY, False) for name in names}
     for name in chosen:
-        marks[name] = MarkTruth(_meant_kind(writer, rng), True)
+        marks[name] = MarkTruth(_meant_kind(writer, rng, habits), True)
     empty = [name for name in names if name not in chosen]
     if chosen and rng.random() < habits.blacked_out:
         _black_out(marks, empty, sorted(chosen), rng)
@@ -321,11 +321,10 @@ def _chosen(asked: Choice, names: list[str], rng: Rng, habits: Habits) -> set[st
     return {min(alone)} if alone else chosen
 
 
-def _meant_kind(writer: Writer, rng: Rng) -> MarkKind:
-    """Mark as this writer does half the time, and in any of the meant ways otherwise."""
-    if rng.random() < 0.5:
-        return writer.habit
-    return MEANT_KINDS[int(rng.integers(len(MEANT_KINDS)))]
+def _meant_kind(writer: Writer, rng: Rng, habits: Habits) -> MarkKind:
+    """Mark as this writer does, or in any other way."""
+    taste = writer.taste if rng.random() < habits.own_way else rng.random()
+    return habits.ways[int(taste * len(habits.ways))]
 
 
 NICKNAMES = ("Biggs", "Smiler off C wing", "Lad next door", "T", "Not saying", "My pad mate")
