@@ -45,6 +45,14 @@ class PageBlank(UserError):
     remedy = "If something is on the paper, turn it over and scan the other side."
 
 
+class PageTooSmall(UserError):
+    """Too few pixels for the boxes."""
+
+    code = "page-too-small"
+    message = "The picture of this page is too small to read."
+    remedy = "Scan it again at 300 dots per inch, or hold the camera closer."
+
+
 @dataclass(frozen=True, eq=False)
 class _Code:
     """One of our codes found in a scan; corners in px: top left, top right, bottom right, left."""
@@ -82,12 +90,15 @@ def identify(
         serial_line: reads the printed line when both codes are gone; asked only then.
 
     Raises:
+        PageTooSmall: it is no picture of a page at all.
         PageBlank: there is nothing on the page.
         PageCodeMissing: no code of ours can be read, nor the line beside it.
         PageCodeInvalid: a code looks like ours and fails its check.
         PageCodesDisagree: two codes of one page name different pages.
         VersionUnknown: the code names a version that was never published.
     """
+    if min(scan.pixels.shape) < _LEAST_PX:
+        raise PageTooSmall
     first = _first_code(scan.pixels)
     if first is None:
         if _is_blank(scan.pixels):
@@ -176,6 +187,9 @@ def _read_hard(image: Gray, offset: tuple[float, float], scale: float = 1.0) -> 
 
 _CORNER_SHARE = 0.34
 """Of the shorter side: a code stands 10 to 40 mm from two edges of a 210 mm page."""
+
+_LEAST_PX = 100
+"""Fewer across, and no code of 20 mm can have a pixel to the module."""
 
 _WORK_PX = 2600
 """Shorter side beyond which a scan is halved first: 300 dpi is plenty for a 0.7 mm module."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from forms.errors import UserError
 from forms.layout import CodePlace, PageLayout
 from pipeline.blanks import LANDMARK_PX_PER_MM, Blank, Landmark
+from pipeline.identify import PageTooSmall
 from pipeline.stages import Gray, IdentifiedPage, Points, RegisteredPage
 from pipeline.streaks import find_streaks
 from pipeline.warp import Pyramid, Warp, fit_bend, project
@@ -46,14 +47,6 @@ class PageBent(UserError):
     code = "page-bent"
     message = "The page is too bent, folded or stretched to be read safely."
     remedy = "Flatten the paper and scan it again, face down on the glass."
-
-
-class PageTooSmall(UserError):
-    """Too few pixels for the boxes."""
-
-    code = "page-too-small"
-    message = "The picture of this page is too small to read."
-    remedy = "Scan it again at 300 dots per inch, or hold the camera closer."
 
 
 Floats = NDArray[np.floating[Any]]

@@ -19,8 +19,14 @@ from forms.page_id import PageCodeInvalid, PageId, encode, new_serial
 from forms.published import Published, VersionUnknown, published
 from pipeline.blanks import Blank, BlankPages, blank_from_pixels
 from pipeline.crop import cut, cut_rect, upright
-from pipeline.identify import PageBlank, PageCodeMissing, PageCodesDisagree, identify
-from pipeline.register import PageBent, PageCropped, PageScale, PageTooSmall, register
+from pipeline.identify import (
+    PageBlank,
+    PageCodeMissing,
+    PageCodesDisagree,
+    PageTooSmall,
+    identify,
+)
+from pipeline.register import PageBent, PageCropped, PageScale, register
 from pipeline.stages import Gray, IdentifiedPage, RegisteredPage, Scan
 
 PPM = 8.0
@@ -416,6 +422,19 @@ def test_a_page_with_no_ink_is_blank() -> None:
     paper[:, :12] = 30
     with pytest.raises(PageBlank):
         identify(scan_of(paper), FORMS)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2000), (5000, 40), (20, 20)])
+def test_a_picture_of_next_to_nothing_is_refused_in_words(shape: tuple[int, int]) -> None:
+    for grey in (0, 255):
+        with pytest.raises(PageTooSmall):
+            identify(scan_of(np.full(shape, grey, np.uint8)), FORMS)
+
+
+def test_noise_is_no_page() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (900, 700)).astype(np.uint8)
+    with pytest.raises(PageCodeMissing):
+        identify(scan_of(noise), FORMS)
 
 
 def test_somebody_elses_page_has_no_code_of_ours() -> None:
