@@ -150,14 +150,15 @@ def invent_answers(
 
     Args:
         definition: what is asked.
-        people: whom the form may be about; a different one for each person it names.
+        people: whom the form may be about: first whose form it is, then a different one for
+            each other person it names.
         writer: whose habits the marks follow.
         rng: where chance comes from.
         habits: how often things go wrong.
     """
     habits = habits or Habits()
-    about = _Cast(people, surname_first=bool(rng.random() < 0.25))
-    staff_wrote = rng.random() < 0.8
+    about = _Cast(people, surname_first=bool(rng.random() < 0.25), roles={"sender": people[0]})
+    staff_wrote = rng.random() < 0.9
     answers = {}
     for asked in definition.fillable():
         blank = rng.random() < habits.blank[asked.needed]
