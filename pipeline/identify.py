@@ -81,8 +81,8 @@ def identify(
 ) -> tuple[IdentifiedPage, ...]:
     """Find out which page a scan is, and where its codes lie.
 
-    Usually one page. An uncut sheet of slips scanned whole gives each slip, top first. Codes
-    of other makers are ignored.
+    Usually one page. An uncut sheet of slips scanned whole gives each slip, top first, and so
+    do pages that lie side by side on a large glass. Codes of other makers are ignored.
 
     Args:
         scan: the image, any way up.
@@ -119,8 +119,8 @@ def identify(
     if len(pages) == 1:
         page, pose = pages[0]
         return _with_lost_slip(page, pose, published, layouts, serial_line)
-    down = pages[0][1].to_px[:, 1]
-    pages.sort(key=lambda each: float(each[1](np.zeros((1, 2)))[0] @ down))
+    first_pose = pages[0][1]
+    pages.sort(key=lambda each: _row_then_column(each[1], first_pose))
     return tuple(replace(page, slot=slot) for slot, (page, _) in enumerate(pages))
 
 
@@ -290,7 +290,16 @@ def _room_for_more(pixels: Gray, published: Published, pose: _Pose) -> bool:
     """Say whether the scan is so large that another page could lie beside this one."""
     width, height = published.layout.page_mm
     page_px = width * height * pose.px_per_mm**2
-    return pixels.size > 1.5 * page_px and published.definition.page.per_sheet > 1
+    least = 1.5 if published.definition.page.per_sheet > 1 else 1.8
+    return bool(pixels.size > least * page_px)
+
+
+def _row_then_column(pose: _Pose, first: _Pose) -> tuple[int, float]:
+    """Order pages of one scan as they are read, by where their top left corners lie."""
+    right, down = first.to_px[:, 0], first.to_px[:, 1]
+    corner = (pose(np.zeros((1, 2))) - first(np.zeros((1, 2))))[0]
+    row_px = 60.0 * first.px_per_mm
+    return round(float(corner @ down) / first.px_per_mm / row_px), float(corner @ right)
 
 
 def _with_lost_slip(

@@ -569,6 +569,16 @@ def test_a_slip_without_codes_is_asked_for_and_never_dropped_unseen(lost: int) -
     register(pages[lost], SLIP.page, (210.0, 148.5), blank=SLIP.blank)
 
 
+@pytest.mark.parametrize("turn", [0, 2])
+def test_two_pages_side_by_side_on_a_large_glass_are_both_found(turn: int) -> None:
+    ids = [some_id(), some_id()]
+    glass = np.concatenate([SHEET.printed(i) for i in ids], axis=1)
+    pages = identify(scan_of(np.rot90(glass, turn)), FORMS)
+    assert [p.id for p in pages] == ids
+    for page in pages:
+        register(page, SHEET.page, (210.0, 297.0), blank=SHEET.blank)
+
+
 def test_codes_of_one_slip_must_still_agree() -> None:
     slip = SLIP.printed(some_id("rj-9"), without=("code1",))
     draw_code(slip, encode(some_id("rj-9")), SLIP.page.codes[1])
