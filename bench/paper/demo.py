@@ -37,6 +37,7 @@ ORDINARY = Habits(
     dot=0.01,
     stray=0.01,
     blacked_out=0.04,
+    staff=1.0,
     ways=(
         MarkKind.TICK,
         MarkKind.TICK,

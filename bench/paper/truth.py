@@ -115,6 +115,7 @@ class Habits:
         two_ticks: of the answered tick-one questions, those with two ticks.
         blank: fields left empty, by how much the form needs them.
         signature: signatures that are there.
+        staff: copies whose shaded part somebody filled in.
         ways: the ways in which people mark a box; each writer has one of them for a habit.
         own_way: marks made after the writer's habit; the others are any of `ways`.
     """
@@ -127,6 +128,7 @@ class Habits:
         default_factory=lambda: {Need.HARD: 0.03, Need.SOFT: 0.1, Need.NO: 0.35}
     )
     signature: float = 0.88
+    staff: float = 0.9
     ways: tuple[MarkKind, ...] = MEANT_KINDS
     own_way: float = 0.5
 
@@ -158,7 +160,7 @@ def invent_answers(
     """
     habits = habits or Habits()
     about = _Cast(people, surname_first=bool(rng.random() < 0.25), roles={"sender": people[0]})
-    staff_wrote = rng.random() < 0.9
+    staff_wrote = rng.random() < habits.staff
     answers = {}
     for asked in definition.fillable():
         blank = rng.random() < habits.blank[asked.needed]
