@@ -227,7 +227,7 @@ def register(
         page=page,
         layout=layout,
         to_pixels=warp,
-        rotation_deg=round(float(np.degrees(np.arctan2(right[1], right[0]))) % 360.0, 2),
+        rotation_deg=round(float(np.degrees(np.arctan2(right[1], right[0]))), 2) % 360.0,
         scale=round(scale, 4),
         residual_mm=round(residual_mm, 3),
         warnings=tuple(warnings),
