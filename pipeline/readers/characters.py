@@ -191,7 +191,7 @@ def _box(
         float(odds[CLASSES.index(c)]) for c in LOOKALIKES.get(best, "") if c not in may
     )
     surprise = max(0.0, 1.0 - junk - known)
-    trust = (1.0 - junk) * (1.0 - 0.95 * max(0.0, 2.0 * surprise - 1.0))
+    trust = max(1e-6, (1.0 - junk) * (1.0 - 0.95 * max(0.0, 2.0 * surprise - 1.0)))
     why = []
     mark = best in "-'" and masked.max() > 0.8
     filled: bool | None = True if glyph.score >= FILLED_FROM or mark else None

@@ -24,8 +24,8 @@ from forms.fields import (
     any_of,
 )
 from forms.layout import Box, Rect
-from pipeline.readers.characters import CharacterReader, parse_allowed
-from pipeline.readers.glyphs import CLASSES, LONG_SIDE, SIDE, glyph_of
+from pipeline.readers.characters import CharacterReader, _box, parse_allowed
+from pipeline.readers.glyphs import CLASSES, JUNK, LONG_SIDE, SIDE, glyph_of
 from pipeline.stages import Crop, Gray, Reading, State
 
 FACE = Path(bench.__path__[0]) / "assets" / "fonts" / "coming-soon.ttf"
@@ -194,6 +194,15 @@ def test_a_crossed_out_box_is_never_silently_read() -> None:
     reading = READER.read(crops, NUMBER)
     assert reading.confidence < 0.5
     assert {"crossed-out", "unexpected"} & set(reading.why)
+
+
+def test_boxes_that_are_surely_none_of_it_still_give_a_reading() -> None:
+    logits = np.full(JUNK + 1, -200.0)
+    logits[JUNK] = 200.0
+    glyph = glyph_of(crop("A"))
+    box = _box(glyph, logits, "A-Z", 1.0, streak=False)
+    assert 0.0 < box.chances[box.best] < 1e-3
+    assert "crossed-out" in box.why
 
 
 def test_a_letter_where_a_digit_belongs_is_flagged() -> None:
