@@ -183,8 +183,8 @@ def _box(
     odds = np.exp((logits - logits.max()) / temperature)
     odds /= odds.sum()
     size = _size_odds(may, glyph)
-    masked = odds[places] * size
-    masked /= max(1e-12, masked.sum())
+    masked = np.exp((logits[places] - logits[places].max()) / temperature) * size
+    masked /= masked.sum()
     best = may[int(masked.argmax())]
     junk = float(odds[JUNK])
     known = float(odds[places].sum()) + sum(
