@@ -7,7 +7,8 @@ A filled PDF and a kiosk answer join at `Reading` (confidence 1.0, no crop).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from enum import StrEnum
 from typing import Any
 
@@ -40,9 +41,9 @@ class Scan:
 
     source: str
     page_index: int
-    pixels: Gray = field(repr=False)
+    pixels: Gray = attribute(repr=False)
     dpi: float | None = None
-    filled: Mapping[str, str] | None = field(default=None, repr=False)
+    filled: Mapping[str, str] | None = attribute(default=None, repr=False)
     digest: str = ""
 
 
@@ -61,8 +62,8 @@ class IdentifiedPage:
 
     scan: Scan
     id: PageId
-    anchors_mm: Points = field(repr=False)
-    anchors_px: Points = field(repr=False)
+    anchors_mm: Points = attribute(repr=False)
+    anchors_px: Points = attribute(repr=False)
     by: str = "code"
     warnings: tuple[str, ...] = ()
     slot: int = 0
@@ -86,7 +87,7 @@ class RegisteredPage:
 
     page: IdentifiedPage
     layout: PageLayout
-    to_pixels: Callable[[Points], Points] = field(repr=False)
+    to_pixels: Callable[[Points], Points] = attribute(repr=False)
     rotation_deg: float
     scale: float
     residual_mm: float
@@ -109,8 +110,8 @@ class Crop:
     """
 
     box: Box
-    pixels: Gray = field(repr=False)
-    blank: Gray = field(repr=False)
+    pixels: Gray = attribute(repr=False)
+    blank: Gray = attribute(repr=False)
     px_per_mm: float
     margin_mm: float
     crossed: bool = False
@@ -169,16 +170,16 @@ class Reading:
     field: str
     kind: str
     state: State
-    value: Value = field(default=None, repr=False)
+    value: Value = attribute(default=None, repr=False)
     confidence: float = 1.0
     review: bool = False
     why: tuple[str, ...] = ()
-    candidates: tuple[tuple[str, float], ...] = field(default=(), repr=False)
-    options: Mapping[str, Mark] | None = field(default=None, repr=False)
-    suggestion: str | None = field(default=None, repr=False)
+    candidates: tuple[tuple[str, float], ...] = attribute(default=(), repr=False)
+    options: Mapping[str, Mark] | None = attribute(default=None, repr=False)
+    suggestion: str | None = attribute(default=None, repr=False)
     bounds: Rect | None = None
     by: str = "scan"
-    characters: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
+    characters: tuple[Mapping[str, float], ...] = attribute(default=(), repr=False)
     """Per box, the probabilities of what it holds ("" is blank); for the roll match."""
 
 
@@ -196,10 +197,10 @@ class PersonMatch:
     """
 
     person: str
-    match: str | None = field(repr=False)
+    match: str | None = attribute(repr=False)
     confidence: float
     agreed: tuple[str, ...]
-    candidates: tuple[tuple[str, float], ...] = field(repr=False)
+    candidates: tuple[tuple[str, float], ...] = attribute(repr=False)
     why: tuple[str, ...] = ()
 
 
@@ -211,17 +212,17 @@ class PageRead:
     page_index: int
     id: PageId
     pages: int
-    readings: tuple[Reading, ...] = field(repr=False)
+    readings: tuple[Reading, ...] = attribute(repr=False)
     rotation_deg: float
     scale: float
     residual_mm: float
     warnings: tuple[str, ...] = ()
-    people: tuple[PersonMatch, ...] = field(default=(), repr=False)
+    people: tuple[PersonMatch, ...] = attribute(default=(), repr=False)
     seconds: float = 0.0
     digest: str = ""
-    to_pixels: Callable[[Points], Points] | None = field(default=None, repr=False)
+    to_pixels: Callable[[Points], Points] | None = attribute(default=None, repr=False)
     by: str = "code"
-    upright: Gray | None = field(default=None, repr=False)
+    upright: Gray | None = attribute(default=None, repr=False)
     """The page straightened at 150 dpi, for the people who verify it."""
 
     def reading(self, name: str) -> Reading:
@@ -250,6 +251,6 @@ class Quarantined:
     seconds: float = 0.0
     digest: str = ""
     registration: Mapping[str, float] | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    upright: Gray | None = field(default=None, repr=False, compare=False)
+    details: Mapping[str, Any] = attribute(default_factory=dict)
+    upright: Gray | None = attribute(default=None, repr=False, compare=False)
     """The scan at about 150 dpi as far as it could be straightened, for whoever looks into it."""
