@@ -18,6 +18,16 @@ for name in python3 python3.13 python3.12 python3.11; do
 done
 [ -n "$python" ] || stop "Python 3.11 or later is needed. Debian 12 and Ubuntu 24.04 have it: apt-get install python3"
 
+# --- Is there anything to do? ----------------------------------------------------------------
+# The stamp says what .venv was made from, and where: an editable install remembers its folder.
+stamp=.venv/.made-from
+wanted=$({ cat requirements.lock pyproject.toml setup.sh; pwd; "$python" -V; } | sha256sum | cut -d ' ' -f 1)
+current=no
+if [ -x .venv/bin/counterfoil ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
+    .venv/bin/python -c '' 2>/dev/null; then
+    current=yes
+fi
+
 # --- System packages ------------------------------------------------------------------------
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -44,7 +54,7 @@ if command -v apt-get >/dev/null; then
     for package in "${needed[@]}"; do
         installed "$package" || missing+=("$package")
     done
-    browser=no
+    browser=$current # looked for once: where there is none to be had, there is none next time
     for name in chromium-headless-shell chromium chromium-browser google-chrome; do
         if command -v "$name" >/dev/null; then browser=yes; fi
     done
@@ -80,13 +90,7 @@ else
 fi
 
 # --- .venv ----------------------------------------------------------------------------------
-# The stamp says what .venv was made from, and where: an editable install remembers its folder.
-stamp=.venv/.made-from
-wanted=$({ cat requirements.lock pyproject.toml setup.sh; pwd; "$python" -V; } | sha256sum | cut -d ' ' -f 1)
-if [ -x .venv/bin/counterfoil ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
-    .venv/bin/python -c '' 2>/dev/null; then
-    exit 0
-fi
+if [ "$current" = yes ]; then exit 0; fi
 
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     say "making .venv"
