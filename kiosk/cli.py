@@ -1,0 +1,506 @@
+"""The `counterfoil` command: print, read, scan, work, serve, export, and look after it all.
+
+Data goes to standard output. What is said to people, and progress, goes to standard error.
+Exit status: 0 done, 1 something was set aside or refused, 2 wrong use. Whatever is slow to
+import is imported inside the command that needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from forms.errors import UserError
+
+if TYPE_CHECKING:
+    from kiosk.compose import House
+
+_PASS_ON = (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2], EOFError, BrokenPipeError)
+"""What the command line itself knows how to end with; the third is every kind of wrong use."""
+
+
+class _Told(TyperGroup):
+    """Tells every failure in plain words; nobody sees a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; a failure is one sentence and a remedy, and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except _PASS_ON:
+            raise
+        except UserError as problem:
+            _tell(problem)
+        except Exception as bug:
+            _tell(_noted(bug, ctx.invoked_subcommand or "start"))
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=_Told,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Paper forms that print, read back and keep their chain.",
+)
+serve = typer.Typer(no_args_is_help=True, help="Run a web app.")
+roll = typer.Typer(no_args_is_help=True, help="The people of the establishment.")
+staff = typer.Typer(no_args_is_help=True, help="Who may sign in.")
+records = typer.Typer(no_args_is_help=True, help="Verified records.")
+app.add_typer(serve, name="serve")
+app.add_typer(roll, name="roll")
+app.add_typer(staff, name="staff")
+app.add_typer(records, name="records")
+
+Form = Annotated[str, typer.Argument(help="The form, such as rj-1; see `counterfoil forms`.")]
+Language = Annotated[str, typer.Option(help="Language code.")]
+LargePrint = Annotated[bool, typer.Option("--large-print", help="The 18 pt variant.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    app(prog_name="counterfoil")
+
+
+# Forms and paper
+
+
+@app.command("forms")
+def list_forms(as_json: AsJson = False) -> None:
+    """List the form types."""
+    from forms.library import FORMS
+    from forms.published import published
+
+    listed = [
+        {
+            "id": each.id,
+            "version": each.version,
+            "title": each.title,
+            "languages": list(each.languages),
+            "pages": len(published(each.id, each.version, each.languages[0]).layout.pages),
+        }
+        for each in FORMS
+    ]
+    if as_json:
+        _print_json(listed)
+        return
+    _table(
+        ("id", "version", "title", "languages", "pages"),
+        [[*list(each.values())[:3], ",".join(each["languages"]), each["pages"]] for each in listed],
+    )
+
+
+@app.command("layout")
+def show_layout(
+    form: Form,
+    version: Annotated[int | None, typer.Option(help="The newest when left out.")] = None,
+    language: Language = "en",
+    large_print: LargePrint = False,
+) -> None:
+    """Say where everything lies on a form, as JSON; rj-2 is one slip, not the sheet."""
+    from forms.published import published
+
+    found = published(form.lower(), version, language.lower(), large_print=large_print)
+    _print_json(found.layout.to_json())
+
+
+@app.command("print")
+def print_form(
+    form: Form,
+    out: Annotated[Path, typer.Option(help="The PDF file to write.", dir_okay=False)],
+    copies: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 1,
+    establishment: Annotated[str, typer.Option(help="Prison code, such as MTI.")] = "",
+    wing: Annotated[str, typer.Option(help="Where the pad belongs, such as B.")] = "",
+    language: Language = "en",
+    person: Annotated[str, typer.Option(help="Prison number it is bound to.")] = "",
+    fillable: Annotated[bool, typer.Option("--fillable", help="To fill in on a screen.")] = False,
+    large_print: LargePrint = False,
+) -> None:
+    """Issue copies of a form, each with its own serial, and write one PDF; gives the serials."""
+    if fillable and copies != 1:
+        raise typer.BadParameter(
+            "One fillable PDF holds one copy: leave --copies out, or print each by itself."
+        )
+    from kiosk.issue import Order, issue
+
+    order = Order(
+        form=form.lower(),
+        copies=copies,
+        establishment=establishment.strip().upper(),
+        wing=wing.strip(),
+        language=language.lower(),
+        person=person.strip().upper(),
+        large_print=large_print,
+        fillable=fillable,
+    )
+    order.check()
+    with _house() as house, _progress("Printing", copies) as told:
+        serials = issue(house.store, order, out, by=_who(), at=_now(), progress=told)
+    for serial in serials:
+        typer.echo(serial)
+    _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {out}.")
+
+
+# Reading and keeping
+
+
+@app.command("read")
+def read_scans(
+    files: Annotated[list[Path], typer.Argument(help="PDF, TIFF, JPEG or PNG.")],
+    roll_file: Annotated[
+        Path | None, typer.Option("--roll", help="A roll to match people against.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+) -> None:
+    """Read scans without keeping anything: one JSON object a page, in input order."""
+    from kiosk.read_files import read_files
+
+    refused = False
+    with _progress("Reading", len(files)) as told:
+        for number, pages in enumerate(read_files(files, roll=roll_file, jobs=jobs), start=1):
+            for line in pages:
+                typer.echo(json.dumps(line, ensure_ascii=False))
+                if line["status"] == "set-aside":
+                    refused = True
+                    reason = line["reason"]
+                    place = f"{line['source']}, page {line['page_index'] + 1}"
+                    _say(f"{place}: {reason['message']} {reason['remedy']}")
+            told(number)
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command("scan")
+def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders.")]) -> None:
+    """Take scans in for keeping; they are safe when this says so. Originals stay."""
+    refused = False
+    with _house() as house:
+        for taken in house.intake.take_in(paths, by=_who(), at=_now()):
+            if taken.problem is not None or taken.intake is None:
+                refused = True
+                problem = taken.problem or UserError()
+                _say(f"{taken.path}: {problem.message} {problem.remedy}")
+            elif taken.duplicate:
+                typer.echo(f"{taken.path}: here already, as {taken.intake.label}")
+            else:
+                typer.echo(f"{taken.path}: taken in as {taken.intake.label}")
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command("work")
+def run_workers(
+    processes: Annotated[int, typer.Option(min=1, max=256, help="One a core.")] = 1,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when everything is read.")
+    ] = False,
+) -> None:
+    """Run workers, which read what was taken in, until told to stop."""
+    from kiosk.worker import supervise
+    from pipeline.kept import Status
+
+    began = _now()
+    with _house() as house:
+        with _progress("Reading", None) as told:
+
+            def look(counts: dict[Status, int]) -> None:
+                waiting = counts[Status.RECEIVED] + counts[Status.READING]
+                told(sum(counts.values()) - waiting)
+
+            supervise(
+                house.store, house.jobs, processes=processes, until_idle=until_idle, progress=look
+            )
+        with house.store.look() as kept:
+            aside = kept.pages.with_status(Status.SET_ASIDE, limit=1_000_000)
+    new = [each for each in aside if each.read_at is None or each.read_at >= began]
+    for page in new:
+        if page.reason is not None:
+            _say(f"{page.label}: {page.reason.message} {page.reason.remedy}")
+    if new:
+        raise typer.Exit(1)
+
+
+@app.command("status")
+def show_status(as_json: AsJson = False) -> None:
+    """Say how many pages are in which state; every page taken in is counted once."""
+    with _house() as house, house.store.look() as kept:
+        counts = {str(status): number for status, number in kept.pages.counts().items()}
+    if as_json:
+        _print_json(counts)
+    else:
+        _table(("state", "pages"), [[state, number] for state, number in counts.items()])
+
+
+@app.command("missing")
+def show_missing(
+    wing: Annotated[str | None, typer.Option(help="Only of this wing.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the blanks that were issued and have not come back, oldest first."""
+    with _house() as house, house.store.look() as kept:
+        found = [
+            {
+                "serial": each.serial,
+                "form": each.form,
+                "version": each.version,
+                "issued_at": each.issued_at.isoformat(timespec="seconds"),
+                "establishment": each.establishment,
+                "wing": each.wing,
+            }
+            for each in kept.sheets.missing(wing)
+        ]
+    if as_json:
+        _print_json(found)
+    else:
+        heading = ("serial", "form", "version", "issued_at", "establishment", "wing")
+        _table(heading, [list(each.values()) for each in found])
+
+
+# People
+
+
+@roll.command("import")
+def import_roll(file: Annotated[Path, typer.Argument(help="A roll.csv.")]) -> None:
+    """Put a roll in force: all of it or nothing; after a bad one the old roll stays."""
+    from pipeline.intake import FileForbidden, FileMissing
+    from storage.roll_file import import_roll as bring_in
+
+    with _house() as house:
+        try:
+            with file.open(encoding="utf-8", newline="") as lines:
+                done = bring_in(house.store, lines, by=_who(), at=_now())
+        except (FileNotFoundError, IsADirectoryError):
+            raise FileMissing from None
+        except PermissionError:
+            raise FileForbidden from None
+    typer.echo(f"The roll in force now holds {_count(done.people, 'person', 'people')}.")
+
+
+@roll.callback()
+def _roll() -> None:
+    """The people of the establishment."""
+
+
+@staff.command("add")
+def add_staff(
+    username: Annotated[str, typer.Argument(help="What they sign in with.")],
+    role: Annotated[list[str], typer.Option(help="Such as verifier; may be given again.")],
+    name: Annotated[str, typer.Option(help="What they are called on the screen.")] = "",
+    establishment: Annotated[
+        list[str] | None, typer.Option(help="Prison code they are kept to; may be given again.")
+    ] = None,
+    wing: Annotated[
+        list[str] | None, typer.Option(help="Wing they are kept to; may be given again.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Let somebody sign in to the staff site; asks for a password."""
+    from kiosk.access import EVERY_ROLE
+
+    roles = {each.strip().lower() for each in role}
+    if unknown := sorted(roles - set(EVERY_ROLE)):
+        known = ", ".join(EVERY_ROLE)
+        raise typer.BadParameter(f"There is no role {', '.join(unknown)}. Roles: {known}.")
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    with _house() as house, house.store.begin() as kept:
+        added = kept.staff.add(
+            username,
+            password,
+            name=name or username,
+            roles=roles,
+            establishments=[each.strip().upper() for each in establishment or ()],
+            wings=wing or (),
+            by=_who(),
+            at=_now(),
+        )
+    typer.echo(f"{added.username} can sign in now.")
+
+
+# Records
+
+
+@records.command("export")
+def export_records(
+    form: Annotated[str | None, typer.Option(help="Only this form.")] = None,
+    shape: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File to write.", dir_okay=False)] = None,
+) -> None:
+    """Give the verified records, one a row, with one column for each field."""
+    from forms.library import definition
+    from pipeline.records_export import FORMATS, definitions_for, write
+
+    if shape not in FORMATS:
+        raise typer.BadParameter(f"The format is one of {', '.join(FORMATS)}.")
+    if form is not None:
+        form = definition(form).id
+    if out is None and shape == "parquet" and sys.stdout.isatty():
+        raise typer.BadParameter("Parquet is not for reading on a screen: name a file with --out.")
+    from kiosk.files import whole_file
+
+    with _house() as house, house.store.look() as kept:
+        found, asked = kept.records.verified(form), definitions_for(form)
+        if out is None:
+            number = write(found, asked, shape, typer.get_binary_stream("stdout"))
+        else:
+            with whole_file(out) as file:
+                number = write(found, asked, shape, file)
+    _say(f"Gave {_count(number, 'record', 'records')}.")
+
+
+@records.callback()
+def _records() -> None:
+    """Verified records."""
+
+
+# The running of it
+
+
+@serve.command("staff")
+def serve_staff(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8001,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="A proxy before it speaks HTTPS with people.")
+    ] = False,
+) -> None:
+    """Run the staff site until told to stop."""
+    from kiosk.serving import server_for
+    from kiosk.staff.app import create_app
+    from kiosk.staff.kit import StaffKit
+
+    with _house() as house:
+        site = create_app(StaffKit(store=house.store, blobs=house.blobs, tls=tls))
+        _say(f"The staff site is at http://{host}:{port}. Ctrl-C ends it.")
+        server_for(site, host=host, port=port).run()
+
+
+@app.command("doctor")
+def examine(as_json: AsJson = False) -> None:
+    """Check everything counterfoil needs, and say what to do about what is wrong."""
+    from kiosk.doctor import check_all
+
+    found = list(check_all())
+    if as_json:
+        _print_json([each.as_json() for each in found])
+    else:
+        _table(
+            ("", "what", "found"),
+            [["ok" if each.ok else "WRONG", each.what, each.found] for each in found],
+        )
+    wrong = [each for each in found if not each.ok]
+    for each in wrong:
+        _say(f"{each.what}: {each.found} {each.remedy}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+# What the commands share
+
+
+@contextmanager
+def _house() -> Iterator[House]:
+    """Open what is kept, where the environment says."""
+    from kiosk import compose
+
+    house = compose.open_house()
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+@contextmanager
+def _progress(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how far a long work is, on standard error and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _print_json(what: Any) -> None:
+    typer.echo(json.dumps(what, indent=2, ensure_ascii=False))
+
+
+def _table(heading: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
+    """Write columns under their headings, wide enough for what stands in them."""
+    lines = [[str(cell) for cell in row] for row in (heading, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        shown = "  ".join(cell.ljust(wide) for cell, wide in zip(line, widths, strict=True))
+        typer.echo(shown.rstrip())
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _tell(problem: UserError) -> None:
+    _say(f"{problem.message} {problem.remedy}")
+
+
+def _noted(bug: Exception, doing: str) -> UserError:
+    """Keep where a bug happened, never what it said, and give a reference that finds it."""
+    from kiosk.problems import log, note_bug
+    from kiosk.settings import settings
+
+    try:
+        handler: logging.Handler = logging.FileHandler(settings().data / "problems.log")
+    except (OSError, UserError):
+        handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        reference = note_bug(bug, doing).reference
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+    return UserError(
+        "Something went wrong at our end; what was kept before is safe.",
+        remedy="Try again. If it happens again, tell the person who looks after this system this "
+        f"reference: {reference}",
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _who() -> str:
+    """Name who types: the system's user name, for the register and the list of events."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "command-line"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Issuing copies: serials are drawn and registered first, and only then does the file appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from forms.errors import UserError
+from forms.fillable import fillable_copy
+from forms.printing import CopyToPrint, print_to
+from forms.published import Published, published
+from kiosk.files import told, whole_file
+from pipeline.ports import Person, Sheet
+from pipeline.roll import PRISON_NUMBER
+from storage.store import Store
+
+LONGEST_PLACE = 12
+"""Characters of a prison code or a wing: more do not fit where they are stamped."""
+
+MISPRINTED = "misprinted"
+"""Why a copy was cancelled whose file never appeared."""
+
+
+class PersonMistyped(UserError):
+    """What was typed is no prison number."""
+
+    code = "person-mistyped"
+    message = "That is not a prison number."
+    remedy = "Type a letter, four digits and two letters, such as A1234BC."
+
+
+class PersonNotOnRoll(UserError):
+    """Nobody of that prison number is here."""
+
+    code = "person-not-on-roll"
+    message = "Nobody on the roll has that prison number, so nothing was printed."
+    remedy = "Look at the number again, or bring in today's roll with `counterfoil roll import`."
+
+
+class PlaceOdd(UserError):
+    """A prison code or wing that cannot be stamped."""
+
+    code = "place-odd"
+    message = "The establishment or wing is too long, or holds odd characters."
+    remedy = f"Use at most {LONGEST_PLACE} letters, digits, spaces or hyphens, such as MTI and B."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be printed.
+
+    Attributes:
+        form: form id, lower case.
+        copies: how many.
+        establishment: prison code; that of the person's own line on the roll when empty.
+        wing: where the pad belongs.
+        language: language code.
+        person: prison number the copies are bound to; "" for nobody.
+        large_print: the 18 pt variant.
+        fillable: one copy to fill in on a screen.
+    """
+
+    form: str
+    copies: int = 1
+    establishment: str = ""
+    wing: str = ""
+    language: str = "en"
+    person: str = field(default="", repr=False)
+    large_print: bool = False
+    fillable: bool = False
+
+    def check(self) -> Published:
+        """Find the paper, and refuse what no paper can hold; needs nothing that is kept.
+
+        Raises:
+            FormUnknown: no such form.
+            VersionUnknown: it is not printed in this language or size.
+            PersonMistyped: no prison number.
+            PlaceOdd: an establishment or wing that cannot be stamped.
+        """
+        found = published(self.form, None, self.language, large_print=self.large_print)
+        if self.person and not PRISON_NUMBER.fullmatch(self.person):
+            raise PersonMistyped
+        for place in (self.establishment, self.wing):
+            plain = place.replace(" ", "").replace("-", "")
+            if place and not (len(place) <= LONGEST_PLACE and plain.isascii() and plain.isalnum()):
+                raise PlaceOdd
+        return found
+
+
+def issue(
+    store: Store,
+    order: Order,
+    out: Path,
+    *,
+    by: str,
+    at: datetime,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[str, ...]:
+    """Register new copies and write one PDF of them; give their serials in printed order.
+
+    When the file cannot be written after all, the copies are cancelled, so that nobody waits
+    for paper that was never printed.
+
+    Args:
+        store: where copies are registered and the roll is kept.
+        order: what to print.
+        out: the PDF file; appears whole or not at all.
+        by: user name.
+        at: when, UTC.
+        progress: told how many copies are written.
+
+    Raises:
+        PersonNotOnRoll: there is a roll, and nobody on it has that number.
+        CannotWrite: the file cannot be written.
+        UserError: see `Order.check`.
+    """
+    paper = order.check()
+    with told():
+        if not out.parent.is_dir():
+            raise FileNotFoundError
+    with store.begin() as kept:
+        person = _on_roll(kept.roll.people(), order.person)
+        establishment = order.establishment or (person.establishment if person else "")
+        serials = kept.sheets.draw(order.copies)
+        kept.sheets.issue(
+            [
+                Sheet(
+                    serial=serial,
+                    form=paper.definition.id,
+                    version=paper.definition.version,
+                    language=paper.layout.language,
+                    large_print=paper.layout.large_print,
+                    pages=len(paper.layout.pages),
+                    issued_at=at,
+                    establishment=establishment,
+                    wing=order.wing,
+                    person=order.person or None,
+                    pad=f"pad-{serials[0]}",
+                    issued_by=by,
+                )
+                for serial in serials
+            ]
+        )
+    copies = (
+        CopyToPrint(
+            serial=serial,
+            establishment=establishment,
+            wing=order.wing,
+            person_name=f"{person.forenames} {person.surname}".strip() if person else "",
+            person_number=order.person,
+        )
+        for serial in serials
+    )
+    try:
+        if order.fillable:
+            with whole_file(out) as file:
+                file.write(fillable_copy(paper, next(copies)))
+        else:
+            with told():
+                print_to(out, paper, copies, progress=progress)
+    except BaseException:
+        with store.begin() as kept:
+            for serial in serials:
+                kept.sheets.void(serial, MISPRINTED, by=by, at=at)
+        raise
+    return serials
+
+
+def _on_roll(people: tuple[Person, ...], number: str) -> Person | None:
+    """Find whose number it is; nobody's when there is no roll yet or no number."""
+    if not number or not people:
+        return None
+    for each in people:
+        if each.prison_number == number:
+            return each
+    raise PersonNotOnRoll
