@@ -44,6 +44,8 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "date-impossible": "There is no such day.",
         "pattern": "This is not how this answer is normally written.",
         "missing": "This was left empty, and we need it.",
+        "faint-on-fax": "A fax can lose light pencil: look whether something was ticked.",
+        "same-person": "The same prison number is given for both people.",
         # ticks
         "unclear-mark": "The machine could not tell if a box is ticked.",
         "two-ticks": "More than one box is ticked, and only one is asked for.",

@@ -1,0 +1,142 @@
+"""The only place that picks concrete parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from forms.layout import Layout
+from forms.published import Published, published
+from kiosk.settings import Settings, SettingUnsupported, settings
+from pipeline.intake import FileForbidden, FileMissing
+from pipeline.ports import Blobs, Person
+from pipeline.read_page import FileRecipe, Kit
+from pipeline.roll import read_roll
+from storage.blobs import FolderBlobs
+from storage.intake_box import IntakeBox
+from storage.jobs import Jobs
+from storage.store import RollInForce, Store
+
+
+class FrozenLayouts:
+    """Published versions out of the package (fits `pipeline.ports.Layouts`)."""
+
+    def find(self, form: str, version: int, language: str, *, large_print: bool) -> Published:
+        """Find one, or raise `forms.published.VersionUnknown`."""
+        return published(form, version, language, large_print=large_print)
+
+
+@lru_cache(maxsize=1)
+def known_layouts() -> tuple[Layout, ...]:
+    """Give the layout of every version ever published."""
+    found = []
+    for file in sorted((resources.files("forms.library") / "frozen").iterdir(), key=str):
+        if file.name.endswith(".layout.json"):
+            form, version, language, *size = file.name.removesuffix(".layout.json").split(".")
+            large = size == ["large"]
+            found.append(published(form, int(version[1:]), language, large_print=large).layout)
+    return tuple(found)
+
+
+def reading_kit(roll: Path | None = None) -> Kit:
+    """Put together what reading needs, without a database.
+
+    Args:
+        roll: a roll file to match people against.
+
+    Raises:
+        FileMissing: there is no such roll file.
+        RollRefused: the roll file has bad lines.
+    """
+    return _kit(_people(roll) if roll is not None else ())
+
+
+def _people(roll: Path) -> Sequence[Person]:
+    try:
+        with roll.open(encoding="utf-8", newline="") as lines:
+            return read_roll(lines)
+    except FileNotFoundError:
+        raise FileMissing from None
+    except OSError:
+        raise FileForbidden from None
+
+
+def _kit(people: Sequence[Person], *, pictures: bool = False) -> Kit:
+    return Kit(
+        layouts=FrozenLayouts(), known=known_layouts, people=tuple(people), pictures=pictures
+    )
+
+
+class _KitOfTheDay:
+    """The kit with the roll in force, made anew after each import of the roll."""
+
+    def __init__(self, roll: RollInForce) -> None:
+        self._roll = roll
+        self._people: Sequence[Person] | None = None
+        self._kit: Kit | None = None
+
+    def __call__(self) -> Kit:
+        people = self._roll.people()
+        if self._kit is None or people is not self._people:
+            self._people, self._kit = people, _kit(people, pictures=True)
+        return self._kit
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class House:
+    """What is kept, and the ways to it.
+
+    Attributes:
+        store: sheets, pages, records, people.
+        blobs: originals and pictures.
+        jobs: the queue of pages to read.
+        intake: takes files in.
+        recipe: how a worker reads a page.
+    """
+
+    settings: Settings
+    store: Store
+    blobs: FolderBlobs
+    jobs: Jobs
+    intake: IntakeBox
+    recipe: FileRecipe = field(repr=False)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.jobs.close()
+        self.store.close()
+
+
+def open_house(given: Settings | None = None) -> House:
+    """Open what is kept, making it where there is nothing yet and bringing it up to date.
+
+    Raises:
+        SettingUnsupported: the settings ask for another store than the embedded one.
+        UserError: the database is newer than this release.
+    """
+    chosen = given or settings()
+    if chosen.database_url or chosen.blobs_url:
+        raise SettingUnsupported
+    chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}")
+    store.upgrade()
+    blobs = FolderBlobs(chosen.data / "blobs")
+    jobs = Jobs(store)
+    jobs.prepare()
+    return House(
+        settings=chosen,
+        store=store,
+        blobs=blobs,
+        jobs=jobs,
+        intake=IntakeBox(store, blobs, jobs),
+        recipe=FileRecipe(_KitOfTheDay(RollInForce(store))),
+    )
+
+
+def bench() -> tuple[Store, Blobs, FileRecipe]:
+    """Give one worker what it works with (`kiosk.worker` asks for it by name)."""
+    house = open_house()
+    return house.store, house.blobs, house.recipe

@@ -1,0 +1,339 @@
+"""The recipe: the steps from a file to readings, in order; the only place that lists them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from forms.errors import UserError
+from forms.fields import Choice, Date, FormDefinition, FreeText, Signature, Text
+from forms.layout import Layout
+from forms.page_id import PageId, decode
+from forms.published import Published
+from pipeline.blanks import BlankPages
+from pipeline.crop import cut, upright
+from pipeline.identify import identify
+from pipeline.intake import FileDamaged, count_pages, open_file
+from pipeline.ports import Layouts, Person
+from pipeline.readers.characters import CharacterReader
+from pipeline.readers.fillable import read_fillable
+from pipeline.readers.ink import read_presence, read_signature
+from pipeline.readers.marks import read_choice
+from pipeline.readers.text import FreeTextReader, read_serial_line
+from pipeline.register import register
+from pipeline.roll import RollIndex, match_people
+from pipeline.stages import (
+    Crop,
+    Gray,
+    IdentifiedPage,
+    PageRead,
+    PersonMatch,
+    Quarantined,
+    Reading,
+    Scan,
+    State,
+)
+from pipeline.triage import triage
+
+_IDENTITY_INPUT = "counterfoil__page_"
+_PICTURE_PX = 1754
+"""The long side of an A4 page at 150 dpi."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kit:
+    """Everything that reading a page needs, picked by `kiosk.compose`.
+
+    Attributes:
+        layouts: finds published versions.
+        known: gives every published layout, for the printed line when both codes are gone.
+        people: the roll; empty when there is none.
+        today: the day scans are judged against.
+        drafts: suggest what free text says.
+        pictures: keep the straightened page on the result, for people to look at.
+    """
+
+    layouts: Layouts
+    known: Callable[[], Sequence[Layout]]
+    people: tuple[Person, ...] = field(default=(), repr=False)
+    today: Callable[[], date] = date.today
+    drafts: bool = True
+    pictures: bool = False
+    blanks: BlankPages = field(default_factory=BlankPages)
+    characters: CharacterReader = field(default_factory=CharacterReader)
+    free_text: FreeTextReader = field(default_factory=FreeTextReader)
+
+    @cached_property
+    def roll(self) -> RollIndex | None:
+        """Give the roll as an index; None without a roll."""
+        return RollIndex(self.people) if self.people else None
+
+    @cached_property
+    def by_number(self) -> Mapping[str, Person]:
+        """Give the people of the roll by prison number."""
+        return {person.prison_number: person for person in self.people}
+
+
+def read_file(path: Path, kit: Kit) -> Iterator[PageRead | Quarantined]:
+    """Read every page of a file, in order; a bad page is a result, and the rest goes on."""
+    started = time.perf_counter()
+    for item in open_file(path):
+        opened = time.perf_counter() - started
+        results = (item,) if isinstance(item, Quarantined) else read_scan(item, kit)
+        for result in results:
+            yield replace(result, seconds=round(result.seconds + opened / len(results), 4))
+        started = time.perf_counter()
+
+
+def read_scan(scan: Scan, kit: Kit) -> tuple[PageRead | Quarantined, ...]:
+    """Read one scan; an uncut sheet gives each of its slips, from the top."""
+    started = time.perf_counter()
+    try:
+        pages = _filled_in(scan, kit) or identify(
+            scan, kit.layouts, serial_line=lambda s: read_serial_line(s, kit.known())
+        )
+    except UserError as problem:
+        return (_set_aside(scan, problem, None, started, kit),)
+    results: list[PageRead | Quarantined] = []
+    for page in pages:
+        try:
+            results.append(_read(page, kit, started))
+        except UserError as problem:
+            results.append(_set_aside(scan, problem, page.id, started, kit, page.warnings))
+        started = time.perf_counter()
+    return tuple(results)
+
+
+def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
+    published = _find(kit, page.id)
+    layout = published.layout.page(page.id.page)
+    definition = published.definition
+    if page.scan.filled is not None and page.by == "pdf":
+        return _typed(page, published, started, kit)
+    blank = kit.blanks.page(published, page.id.page)
+    placed = register(page, layout, published.layout.page_mm, blank=blank)
+    crops: dict[str, list[Crop]] = {}
+    for crop in cut(placed, layout, blank):
+        crops.setdefault(crop.box.field, []).append(crop)
+    readings, people = settle(
+        definition, _readings(definition, crops, kit), kit, bitonal=getattr(page.scan, "bitonal", False)
+    )
+    return PageRead(
+        source=page.scan.source,
+        page_index=page.scan.page_index,
+        id=page.id,
+        pages=len(published.layout.pages),
+        readings=readings,
+        rotation_deg=placed.rotation_deg,
+        scale=placed.scale,
+        residual_mm=placed.residual_mm,
+        warnings=placed.warnings,
+        people=people,
+        upright=upright(placed) if kit.pictures else None,
+        digest=_digest(page),
+        by=page.by,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit) -> PageRead:
+    """Take the answers of a filled PDF straight from its fields."""
+    layout = published.layout.page(page.id.page)
+    readings, people = settle(
+        published.definition,
+        _with_bounds(
+            read_fillable(page.scan.filled or {}, published.definition, layout), published, page.id
+        ),
+        kit,
+    )
+    typed = hashlib.sha256(
+        repr(sorted((page.scan.filled or {}).items())).encode() + page.scan.digest.encode()
+    ).hexdigest()
+    return PageRead(
+        source=page.scan.source,
+        page_index=page.scan.page_index,
+        id=page.id,
+        pages=len(published.layout.pages),
+        readings=readings,
+        rotation_deg=0.0,
+        scale=1.0,
+        residual_mm=0.0,
+        warnings=page.warnings,
+        people=people,
+        upright=_small(page.scan.pixels) if kit.pictures else None,
+        digest=typed,
+        by=page.by,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _with_bounds(
+    readings: Sequence[Reading], published: Published, page: PageId
+) -> tuple[Reading, ...]:
+    """Say where each field lies, for the person who looks."""
+    from pipeline.readers.marks import bounds_of
+
+    empty = np.zeros((1, 1), dtype=np.uint8)
+    crops: dict[str, list[Crop]] = {}
+    for box in published.layout.page(page.page).boxes:
+        crops.setdefault(box.field, []).append(Crop(box, empty, empty, 1.0, 0.0))
+    return tuple(replace(r, bounds=bounds_of(crops[r.field])) for r in readings)
+
+
+def settle(
+    definition: FormDefinition, readings: Sequence[Reading], kit: Kit, *, bitonal: bool = False
+) -> tuple[tuple[Reading, ...], tuple[PersonMatch, ...]]:
+    """Match people against the roll and choose what a person must see, whatever way a page came in."""
+    people = match_people(definition, readings, kit.roll) if kit.roll is not None else ()
+    judged = triage(
+        definition,
+        readings,
+        people,
+        on_roll=kit.by_number if kit.roll is not None else None,
+        bitonal=bitonal,
+    )
+    return judged, people
+
+
+def _readings(
+    definition: FormDefinition, crops: Mapping[str, list[Crop]], kit: Kit
+) -> tuple[Reading, ...]:
+    """Hand each field's crops to the reader of its kind; one call of the network serves a page."""
+    written: list[tuple[Text | Date, list[Crop]]] = []
+    found: dict[str, Reading] = {}
+    for asked in definition.fillable():
+        mine = crops.get(asked.name)
+        if not mine:
+            continue
+        match asked:
+            case Text() | Date():
+                written.append((asked, sorted(mine, key=lambda c: c.box.index or 0)))
+            case Choice():
+                found[asked.name] = read_choice(asked, mine)
+            case FreeText():
+                found[asked.name] = _free_text(mine[0], kit)
+            case Signature():
+                found[asked.name] = read_signature(mine[0])
+    for reading in kit.characters.read_page(written, scanned_on=kit.today()):
+        found[reading.field] = reading
+    return tuple(found[f.name] for f in definition.fillable() if f.name in found)
+
+
+def _free_text(crop: Crop, kit: Kit) -> Reading:
+    reading = read_presence(crop)
+    if reading.state is State.BLANK or not kit.drafts:
+        return reading
+    words, score = kit.free_text.draft(crop)
+    return replace(reading, suggestion=words or None, confidence=round(min(score, 0.9), 3))
+
+
+def _filled_in(scan: Scan, kit: Kit) -> tuple[IdentifiedPage, ...]:
+    """Take a filled PDF's identity from its own checked inputs; nothing for any other scan."""
+    if scan.filled is None:
+        return ()
+    ids = [
+        page
+        for name, value in sorted(scan.filled.items())
+        if name.startswith(_IDENTITY_INPUT) and (page := decode(value)) is not None
+    ]
+    mine = [page for page in ids if page.page == scan.page_index + 1] or ids
+    if len(mine) != 1:
+        return ()
+    _find(kit, mine[0])
+    nowhere = np.empty((0, 2))
+    return (
+        IdentifiedPage(scan=scan, id=mine[0], anchors_mm=nowhere, anchors_px=nowhere, by="pdf"),
+    )
+
+
+def _find(kit: Kit, page: PageId) -> Published:
+    return kit.layouts.find(page.form, page.version, page.language, large_print=page.large_print)
+
+
+def _digest(page: IdentifiedPage) -> str:
+    """Tell the slips of one sheet apart: each is a page of its own."""
+    return f"{page.scan.digest}/{page.slot}" if page.slot else page.scan.digest
+
+
+def _set_aside(
+    scan: Scan,
+    problem: UserError,
+    page: PageId | None,
+    started: float,
+    kit: Kit,
+    warnings: tuple[str, ...] = (),
+) -> Quarantined:
+    return Quarantined(
+        source=scan.source,
+        page_index=scan.page_index,
+        code=problem.code,
+        message=problem.message,
+        remedy=problem.remedy,
+        id=page,
+        warnings=warnings,
+        digest=scan.digest,
+        upright=_small(scan.pixels) if kit.pictures else None,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _small(pixels: Gray) -> Gray:
+    """Bring a scan to about 150 dpi of an A4 page, for people to look at."""
+    factor = min(1.0, _PICTURE_PX / max(pixels.shape))
+    if factor == 1.0:
+        return pixels
+    return np.asarray(
+        cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+
+
+class FileRecipe:
+    """How the worker opens files and reads pages (fits `pipeline.work.Recipe`).
+
+    Pages are mostly asked for in order, so the file opened last stays open between calls.
+    """
+
+    def __init__(self, kit: Callable[[], Kit]) -> None:
+        self._kit = kit
+        self._open: Iterator[Scan | Quarantined] = iter(())
+        self._what, self._at = b"", -1
+
+    def pages(self, data: bytes, source: str) -> int:  # noqa: ARG002
+        """Count a file's pages.
+
+        Raises:
+            UserError: it cannot be opened at all.
+        """
+        return count_pages(data)
+
+    def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead | Quarantined]:
+        """Read one page of a file; an uncut sheet gives each of its slips, from the top."""
+        item = self._page(data, source, index)
+        if isinstance(item, Quarantined):
+            return (replace(item, page_index=index),)
+        return read_scan(item, self._kit())
+
+    def _page(self, data: bytes, source: str, index: int) -> Scan | Quarantined:
+        what = hashlib.sha256(data).digest()
+        if what != self._what or index <= self._at:
+            with suppress(AttributeError):
+                self._open.close()  # type: ignore[attr-defined]
+            self._open, self._what, self._at = open_file(data, source), what, -1
+        last: Scan | Quarantined | None = None
+        for item in self._open:
+            self._at, last = item.page_index, item
+            if item.page_index >= index:
+                return item
+        self._what = b""
+        if isinstance(last, Quarantined):
+            return last
+        raise FileDamaged

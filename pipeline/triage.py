@@ -1,0 +1,161 @@
+"""Which readings a person must see, and why: readers score, this decides.
+
+Codes here and from the readers are put in words by the staff site.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Need, Signature, Text
+from pipeline.ports import Person
+from pipeline.stages import PersonMatch, Reading, State
+
+ACCEPT_TEXT = 0.98
+"""Rows of characters and dates below this confidence go to a person. Of 349 simulated fields, 3
+read at 0.95 or above were wrong; see `pipeline/readers/models/charnet.md`."""
+
+
+def triage(
+    definition: FormDefinition,
+    readings: Sequence[Reading],
+    people: Sequence[PersonMatch] = (),
+    *,
+    on_roll: Mapping[str, Person] | None = None,
+    bitonal: bool = False,
+) -> tuple[Reading, ...]:
+    """Say for each reading of a page whether a person must look, and why.
+
+    Args:
+        definition: the form.
+        readings: what the readers made of one page.
+        people: who the identifying fields point at; empty when there is no roll.
+        on_roll: the people of the roll by prison number; None when there is no roll.
+        bitonal: the scan is black and white only, which can lose light pencil altogether.
+
+    Returns:
+        The readings in the same order, with `review`, `why` and confidence settled.
+    """
+    asked = {each.name: each for each in definition.fillable()}
+    by_name = {reading.field: reading for reading in readings}
+    extra: dict[str, list[str]] = {name: [] for name in by_name}
+    for name, code in _across(asked, by_name):
+        extra[name].append(code)
+    confirmed: dict[str, float] = {}
+    for match in people:
+        fields = _fields_of(asked, by_name, match.person)
+        if match.match is None:
+            subject = next((fields[k] for k in ("number", "name", "cell") if k in fields), None)
+            if subject is not None:
+                extra[subject].extend(match.why or ("not-sure",))
+        elif on_roll is not None and match.match in on_roll:
+            person = on_roll[match.match]
+            for kind, name in fields.items():
+                if by_name[name].state is State.FILLED and _says(kind, by_name[name], person):
+                    confirmed[name] = match.confidence
+    return tuple(
+        _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
+    )
+
+
+def _judge(
+    field: Fillable, reading: Reading, extra: Sequence[str], confirmed: float | None, bitonal: bool
+) -> Reading:
+    why = [*reading.why, *extra]
+    confidence = reading.confidence
+    if confirmed is not None:
+        confidence = max(confidence, confirmed)
+    match field:
+        case Text() | Date():
+            if reading.state is State.UNCLEAR and not why:
+                why.append("unclear")
+            if reading.state is State.FILLED and confidence < ACCEPT_TEXT:
+                why.append("low-confidence")
+        case Choice():
+            if field.consent:
+                why.append("consent")
+            if reading.state is State.UNCLEAR and not why:
+                why.append("unclear-mark")
+            weighty = field.needed is Need.HARD or any(o.urgent for o in field.options)
+            if bitonal and reading.by == "scan" and reading.state is State.BLANK and weighty:
+                why.append("faint-on-fax")
+        case FreeText():
+            if reading.state is not State.BLANK:
+                why.append("free-text")
+        case Signature():
+            if reading.state is State.UNCLEAR and not why:
+                why.append("unclear-ink")
+        case _:
+            assert_never(field)
+    if field.always_seen and "consent" not in why:
+        why.append("always-seen")
+    if field.needed is Need.HARD and reading.state is State.BLANK and not _identifies(field):
+        why.append("missing")
+    settled = tuple(dict.fromkeys(why))
+    return replace(reading, confidence=confidence, review=bool(settled), why=settled)
+
+
+def _across(
+    asked: Mapping[str, Fillable], by_name: Mapping[str, Reading]
+) -> Iterator[tuple[str, str]]:
+    """Give the rules that look at more than one field."""
+    persons: dict[str, dict[str, str]] = {}
+    hard: set[str] = set()
+    for name, field in asked.items():
+        if isinstance(field, Text) and field.identifies and name in by_name:
+            persons.setdefault(field.person, {})[field.identifies] = name
+            if field.needed is Need.HARD:
+                hard.add(field.person)
+    numbers: dict[str, str] = {}
+    for person, fields in persons.items():
+        filled = {k for k, name in fields.items() if by_name[name].state is not State.BLANK}
+        if person in hard and not filled:
+            yield next(iter(fields.values())), "missing"
+        number = fields.get("number")
+        value = by_name[number].value if number else None
+        if number and isinstance(value, str) and value:
+            if value in numbers:
+                yield number, "same-person"
+                yield numbers[value], "same-person"
+            numbers[value] = number
+
+
+def _identifies(field: Fillable) -> bool:
+    return isinstance(field, Text) and bool(field.identifies)
+
+
+def _fields_of(
+    asked: Mapping[str, Fillable], by_name: Mapping[str, Reading], person: str
+) -> dict[str, str]:
+    """Give a person's identifying fields: what each says of them -> its key."""
+    return {
+        field.identifies: name
+        for name, field in asked.items()
+        if isinstance(field, Text)
+        and field.identifies
+        and field.person == person
+        and name in by_name
+    }
+
+
+def _says(kind: str, reading: Reading, person: Person) -> bool:
+    """Say whether what was read is, to the letter, what the roll says of a person."""
+    value = _bare(str(reading.value or ""))
+    match kind:
+        case "number":
+            return value == _bare(person.prison_number)
+        case "cell":
+            return value == _bare(person.cell)
+        case "name":
+            last, first = _bare(person.surname), _bare(person.forenames)
+            lead = _bare((person.forenames.split() or [""])[0])
+            return value in {last + first, first + last, last + lead, lead + last, last}
+        case _:
+            return False
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", text.upper())
