@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAGIC = b"CFD1"
-HEADER = struct.Struct("<4sB3xIIIfI")
-"""Magic, kind, page (or the count in START), width, height, dpi (0 unknown), bytes of JSON."""
+HEADER = struct.Struct("<4sB?2xIIIfI")
+"""Magic, kind, bitonal, page (in START their count), width, height, dpi or 0, bytes of JSON."""
 START, PAGE, PROBLEM, END = 1, 2, 3, 4
 
 PROBLEMS = (
@@ -73,11 +73,15 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """One page: a grey picture, its resolution (None unknown), and a filled PDF's values."""
+    """One page: a grey picture, its resolution (None unknown), and a filled PDF's values.
+
+    `bitonal` says that it came as two grey values only; reducing may have made more of them.
+    """
 
     image: Image.Image
     dpi: float | None
     filled: dict[str, str] | None = None
+    bitonal: bool = False
 
 
 class Input(io.RawIOBase):
@@ -173,9 +177,7 @@ def _grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" else image.convert("L")
 
 
-def _finished(
-    image: Image.Image, dpi: tuple[float, float] | None, turn: Any = None
-) -> tuple[Image.Image, float | None]:
+def _finished(image: Image.Image, dpi: tuple[float, float] | None, turn: Any = None) -> Decoded:
     """Bring a picture to grey, square pixels, at most 300 dpi, and turn it.
 
     Args:
@@ -184,7 +186,7 @@ def _finished(
         turn: a Pillow transpose, or None.
 
     Returns:
-        The picture, and the resolution it now has (None when not known).
+        The picture with the resolution it now has; nothing filled in.
     """
     from PIL import Image
 
@@ -205,6 +207,7 @@ def _finished(
     if image.format in ("JPEG", "MPO"):
         image.draft("L", size if shrink > 1 else None)
     grey = _grey(image)
+    bitonal = grey.getcolors(2) is not None
     if grey.size != size:
         whole = round(shrink)
         if not uneven and shrink == whole and grey.size == (width, height):
@@ -215,7 +218,7 @@ def _finished(
         grey = grey.transpose(turn)
     if grey.width * grey.height > MAX_PIXELS:
         raise Unreadable("image-too-large")
-    return grey, (known / shrink if known else None)
+    return Decoded(grey, known / shrink if known else None, bitonal=bitonal)
 
 
 def _smooth() -> Any:
@@ -255,8 +258,7 @@ class Picture:
         image = self._image
         dpi = _dpi(image)
         turn = _exif_turns().get(image.getexif().get(0x0112, 1))
-        grey, known = _finished(image, dpi, turn)
-        return Decoded(grey, known)
+        return _finished(image, dpi, turn)
 
 
 def _exif_turns() -> dict[int, Any]:
@@ -305,8 +307,7 @@ class Frames:
         if turned and dpi:
             dpi = (dpi[1], dpi[0])
         self._image.load()
-        grey, known = _finished(self._image, dpi)
-        return Decoded(grey, known)
+        return _finished(self._image, dpi)
 
 
 # ------------------------------------------------------------------ PDF
@@ -342,8 +343,7 @@ class Document:
             if placed is not None:
                 image = _stream_picture(placed.stream) or self._picture_by_pdfium(page)
                 if image is not None:
-                    grey, known = _finished(image, placed.dpi(image.size), placed.turn)
-                    return Decoded(grey, known)
+                    return _finished(image, placed.dpi(image.size), placed.turn)
         return self._render(page, filled)
 
     def _opened(self) -> Any:
@@ -819,9 +819,10 @@ def _say(
     size: tuple[int, int] = (0, 0),
     dpi: float = 0.0,
     pixels: bytes = b"",
+    bitonal: bool = False,
 ) -> None:
     text = json.dumps(extra).encode() if extra else b""
-    out = memoryview(HEADER.pack(MAGIC, kind, page, *size, dpi, len(text)) + text)
+    out = memoryview(HEADER.pack(MAGIC, kind, bitonal, page, *size, dpi, len(text)) + text)
     for part in (out, memoryview(pixels)):
         done = 0
         while done < len(part):
@@ -877,7 +878,15 @@ def main(arguments: list[str]) -> int:
             _say_problem(page, problem)
             continue
         size = got.image.size
-        _say(PAGE, page, got.filled, size=size, dpi=got.dpi or 0.0, pixels=pixels)
+        _say(
+            PAGE,
+            page,
+            got.filled,
+            size=size,
+            dpi=got.dpi or 0.0,
+            pixels=pixels,
+            bitonal=got.bitonal,
+        )
     _say(END, opened.pages)
     return 0
 

@@ -314,6 +314,7 @@ def _scan(said: _Said, source: str) -> Scan:
         dpi=said.dpi,
         filled=said.filled,
         digest=digest.hexdigest(),
+        bitonal=said.bitonal,
     )
 
 
@@ -349,6 +350,7 @@ class _Said:
     dpi: float | None = None
     filled: dict[str, str] | None = None
     pixels: Gray | None = None
+    bitonal: bool = False
 
 
 class _Child:
@@ -396,7 +398,7 @@ class _Child:
         head = bytearray(decoder.HEADER.size)
         self._fill(memoryview(head), deadline)
         self._spoke = True
-        magic, kind, page, width, height, dpi, extra_bytes = decoder.HEADER.unpack(head)
+        magic, kind, bitonal, page, width, height, dpi, extra_bytes = decoder.HEADER.unpack(head)
         if magic != decoder.MAGIC or extra_bytes > _MAX_EXTRA_BYTES:
             raise FileDamaged
         extra = self._extra(extra_bytes, deadline)
@@ -412,7 +414,7 @@ class _Child:
         pixels = np.empty((height, width), dtype=np.uint8)
         self._fill(pixels.reshape(-1).data, deadline)
         known = dpi if math.isfinite(dpi) and 10.0 <= dpi <= 10_000.0 else None
-        return _Said(kind, page, dpi=known, filled=extra or None, pixels=pixels)
+        return _Said(kind, page, dpi=known, filled=extra or None, pixels=pixels, bitonal=bitonal)
 
     def _extra(self, size: int, deadline: float) -> dict[str, str]:
         if size == 0:

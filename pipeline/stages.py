@@ -37,6 +37,7 @@ class Scan:
         filled: values of a fillable PDF's own fields, by input name; None for an image.
         digest: SHA-256 of the decoded pixels' shape and bytes, hex; the same picture in
             another wrapping is the same page.
+        bitonal: it came in black and white only, as a fax does: light pencil may be lost.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Scan:
     dpi: float | None = None
     filled: Mapping[str, str] | None = attribute(default=None, repr=False)
     digest: str = ""
+    bitonal: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,6 +135,12 @@ def bilevel(pixels: Pixels) -> Pixels:
     return np.where(pixels > 127, 255, 0).astype(np.uint8)
 
 
+def pdf_of_two_values() -> bytes:
+    made = Pdf()
+    made.page(made.flat(bilevel(page_like())))
+    return made.bytes()
+
+
 # ------------------------------------------------------------------ good files, exactly
 
 
@@ -456,6 +462,42 @@ def test_a_coarse_fax_gets_square_pixels() -> None:
     (scan,) = scans(data)
     assert scan.pixels.shape == (round(1145 * 204 / 98), 1728)
     assert scan.dpi == pytest.approx(204, abs=0.5)
+
+
+# ------------------------------------------------------------------ black and white only
+
+
+TWO_VALUES = Image.fromarray(bilevel(GREY))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file_of(TWO_VALUES.convert("1"), "TIFF", compression="group4"),
+        file_of(TWO_VALUES, "PNG"),
+        file_of(TWO_VALUES.convert("RGB"), "PNG"),
+        file_of(
+            TWO_VALUES.convert("1").resize((1728, 1145)),
+            "TIFF",
+            compression="group4",
+            dpi=(204, 98),
+        ),
+        file_of(TWO_VALUES.resize((4960, 7016)).convert("1"), "TIFF", compression="group4"),
+        pdf_of_two_values(),
+    ],
+    ids=["fax", "grey", "colour", "uneven", "reduced", "pdf"],
+)
+def test_a_page_in_black_and_white_only_says_so_whatever_became_of_its_pixels(data: bytes) -> None:
+    (scan,) = scans(data)
+    assert scan.bitonal
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG"])
+def test_a_page_with_greys_is_not_called_black_and_white(kind: str) -> None:
+    three = bilevel(GREY)
+    three[0, 0] = 128
+    (scan,) = scans(file_of(Image.fromarray(three), kind))
+    assert not scan.bitonal
 
 
 # ------------------------------------------------------------------ polarity
