@@ -42,7 +42,7 @@ as_root() {
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 offered() { apt-cache show "$1" >/dev/null 2>&1; }
 
-# WeasyPrint draws with Pango and HarfBuzz; the code readers' human line is read by Tesseract.
+# WeasyPrint draws with Pango and HarfBuzz; Tesseract reads the serial printed beside a code.
 needed=(tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig)
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -65,7 +65,7 @@ if command -v apt-get >/dev/null; then
         if [ ${#missing[@]} -gt 0 ]; then
             say "installing ${missing[*]}"
             as_root env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+                apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
                 stop "these packages could not be installed: ${missing[*]}. As root, run:" \
                     "apt-get update && apt-get install ${missing[*]}"
         fi
@@ -75,7 +75,7 @@ if command -v apt-get >/dev/null; then
                 if [ "$listed" = yes ] && offered "$package"; then
                     say "installing $package"
                     if as_root env DEBIAN_FRONTEND=noninteractive \
-                        apt-get install -y -qq --no-install-recommends "$package" >/dev/null; then
+                        apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$package" >/dev/null; then
                         browser=yes
                         break
                     fi
