@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -25,8 +25,11 @@ from forms.errors import UserError
 if TYPE_CHECKING:
     from kiosk.compose import House
 
-_PASS_ON = (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2], EOFError, BrokenPipeError)
-"""What the command line itself knows how to end with; the third is every kind of wrong use."""
+_WRONG_USE: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[2])
+"""The base of every kind of wrong use; Typer gives it no name of its own."""
+
+_PASS_ON = (typer.Exit, typer.Abort, _WRONG_USE, EOFError, BrokenPipeError)
+"""What the command line itself knows how to end with."""
 
 
 class _Told(TyperGroup):
@@ -83,7 +86,7 @@ def list_forms(as_json: AsJson = False) -> None:
     from forms.library import FORMS
     from forms.published import published
 
-    listed = [
+    listed: list[dict[str, Any]] = [
         {
             "id": each.id,
             "version": each.version,

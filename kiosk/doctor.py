@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,15 @@ def check_all() -> Iterator[Check]:
     """Look at everything, one after another; nothing that is wrong stops the rest."""
     here = settings()
     for name, module in MODULES.items():
-        yield _try(name, lambda name=name, module=module: _module(name, module), _INSTALL)
+        yield _try(name, partial(_module, name, module), _INSTALL)
     for package, name in FONTS:
-        yield _try(f"font {Path(name).stem}", lambda p=package, n=name: _font(p, n), _INSTALL)
+        yield _try(f"font {Path(name).stem}", partial(_font, package, name), _INSTALL)
     for name in MODELS:
-        yield _try(f"model {Path(name).stem}", lambda name=name: _model(name), _INSTALL)
+        yield _try(f"model {Path(name).stem}", partial(_model, name), _INSTALL)
     yield _try(
         "tesseract",
         _tesseract,
-        "Install it: `apt-get install tesseract-ocr`. It reads the serial when both codes are gone.",
+        "Install it: `apt-get install tesseract-ocr`. It reads what is left of a lost code.",
     )
     yield _try("forms", _forms, _INSTALL)
     yield _try(

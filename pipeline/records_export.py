@@ -131,7 +131,7 @@ def _jsonl(rows: Iterable[dict[str, Any]], out: IO[bytes]) -> int:
 
 def _parquet(rows: Iterable[dict[str, Any]], fields: Mapping[str, Fillable], out: IO[bytes]) -> int:
     import pyarrow as arrow  # type: ignore[import-untyped]
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     kinds = {"version": arrow.int32(), "occurrence": arrow.int32(), "flags": _words(arrow)}
     schema = arrow.schema(
