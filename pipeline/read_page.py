@@ -125,7 +125,7 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
     for crop in cut(placed, layout, blank):
         crops.setdefault(crop.box.field, []).append(crop)
     readings, people = settle(
-        definition, _readings(definition, crops, kit), kit, bitonal=getattr(page.scan, "bitonal", False)
+        definition, _readings(definition, crops, kit), kit, bitonal=page.scan.bitonal
     )
     return PageRead(
         source=page.scan.source,
@@ -192,7 +192,7 @@ def _with_bounds(
 def settle(
     definition: FormDefinition, readings: Sequence[Reading], kit: Kit, *, bitonal: bool = False
 ) -> tuple[tuple[Reading, ...], tuple[PersonMatch, ...]]:
-    """Match people against the roll and choose what a person must see, whatever way a page came in."""
+    """Match people against the roll; choose what a person must see, however it came in."""
     people = match_people(definition, readings, kit.roll) if kit.roll is not None else ()
     judged = triage(
         definition,

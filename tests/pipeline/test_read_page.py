@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pikepdf
+import pypdfium2
+import pytest
+from PIL import Image
+
+from forms.fillable import fillable_copy
+from forms.page_id import new_serial
+from forms.printing import CopyToPrint, print_copies
+from forms.published import published
+from kiosk.compose import reading_kit
+from pipeline.export import page_line
+from pipeline.read_page import FileRecipe, Kit, read_file
+from pipeline.stages import PageRead, Quarantined, State
+
+
+@pytest.fixture(scope="module")
+def kit() -> Kit:
+    return reading_kit()
+
+
+def printed(form: str, *serials: str) -> bytes:
+    out = io.BytesIO()
+    print_copies(published(form), [CopyToPrint(serial=s) for s in serials], out)
+    return out.getvalue()
+
+
+def test_blank_prints_read_as_blank_and_as_themselves(kit: Kit, tmp_path: Path) -> None:
+    serials = [new_serial(), new_serial()]
+    (tmp_path / "pad.pdf").write_bytes(printed("rj-1", *serials))
+    found = list(read_file(tmp_path / "pad.pdf", kit))
+    assert [(r.id.serial, r.id.page) for r in found if isinstance(r, PageRead)] == [
+        (serial, page) for serial in serials for page in (1, 2)
+    ]
+    for result in found:
+        assert isinstance(result, PageRead)
+        assert {r.state for r in result.readings} == {State.BLANK}
+
+
+def test_an_uncut_sheet_gives_two_pages_of_one_index(kit: Kit, tmp_path: Path) -> None:
+    serials = [new_serial(), new_serial()]
+    (tmp_path / "pad.pdf").write_bytes(printed("rj-2", *serials))
+    lines = [page_line(r) for r in read_file(tmp_path / "pad.pdf", kit)]
+    assert [(line["serial"], line["page_index"]) for line in lines] == [
+        (serials[0], 0),
+        (serials[1], 0),
+    ]
+
+
+def test_a_bad_page_is_a_result_and_the_rest_is_read(kit: Kit, tmp_path: Path) -> None:
+    sheet = pypdfium2.PdfDocument(printed("rj-3w", new_serial()))[0].render(scale=200 / 72)
+    good = sheet.to_pil().convert("L")
+    blank = Image.fromarray(np.full((2200, 1700), 255, np.uint8))
+    blank.save(tmp_path / "two.tif", save_all=True, append_images=[good], dpi=(200, 200))
+    aside, read = read_file(tmp_path / "two.tif", kit)
+    assert isinstance(aside, Quarantined)
+    assert aside.code == "page-blank"
+    assert isinstance(read, PageRead)
+
+
+def test_a_filled_pdf_is_read_from_its_own_fields(kit: Kit, tmp_path: Path) -> None:
+    serial = new_serial()
+    pdf = pikepdf.open(io.BytesIO(fillable_copy(published("rj-1"), CopyToPrint(serial=serial))))
+    for page in pdf.pages:
+        for widget in page.get("/Annots", []):
+            name = str(widget.get("/T", ""))
+            if name.startswith("me_number__"):
+                widget.V = pikepdf.String("A1234BC"[int(name.rpartition("_")[2])])
+    pdf.save(tmp_path / "filled.pdf")
+    first = next(iter(read_file(tmp_path / "filled.pdf", kit)))
+    assert isinstance(first, PageRead)
+    assert first.id.serial == serial
+    assert first.reading("me_number").value == "A1234BC"
+    assert first.reading("me_number").by == "pdf"
+    assert not first.reading("me_number").review
+
+
+def test_lines_hold_the_keys_others_rely_on(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "page.pdf").write_bytes(printed("rj-3w", new_serial()))
+    (tmp_path / "letter.txt").write_text("Dear all,")
+    (read,) = (page_line(r) for r in read_file(tmp_path / "page.pdf", kit))
+    (aside,) = (page_line(r) for r in read_file(tmp_path / "letter.txt", kit))
+    keys = {"source", "page_index", "status", "reason", "form", "version", "language", "serial"}
+    keys |= {"page", "pages", "registration", "warnings", "fields", "seconds"}
+    assert keys <= set(read)
+    assert keys <= set(aside)
+    assert aside["reason"]["code"] == "not-a-scan"
+    assert json.loads(json.dumps(read)) == read
+
+
+def test_the_workers_recipe_gives_any_page_in_any_order() -> None:
+    serials = [new_serial(), new_serial()]
+    data = printed("rj-1", *serials)
+    recipe = FileRecipe(reading_kit)
+    assert recipe.pages(data, "file 1") == 4
+    for index in (0, 1, 3, 2):
+        (found,) = recipe.read(data, "file 1", index)
+        assert isinstance(found, PageRead)
+        assert (found.id.serial, found.id.page) == (serials[index // 2], index % 2 + 1)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import date
+
+from forms import library
+from pipeline.ports import Person
+from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
+from pipeline.triage import ACCEPT_TEXT, triage
+
+RJ1, RJ2, RJ3H = (library.definition(form) for form in ("rj-1", "rj-2", "rj-3h"))
+PERSON = Person(
+    prison_number="A1234BC",
+    surname="Example",
+    forenames="Sam Lee",
+    cell="B-2-014",
+    establishment="MTI",
+    date_of_birth=date(1990, 1, 1),
+)
+MATCH = PersonMatch(
+    person="sender",
+    match="A1234BC",
+    confidence=0.9999,
+    agreed=("me_number", "me_name"),
+    candidates=(("A1234BC", 0.9999),),
+)
+
+
+def comb(field: str, value: str | None, confidence: float = 0.999) -> Reading:
+    state = State.FILLED if value else State.BLANK
+    return Reading(field=field, kind="comb", state=state, value=value, confidence=confidence)
+
+
+def test_a_doubtful_row_goes_to_a_person_and_a_sure_one_does_not() -> None:
+    sure, doubtful = triage(
+        RJ1, [comb("me_number", "A1234BC"), comb("me_name", "EXAMPLE SAM", ACCEPT_TEXT - 0.01)]
+    )
+    assert not sure.review
+    assert doubtful.review
+    assert doubtful.why == ("low-confidence",)
+
+
+def test_the_roll_clears_only_what_it_says_to_the_letter() -> None:
+    readings = [
+        comb("me_number", "A1234BC", 0.9),
+        comb("me_name", "EXAMPLE S4M", 0.9),
+        comb("me_cell", "B2014", 0.9),
+    ]
+    number, name, cell = triage(RJ1, readings, [MATCH], on_roll={"A1234BC": PERSON})
+    assert not number.review
+    assert number.confidence == MATCH.confidence
+    assert name.why == ("low-confidence",)
+    assert not cell.review
+
+
+def test_no_safe_match_asks_a_person_about_the_number() -> None:
+    nobody = PersonMatch(
+        person="sender",
+        match=None,
+        confidence=0.4,
+        agreed=(),
+        candidates=(),
+        why=("name-differs",),
+    )
+    (number,) = triage(RJ1, [comb("me_number", "A1234BC")], [nobody], on_roll={})
+    assert number.review
+    assert number.why == ("name-differs",)
+
+
+def test_a_form_that_names_nobody_needs_a_person() -> None:
+    number, name, cell = triage(
+        RJ1, [comb("me_number", None), comb("me_name", None), comb("me_cell", None)]
+    )
+    assert number.why == ("missing",)
+    assert not name.review
+    assert not cell.review
+
+
+def test_one_number_for_both_people_is_asked_twice() -> None:
+    first, second = triage(RJ2, [comb("p1_number", "A1234BC"), comb("p2_number", "A1234BC")])
+    assert "same-person" in first.why
+    assert "same-person" in second.why
+
+
+def test_consent_is_always_opened_by_a_person() -> None:
+    sure = Reading(field="c_free", kind="choice", state=State.FILLED, value=("yes",))
+    (seen,) = triage(RJ3H, [sure])
+    assert seen.review
+    assert "consent" in seen.why
+
+
+def test_a_blank_safety_question_on_a_fax_is_asked() -> None:
+    blank = Reading(
+        field="safe",
+        kind="choice",
+        state=State.BLANK,
+        options={"no": Mark(state=MarkState.BLANK, score=0.0)},
+    )
+    (on_paper,) = triage(RJ1, [blank])
+    (on_fax,) = triage(RJ1, [blank], bitonal=True)
+    assert not on_paper.review
+    assert on_fax.why == ("faint-on-fax",)
+
+
+def test_free_text_is_for_people_and_empty_room_is_not() -> None:
+    written, empty = triage(
+        RJ1,
+        [
+            Reading(field="more", kind="free_text", state=State.FILLED),
+            Reading(field="other_who", kind="free_text", state=State.BLANK),
+        ],
+    )
+    assert written.why == ("free-text",)
+    assert not empty.review
