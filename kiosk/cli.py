@@ -384,14 +384,15 @@ def serve_staff(
     ] = False,
 ) -> None:
     """Run the staff site until told to stop."""
-    from kiosk.serving import server_for
+    from kiosk.serving import listen, server_for
     from kiosk.staff.app import create_app
     from kiosk.staff.kit import StaffKit
 
     with _house() as house:
         site = create_app(StaffKit(store=house.store, blobs=house.blobs, tls=tls))
-        _say(f"The staff site is at http://{host}:{port}. Ctrl-C ends it.")
-        server_for(site, host=host, port=port).run()
+        with listen(host, port) as door:
+            _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
+            server_for(site, host=host, port=port).run(sockets=[door])
 
 
 @app.command("doctor")

@@ -1,0 +1,251 @@
+"""The command line, as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from typer.testing import CliRunner, Result
+
+from forms.page_id import parse_serial
+from forms.published import published
+from kiosk import compose
+from kiosk.cli import app
+
+ROLL = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
+LINE = "A1234BC,SMITH,JOHN,B-2-014,MTI,1990-05-01\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(folder))
+    monkeypatch.delenv("COUNTERFOIL_DATABASE_URL", raising=False)
+    monkeypatch.delenv("COUNTERFOIL_BLOBS_URL", raising=False)
+    return folder
+
+
+def run(*words: object, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], input=given)
+
+
+def missing() -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(run("missing", "--json").stdout)
+    return found
+
+
+def as_png(pdf: Path, page: int, to: Path) -> Path:
+    document = pypdfium2.PdfDocument(pdf)
+    document[page].render(scale=200 / 72, grayscale=True).to_pil().save(to, dpi=(200, 200))
+    document.close()
+    return to
+
+
+def test_forms_are_listed_with_their_pages(data: Path) -> None:
+    listed = json.loads(run("forms", "--json").stdout)
+    assert {each["id"]: each["pages"] for each in listed} == {
+        "rj-1": 2,
+        "rj-2": 1,
+        "rj-3h": 4,
+        "rj-3r": 4,
+        "rj-3w": 1,
+    }
+    assert not data.exists()
+
+
+def test_a_layout_needs_no_data_folder_and_describes_one_slip(data: Path) -> None:
+    told = run("layout", "rj-2")
+    assert json.loads(told.stdout) == published("rj-2").layout.to_json()
+    assert json.loads(told.stdout)["page_mm"] == [210.0, 148.5]
+    assert not data.exists()
+
+
+def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pad.pdf"
+    told = run("print", "rj-2", "--out", out, "--copies", 3, "--wing", "B")
+    assert told.exit_code == 0, told.stderr
+    serials = told.stdout.split()
+    assert [parse_serial(each) for each in serials] == serials
+    assert {each["serial"] for each in missing()} == set(serials)
+    assert json.loads(run("missing", "--wing", "C", "--json").stdout) == []
+    assert len(pypdfium2.PdfDocument(out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["rj-9"], 1, "no form of that name"),
+        (["rj-1", "--language", "xx"], 1, "version that this system does not know"),
+        (["rj-1", "--person", "A12"], 1, "not a prison number"),
+        (["rj-1", "--establishment", "no such place at all"], 1, "too long"),
+        (["rj-1", "--copies", "0"], 2, "--copies"),
+        (["rj-1", "--copies", "2", "--fillable"], 2, "one copy"),
+        (["rj-1", "--colour"], 2, "--colour"),
+    ],
+)
+def test_what_cannot_be_printed_is_refused_and_nothing_is_issued(
+    data: Path, tmp_path: Path, words: list[str], status: int, told: str
+) -> None:
+    out = tmp_path / "never.pdf"
+    refused = run("print", *words, "--out", out)
+    assert (refused.exit_code, refused.stdout) == (status, "")
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not out.exists()
+    assert missing() == []
+
+
+def test_a_file_that_cannot_be_written_issues_nothing(data: Path, tmp_path: Path) -> None:
+    refused = run("print", "rj-1", "--out", tmp_path / "no" / "folder.pdf")
+    assert refused.exit_code == 1
+    assert "could not be written" in refused.stderr
+    assert missing() == []
+
+
+def test_copies_whose_file_failed_halfway_are_cancelled(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> int:
+        raise OSError(28, "no room")
+
+    monkeypatch.setattr("kiosk.issue.print_to", no_room)
+    assert run("print", "rj-1", "--out", tmp_path / "pad.pdf").exit_code == 1
+    assert missing() == []
+
+
+def test_a_copy_is_bound_to_somebody_on_the_roll_only(data: Path, tmp_path: Path) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE, encoding="utf-8")
+    assert run("roll", "import", roll).exit_code == 0
+    stranger = run("print", "rj-3w", "--out", tmp_path / "a.pdf", "--person", "A9999ZZ")
+    assert stranger.exit_code == 1
+    assert "Nobody on the roll" in stranger.stderr
+    assert "A9999ZZ" not in stranger.stderr
+    done = run("print", "rj-3w", "--out", tmp_path / "b.pdf", "--person", "a1234bc")
+    assert done.exit_code == 0, done.stderr
+    words = pypdfium2.PdfDocument(tmp_path / "b.pdf")[0].get_textpage().get_text_bounded()
+    assert "JOHN SMITH" in words
+    assert "A1234BC" in words
+
+
+def test_a_bad_roll_is_refused_by_line_and_exit_status(data: Path, tmp_path: Path) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE + LINE.replace("1990", "19x0"), encoding="utf-8")
+    refused = run("roll", "import", roll)
+    assert refused.exit_code == 1
+    assert "line 3" in refused.stderr
+    assert run("roll", "import", tmp_path / "none.csv").exit_code == 1
+
+
+def test_status_counts_every_page_once(data: Path, tmp_path: Path) -> None:
+    scan = tmp_path / "scan.png"
+    scan.write_bytes(b"not a picture")
+    taken = run("scan", scan, scan, tmp_path / "none.png")
+    assert taken.exit_code == 1
+    assert "no such file" in taken.stderr
+    counts = json.loads(run("status", "--json").stdout)
+    assert counts == {
+        "received": 1,
+        "reading": 0,
+        "awaiting": 0,
+        "verified": 0,
+        "set-aside": 0,
+        "duplicate": 1,
+    }
+
+
+def test_a_printed_blank_reads_as_blank_and_a_bad_file_as_set_aside(
+    data: Path, tmp_path: Path
+) -> None:
+    pdf, bad = tmp_path / "blank.pdf", tmp_path / "bad.png"
+    serial = run("print", "rj-1", "--out", pdf).stdout.strip()
+    bad.write_bytes(b"not a picture")
+    scan = as_png(pdf, 0, tmp_path / "page.png")
+    told = run("read", scan, bad, tmp_path / "none.png")
+    first, second, third = (json.loads(line) for line in told.stdout.splitlines())
+    assert told.exit_code == 1
+    assert (first["status"], first["serial"], first["page"]) == ("read", serial, 1)
+    assert {each["state"] for each in first["fields"].values()} == {"blank"}
+    assert (second["source"], second["status"]) == ("bad.png", "set-aside")
+    assert (third["status"], third["reason"]["code"]) == ("set-aside", "file-missing")
+    assert len(told.stderr.splitlines()) == 2
+
+
+def test_several_processes_give_the_pages_in_input_order(data: Path, tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.png" for n in range(7)]
+    for file in files:
+        file.write_bytes(b"not a picture")
+    told = run("read", *files, "--jobs", 2)
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [each["source"] for each in lines] == [file.name for file in files]
+    assert {each["status"] for each in lines} == {"set-aside"}
+
+
+def test_staff_are_added_with_a_password_from_standard_input(data: Path) -> None:
+    words = ("staff", "add", "j.smith", "--role", "verifier", "--establishment", "mti")
+    assert run(*words, "--password-stdin", given="short\n").exit_code == 1
+    assert run(*words, "--password-stdin", given="correct horse battery\n").exit_code == 0
+    house = compose.open_house()
+    with house.store.look() as kept:
+        found = kept.staff.authenticate("j.smith", "correct horse battery")
+    house.close()
+    assert found is not None
+    assert (found.roles, found.establishments) == ({"verifier"}, {"MTI"})
+    wrong = run("staff", "add", "x.y", "--role", "king", "--password-stdin", given="x\n")
+    assert wrong.exit_code == 2
+
+
+def test_an_export_of_nothing_has_a_heading(data: Path, tmp_path: Path) -> None:
+    told = run("records", "export", "--form", "rj-1")
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.startswith("record,form,version,serial,occurrence,flags,")
+    assert "me_number" in told.stdout
+    assert run("records", "export", "--format", "xls").exit_code == 2
+    out = tmp_path / "records.parquet"
+    assert run("records", "export", "--format", "parquet", "--out", out).exit_code == 0
+    assert out.stat().st_size > 0
+
+
+def test_our_own_mistake_gives_a_reference_and_no_word_of_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("the answer was A1234BC")
+
+    monkeypatch.setattr(compose, "open_house", broken)
+    data.mkdir()
+    told = run("status")
+    assert told.exit_code == 1
+    assert "reference" in told.stderr
+    assert "A1234BC" not in told.stderr + (data / "problems.log").read_text("utf-8")
+    assert "Traceback" not in told.stderr
+
+
+def test_the_doctor_looks_at_everything_and_names_a_remedy(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.doctor.shutil.which", lambda _: None)
+    told = run("doctor", "--json")
+    found = {each["what"]: each for each in json.loads(told.stdout)}
+    assert told.exit_code == 1
+    assert {what for what, each in found.items() if not each["ok"]} == {"tesseract"}
+    assert "apt-get install" in found["tesseract"]["remedy"]
+    assert {"sqlalchemy", "model charnet", "disk", "clock", "database"} <= set(found)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    look = (
+        "import sys; import kiosk.cli; "
+        "print(*{'cv2', 'numpy', 'sqlalchemy', 'fastapi', 'dbos', 'rich', 'pikepdf'}"
+        " & set(sys.modules))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.strip() == ""
