@@ -172,15 +172,27 @@ def _level(printed: Gray, pixels: Gray, ink: float) -> Gray:
     if max(pixels.shape) > _SHADED_MM * PX_PER_MM:
         paper = _paper_map(pixels)
     else:
-        few, thin = printed[::3, ::3], pixels[::3, ::3]
-        white = few > 250
-        sample = thin[white] if white.sum() > 20 else thin
-        level = float(np.percentile(sample, 80)) if sample.size else 255.0
-        paper = np.full(pixels.shape, level, dtype=np.float32)
+        paper = np.full(pixels.shape, _paper(printed, pixels, ink), dtype=np.float32)
     paper = np.maximum(paper, ink + 20.0)
     return np.clip(ink + (paper - ink) * (printed / np.float32(255.0)), 0, 255).astype(np.uint8)
 
 
+def _paper(printed: Gray, pixels: Gray, ink: float) -> float:
+    """Say how bright the paper of a small cut is, however much is written on it.
+
+    Shaded paper counts as well as white, by how dark its tint is: in a shaded part only the
+    box's inside is white, and that may be inked over altogether.
+    """
+    few, thin = printed[::3, ::3], pixels[::3, ::3]
+    light = few > _LIGHT
+    if light.sum() <= 20:
+        return float(np.percentile(thin, 80)) if thin.size else 255.0
+    untinted = ink + (thin[light] - ink) / (few[light] / 255.0)
+    return min(float(np.percentile(untinted, 80)), 255.0)
+
+
+_LIGHT = 180
+"""Paler than this in the blank is paper or tint; darker is print."""
 _SHADED_MM = 25.0
 """Larger cuts get their paper level place by place: a phone's shadow may lie across."""
 

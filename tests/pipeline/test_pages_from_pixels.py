@@ -26,8 +26,9 @@ from pipeline.identify import (
     PageTooSmall,
     identify,
 )
+from pipeline.readers.marks import read_mark
 from pipeline.register import PageBent, PageCropped, PageScale, register
-from pipeline.stages import Gray, IdentifiedPage, RegisteredPage, Scan
+from pipeline.stages import Gray, IdentifiedPage, MarkState, RegisteredPage, Scan
 
 PPM = 8.0
 """Pixels to the millimetre of the drawn pages: 203 dpi."""
@@ -638,6 +639,35 @@ def test_an_empty_box_looks_like_its_blank() -> None:
         like = cv2.GaussianBlur(crop.blank, (0, 0), 1.5).astype(int)
         assert np.abs(soft - like).mean() < 5
         assert not crop.crossed
+
+
+def shaded_sheet(tint: int) -> Drawn:
+    """Shade the part with the first three rows, as the staff's part is; its boxes stay white."""
+    pixels = SHEET.blank.pixels.copy()
+    left, top, right, bottom = (round(v * PPM) for v in (16, 34, 200, 83))
+    part = pixels[top:bottom, left:right]
+    part[part > tint] = tint
+    for box in SHEET.page.boxes:
+        if box.box.bottom * PPM < bottom:
+            fill(pixels, box.box, 255)
+    return replace(SHEET, blank=blank_from_pixels(pixels, PPM, SHEET.page))
+
+
+@pytest.mark.parametrize("tint", [232, 246, 255])
+@pytest.mark.parametrize("over_mm", [-0.4, 0.0, 0.3, 1.2])
+def test_a_box_inked_full_is_never_blank_on_white_or_shaded_paper(
+    tint: int, over_mm: float
+) -> None:
+    drawn = shaded_sheet(tint)
+    pixels = drawn.printed(some_id())
+    inked = next(b for b in drawn.page.boxes if (b.field, b.option) == ("row1", "o1"))
+    fill(pixels, grown(inked.box, over_mm), 40)
+    page = registered(scan_of(turned(noisy(pixels), 0.6)[0]), drawn)
+    crops = {c.box: c for c in cut(page, drawn.page, drawn.blank, kinds=["tick"])}
+    whole = over_mm > 1
+    expected = MarkState.TAKEN_BACK if whole else MarkState.MARKED
+    assert read_mark(crops.pop(inked)).state is expected
+    assert {read_mark(c).state for c in crops.values()} == {MarkState.BLANK}
 
 
 def test_only_the_kinds_asked_for_are_cut() -> None:
