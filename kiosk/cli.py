@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -390,7 +390,7 @@ def serve_staff(
 
     with _house() as house:
         site = create_app(StaffKit(store=house.store, blobs=house.blobs, tls=tls))
-        with listen(host, port) as door:
+        with listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
             server_for(site, host=host, port=port).run(sockets=[door])
 

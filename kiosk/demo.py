@@ -13,6 +13,7 @@ import secrets
 import shutil
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,8 @@ def main() -> None:
     except UserError as problem:
         print(f"{problem.message} {problem.remedy}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def demonstrate(*, once: bool) -> None:
@@ -262,7 +265,7 @@ def _serve(house: House, people: tuple[SignIn, ...]) -> None:
     _say(f"\nThe staff site runs at http://{HOST}:{PORT}. Ctrl-C ends it.")
     _say(f"Sign in as {people[0].username} and choose Verify.")
     sys.stdout.flush()
-    with door:
+    with door, suppress(KeyboardInterrupt):
         server_for(site, host=HOST, port=PORT).run(sockets=[door])
 
 
