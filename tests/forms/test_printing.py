@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tracemalloc
 from collections.abc import Iterator
@@ -368,6 +369,7 @@ def test_memory_does_not_grow_with_the_copies(form: Published) -> None:
 
     def peak(count: int) -> int:
         copies = (CopyToPrint(serial, "HMP Moortown", "B") for _ in range(count))
+        gc.collect()
         tracemalloc.start()
         print_copies(form, copies, Nowhere())  # type: ignore[arg-type]
         top = tracemalloc.get_traced_memory()[1]
@@ -375,7 +377,7 @@ def test_memory_does_not_grow_with_the_copies(form: Published) -> None:
         return top
 
     peak(10)
-    few, many = peak(10), peak(70)
+    few, many = (min(peak(count) for _ in range(3)) for count in (10, 70))
     assert many - few < 60 * 400
 
 
