@@ -29,4 +29,4 @@ lint: setup
 bench: setup
 	$(PYTHON) -m bench.print_speed --counts 1 10 100
 	$(PYTHON) -m bench.intake_speed
-	$(PYTHON) -m bench.round_trip --n 8 --spoiled 4
+	$(PYTHON) -m bench.round_trip --forms rj-1 rj-2 --n 6 --spoiled 2
