@@ -30,7 +30,6 @@ MODULES = {
     "pypdfium2": "pypdfium2",
     "zxing-cpp": "zxingcpp",
     "onnxruntime": "onnxruntime",
-    "pytesseract": "pytesseract",
     "sqlalchemy": "sqlalchemy",
     "alembic": "alembic",
     "dbos": "dbos",

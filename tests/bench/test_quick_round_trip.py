@@ -6,8 +6,6 @@ import pytest
 
 from bench.round_trip import Job, broken_promises, run_job
 
-pytest.importorskip("pipeline.read_page")
-
 
 @pytest.mark.parametrize("form", ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"])
 def test_a_few_sheets_survive_the_round_trip(form: str) -> None:

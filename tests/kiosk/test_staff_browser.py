@@ -24,7 +24,8 @@ SCREEN = {"width": 1366, "height": 768}
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium-headless-shell")
+    names = ("chromium-headless-shell", "chromium", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
     assert path, "install chromium-headless-shell: make setup does"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
