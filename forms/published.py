@@ -54,7 +54,12 @@ def published(
     Raises:
         VersionUnknown: no such form, version, language or size was ever published.
     """
-    definition = library.definition(form, version)
+    try:
+        definition = library.definition(form, version)
+    except library.FormUnknown:
+        if any(each.id == form for each in library.FORMS):
+            raise VersionUnknown from None
+        raise
     folder = resources.files("forms.library") / "frozen"
     stem = frozen_stem(form, definition.version, language, large_print=large_print)
     layout_file, paper_file = folder / f"{stem}.layout.json", folder / f"{stem}.pdf"

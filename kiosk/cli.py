@@ -142,7 +142,7 @@ def print_form(
         form=form.lower(),
         copies=copies,
         establishment=establishment.strip().upper(),
-        wing=wing.strip(),
+        wing=wing.strip().upper(),
         language=language.lower(),
         person=person.strip().upper(),
         large_print=large_print,
@@ -262,7 +262,7 @@ def show_missing(
                 "establishment": each.establishment,
                 "wing": each.wing,
             }
-            for each in kept.sheets.missing(wing)
+            for each in kept.sheets.missing(wing.strip().upper() if wing else None)
         ]
     if as_json:
         _print_json(found)
@@ -473,7 +473,7 @@ def _noted(bug: Exception, doing: str) -> UserError:
     try:
         handler: logging.Handler = logging.FileHandler(settings().data / "problems.log")
     except (OSError, UserError):
-        handler = logging.StreamHandler()
+        handler = logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forms.layout import Layout
 from forms.published import Published, published
-from kiosk.settings import Settings, SettingUnsupported, settings
+from kiosk.settings import DataFolderUnusable, Settings, SettingUnsupported, settings
 from pipeline.intake import FileForbidden, FileMissing
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
@@ -114,13 +114,17 @@ def open_house(given: Settings | None = None) -> House:
     """Open what is kept, making it where there is nothing yet and bringing it up to date.
 
     Raises:
+        DataFolderUnusable: the data folder cannot be made.
         SettingUnsupported: the settings ask for another store than the embedded one.
         UserError: the database is newer than this release.
     """
     chosen = given or settings()
     if chosen.database_url or chosen.blobs_url:
         raise SettingUnsupported
-    chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        raise DataFolderUnusable from None
     store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}")
     store.upgrade()
     blobs = FolderBlobs(chosen.data / "blobs")

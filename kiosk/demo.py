@@ -49,7 +49,7 @@ class FolderTaken(UserError):
     """The demo's folder holds something else."""
 
     code = "folder-taken"
-    message = "The folder demo-data holds files that the demo did not make, so it was left alone."
+    message = "The demo's folder holds files that the demo did not make, so it was left alone."
     remedy = "Move it away, or set COUNTERFOIL_DATA to another folder."
 
 
@@ -110,6 +110,9 @@ def _data_folder() -> Path:
         os.environ["COUNTERFOIL_DATA"] = str(FOLDER)  # The workers look there.
     data = settings().data
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(data.iterdir()) and not (data / MARK).exists():
+        raise FolderTaken
+    (data / MARK).touch()
     return data
 
 

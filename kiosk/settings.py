@@ -19,6 +19,14 @@ class SettingUnsupported(UserError):
     remedy = "Unset COUNTERFOIL_DATABASE_URL and COUNTERFOIL_BLOBS_URL."
 
 
+class DataFolderUnusable(UserError):
+    """The data folder is a file, or may not be made."""
+
+    code = "data-folder-unusable"
+    message = "The folder that COUNTERFOIL_DATA names cannot be made or written to."
+    remedy = "Name a folder on this machine's own disk that you may write to."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where things are kept.

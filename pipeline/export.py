@@ -6,6 +6,14 @@ from typing import Any
 
 from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading
 
+_NOBODY: dict[str, Any] = {
+    "match": None,
+    "confidence": 0.0,
+    "agreed": [],
+    "candidates": [],
+    "why": [],
+}
+
 
 def page_line(result: PageRead | Quarantined) -> dict[str, Any]:
     """Give one page as the `read` command prints it, one JSON object a line."""
@@ -34,6 +42,8 @@ def page_line(result: PageRead | Quarantined) -> dict[str, Any]:
     if result.people:
         line["person"] = _person(result.people[0])
         line["people"] = {match.person: _person(match) for match in result.people}
+    elif result.roll_given:
+        line["person"] = dict(_NOBODY)
     line["seconds"] = round(result.seconds, 4)
     return line
 

@@ -138,6 +138,7 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
         residual_mm=placed.residual_mm,
         warnings=placed.warnings,
         people=people,
+        roll_given=kit.roll is not None,
         upright=upright(placed) if kit.pictures else None,
         digest=_digest(page),
         by=page.by,
@@ -169,6 +170,7 @@ def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit)
         residual_mm=0.0,
         warnings=page.warnings,
         people=people,
+        roll_given=kit.roll is not None,
         upright=_small(page.scan.pixels) if kit.pictures else None,
         digest=typed,
         by=page.by,
@@ -261,7 +263,9 @@ def _find(kit: Kit, page: PageId) -> Published:
 
 def _digest(page: IdentifiedPage) -> str:
     """Tell the slips of one sheet apart: each is a page of its own."""
-    return f"{page.scan.digest}/{page.slot}" if page.slot else page.scan.digest
+    if not page.slot:
+        return page.scan.digest
+    return hashlib.sha256(f"{page.scan.digest}/{page.slot}".encode()).hexdigest()
 
 
 def _set_aside(
@@ -306,6 +310,7 @@ class FileRecipe:
         self._kit = kit
         self._open: Iterator[Scan | Quarantined] = iter(())
         self._what, self._at = b"", -1
+        self._rest: Quarantined | None = None
 
     def pages(self, data: bytes, source: str) -> int:  # noqa: ARG002
         """Count a file's pages.
@@ -320,20 +325,32 @@ class FileRecipe:
         item = self._page(data, source, index)
         if isinstance(item, Quarantined):
             return (replace(item, page_index=index),)
-        return read_scan(item, self._kit())
+        return tuple(_of_file(each, data) for each in read_scan(item, self._kit()))
 
     def _page(self, data: bytes, source: str, index: int) -> Scan | Quarantined:
         what = hashlib.sha256(data).digest()
+        if what == self._what and self._rest is not None and index >= self._rest.page_index:
+            return self._rest
         if what != self._what or index <= self._at:
             with suppress(AttributeError):
                 self._open.close()  # type: ignore[attr-defined]
             self._open, self._what, self._at = open_file(data, source), what, -1
+            self._rest = None
         last: Scan | Quarantined | None = None
         for item in self._open:
             self._at, last = item.page_index, item
             if item.page_index >= index:
                 return item
-        self._what = b""
         if isinstance(last, Quarantined):
+            self._rest = last
             return last
+        self._what = b""
         raise FileDamaged
+
+
+def _of_file(result: PageRead | Quarantined, data: bytes) -> PageRead | Quarantined:
+    """Tell filled PDFs apart by the whole file: two people may leave one page of it alike."""
+    if not isinstance(result, PageRead) or result.by != "pdf":
+        return result
+    whole = hashlib.sha256(data).hexdigest()
+    return replace(result, digest=hashlib.sha256(f"{result.digest}/{whole}".encode()).hexdigest())

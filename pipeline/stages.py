@@ -224,6 +224,8 @@ class PageRead:
     digest: str = ""
     to_pixels: Callable[[Points], Points] | None = attribute(default=None, repr=False)
     by: str = "code"
+    roll_given: bool = False
+    """It was matched against a roll, whether or not anybody was found."""
     upright: Gray | None = attribute(default=None, repr=False)
     """The page straightened at 150 dpi, for the people who verify it."""
 

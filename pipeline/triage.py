@@ -12,6 +12,7 @@ from typing import assert_never
 
 from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Need, Signature, Text
 from pipeline.ports import Person
+from pipeline.readers.characters import parse_allowed
 from pipeline.stages import PersonMatch, Reading, State
 
 ACCEPT_TEXT = 0.98
@@ -54,8 +55,12 @@ def triage(
         elif on_roll is not None and match.match in on_roll:
             person = on_roll[match.match]
             for kind, name in fields.items():
-                if by_name[name].state is State.FILLED and _says(kind, by_name[name], person):
+                if by_name[name].state is not State.FILLED:
+                    continue
+                if _says(kind, by_name[name], person):
                     confirmed[name] = match.confidence
+                elif kind == "number":
+                    extra[name].append("number-differs")
     return tuple(
         _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
     )
@@ -72,6 +77,8 @@ def _judge(
         case Text() | Date():
             if reading.state is State.UNCLEAR and not why:
                 why.append("unclear")
+            if isinstance(field, Text) and _misfits(field, reading):
+                why.append("pattern")
             if reading.state is State.FILLED and confidence < ACCEPT_TEXT:
                 why.append("low-confidence")
         case Choice():
@@ -96,6 +103,16 @@ def _judge(
         why.append("missing")
     settled = tuple(dict.fromkeys(why))
     return replace(reading, confidence=confidence, review=bool(settled), why=settled)
+
+
+def _misfits(field: Text, reading: Reading) -> bool:
+    """Say whether an answer is not written as the field's boxes allow, however it came in."""
+    if reading.state is not State.FILLED or not isinstance(reading.value, str):
+        return False
+    allowed = field.pattern.allowed
+    if len(set(allowed)) > 1:
+        return field.pattern.regex().fullmatch(reading.value) is None
+    return any(c != " " and c not in parse_allowed(allowed[0]) for c in reading.value)
 
 
 def _across(

@@ -108,7 +108,7 @@ class IntakeBox:
                     with found.open("rb") as source:
                         taken = self.take_stream(
                             source,
-                            name=found.name,
+                            name=_printable(found.name),
                             by=by,
                             at=at,
                             kind=kind,
@@ -150,6 +150,11 @@ class IntakeBox:
             if not taken.duplicate:
                 self._jobs.add_file(kept, taken.intake)
         return taken
+
+
+def _printable(name: str) -> str:
+    """Make any file's name fit to be kept: what cannot be printed becomes a question mark."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
 def _files(path: Path) -> Iterator[Path | TakenIn]:

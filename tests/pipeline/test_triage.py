@@ -42,7 +42,7 @@ def test_a_doubtful_row_goes_to_a_person_and_a_sure_one_does_not() -> None:
 def test_the_roll_clears_only_what_it_says_to_the_letter() -> None:
     readings = [
         comb("me_number", "A1234BC", 0.9),
-        comb("me_name", "EXAMPLE S4M", 0.9),
+        comb("me_name", "EXAMPEL SAM", 0.9),
         comb("me_cell", "B2014", 0.9),
     ]
     number, name, cell = triage(RJ1, readings, [MATCH], on_roll={"A1234BC": PERSON})
@@ -111,3 +111,16 @@ def test_free_text_is_for_people_and_empty_room_is_not() -> None:
     )
     assert written.why == ("free-text",)
     assert not empty.review
+
+
+def test_a_number_of_somebody_else_than_the_match_is_asked() -> None:
+    (number,) = triage(RJ1, [comb("me_number", "A1234BD")], [MATCH], on_roll={"A1234BC": PERSON})
+    assert number.why == ("number-differs",)
+
+
+def test_answers_that_their_boxes_do_not_allow_are_asked_however_they_came() -> None:
+    for wrong in ("1234567", "A8", "A8 6J\u0415\u202e"):
+        (number,) = triage(RJ1, [comb("me_number", wrong, 1.0)])
+        assert number.why == ("pattern",)
+    (name,) = triage(RJ1, [comb("me_name", "O'BRIEN ANN-MARIE", 1.0)])
+    assert not name.review
