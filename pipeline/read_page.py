@@ -35,6 +35,7 @@ from pipeline.stages import (
     Crop,
     Gray,
     IdentifiedPage,
+    MarkState,
     PageRead,
     PersonMatch,
     Quarantined,
@@ -156,6 +157,7 @@ def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit)
         ),
         kit,
     )
+    readings = _beside_ink(readings, page, published, kit)
     typed = hashlib.sha256(
         repr(sorted((page.scan.filled or {}).items())).encode() + page.scan.digest.encode()
     ).hexdigest()
@@ -176,6 +178,41 @@ def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit)
         by=page.by,
         seconds=time.perf_counter() - started,
     )
+
+
+def _beside_ink(
+    readings: Sequence[Reading], page: IdentifiedPage, published: Published, kit: Kit
+) -> tuple[Reading, ...]:
+    """Ask about empty fields of a filled PDF on which something was drawn instead of typed."""
+    try:
+        (found,) = identify(page.scan, kit.layouts)
+        crops: dict[str, list[Crop]] = {}
+        layout = published.layout.page(page.id.page)
+        blank = kit.blanks.page(published, page.id.page)
+        for crop in cut(
+            register(found, layout, published.layout.page_mm, blank=blank), layout, blank
+        ):
+            crops.setdefault(crop.box.field, []).append(crop)
+    except (UserError, ValueError):
+        return tuple(readings)
+    seen = {r.field: r for r in _readings(published.definition, crops, replace(kit, drafts=False))}
+    return tuple(
+        replace(r, review=True, why=(*r.why, "drawn-on")) if _drawn(r, seen.get(r.field)) else r
+        for r in readings
+    )
+
+
+def _drawn(typed: Reading, seen: Reading | None) -> bool:
+    """Say whether the picture of a field shows more than what was typed into it."""
+    if seen is None:
+        return False
+    if typed.options is not None and seen.options is not None:
+        return any(
+            mark.state is MarkState.BLANK and seen.options[name].state is not MarkState.BLANK
+            for name, mark in typed.options.items()
+            if name in seen.options
+        )
+    return typed.state is State.BLANK and seen.state is not State.BLANK
 
 
 def _with_bounds(

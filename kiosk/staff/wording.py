@@ -69,6 +69,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "input-missing": "The file lacks this answer's box: it was changed after it was made.",
         "input-overfull": "More was typed than the box on the paper holds.",
         "input-at-odds": "The file shows one thing and stores another.",
+        "drawn-on": "Something is drawn on the page where nothing was typed.",
         "not-a-date": "What was typed is not a date.",
         "typed-signature": "A name was typed where a signature belongs.",
         # the record

@@ -103,3 +103,22 @@ def test_the_workers_recipe_gives_any_page_in_any_order() -> None:
         (found,) = recipe.read(data, "file 1", index)
         assert isinstance(found, PageRead)
         assert (found.id.serial, found.id.page) == (serials[index // 2], index % 2 + 1)
+
+
+def test_a_cross_drawn_on_a_filled_pdf_is_not_lost(kit: Kit, tmp_path: Path) -> None:
+    paper = published("rj-1")
+    data = fillable_copy(paper, CopyToPrint(serial=new_serial()))
+    (tmp_path / "untouched.pdf").write_bytes(data)
+    for result in read_file(tmp_path / "untouched.pdf", kit):
+        assert isinstance(result, PageRead)
+        assert [r.field for r in result.readings if "drawn-on" in r.why] == []
+    place = next(b.box for b in paper.layout.page(1).boxes if (b.field, b.option) == ("safe", "no"))
+    left, right = (72 / 25.4 * x for x in (place.x + 1, place.right - 1))
+    low, high = (72 / 25.4 * (297 - y) for y in (place.bottom - 1, place.y + 1))
+    pdf = pikepdf.open(io.BytesIO(data))
+    ink = f"q 2 w 0 0 0.6 RG {left} {low} m {right} {high} l {left} {high} m {right} {low} l S Q"
+    pdf.pages[0].contents_add(pdf.make_stream(ink.encode()))
+    pdf.save(tmp_path / "drawn.pdf")
+    first = next(iter(read_file(tmp_path / "drawn.pdf", kit)))
+    assert isinstance(first, PageRead)
+    assert "drawn-on" in first.reading("safe").why
