@@ -25,6 +25,7 @@ ABOUT = (
     "flags",
     "establishment",
     "wing",
+    "issued_to",
     "verified_at",
     "verified_by",
 )
@@ -65,6 +66,7 @@ def row(record: KeptRecord, names: Iterable[str]) -> dict[str, Any]:
         "flags": record.flags,
         "establishment": record.establishment,
         "wing": record.wing,
+        "issued_to": record.issued_to,
         "verified_at": record.verified_at.isoformat() if record.verified_at else None,
         "verified_by": record.verified_by,
     }
