@@ -117,14 +117,18 @@ def test_killing_workers_in_the_middle_of_pages_loses_nothing_and_doubles_nothin
     desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
 ) -> None:
     serials = desk.issue(10)
-    put(box, tmp_path, "batch", "".join(f"{s} 1 40\n{s} 2 40\n" for s in serials))
+    put(box, tmp_path, "batch", "".join(f"{s} 1 150\n{s} 2 150\n" for s in serials))
     kills = 0
+    killed: set[int] = set()
 
     def kill_after_every_fifth(counts: dict[Status, int]) -> None:
         nonlocal kills
-        if kills < 3 and counts[Status.AWAITING] >= 5 * kills + 1 and counts[Status.READING]:
-            for pid in _children():
+        alive = set(_children()) - killed
+        busy = counts[Status.AWAITING] >= 4 * kills + 1 and counts[Status.READING]
+        if kills < 3 and busy and alive:
+            for pid in alive:
                 os.kill(pid, signal.SIGKILL)
+            killed.update(alive)
             kills += 1
 
     worked = supervise(
