@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -27,7 +27,7 @@ from pipeline.ports import Layouts, Person
 from pipeline.readers.characters import CharacterReader
 from pipeline.readers.fillable import read_fillable
 from pipeline.readers.ink import read_presence, read_signature
-from pipeline.readers.marks import read_choice
+from pipeline.readers.marks import bounds_of, read_choice
 from pipeline.readers.text import FreeTextReader, read_serial_line
 from pipeline.register import register
 from pipeline.roll import RollIndex, match_people
@@ -122,9 +122,7 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
         return _typed(page, published, started, kit)
     blank = kit.blanks.page(published, page.id.page)
     placed = register(page, layout, published.layout.page_mm, blank=blank)
-    crops: dict[str, list[Crop]] = {}
-    for crop in cut(placed, layout, blank):
-        crops.setdefault(crop.box.field, []).append(crop)
+    crops = _by_field(cut(placed, layout, blank))
     readings, people = settle(
         definition, _readings(definition, crops, kit), kit, bitonal=page.scan.bitonal
     )
@@ -186,13 +184,10 @@ def _beside_ink(
     """Ask about empty fields of a filled PDF on which something was drawn instead of typed."""
     try:
         (found,) = identify(page.scan, kit.layouts)
-        crops: dict[str, list[Crop]] = {}
         layout = published.layout.page(page.id.page)
         blank = kit.blanks.page(published, page.id.page)
-        for crop in cut(
-            register(found, layout, published.layout.page_mm, blank=blank), layout, blank
-        ):
-            crops.setdefault(crop.box.field, []).append(crop)
+        placed = register(found, layout, published.layout.page_mm, blank=blank)
+        crops = _by_field(cut(placed, layout, blank))
     except (UserError, ValueError):
         return tuple(readings)
     seen = {r.field: r for r in _readings(published.definition, crops, replace(kit, drafts=False))}
@@ -219,12 +214,9 @@ def _with_bounds(
     readings: Sequence[Reading], published: Published, page: PageId
 ) -> tuple[Reading, ...]:
     """Say where each field lies, for the person who looks."""
-    from pipeline.readers.marks import bounds_of
-
     empty = np.zeros((1, 1), dtype=np.uint8)
-    crops: dict[str, list[Crop]] = {}
-    for box in published.layout.page(page.page).boxes:
-        crops.setdefault(box.field, []).append(Crop(box, empty, empty, 1.0, 0.0))
+    boxes = published.layout.page(page.page).boxes
+    crops = _by_field(Crop(box, empty, empty, 1.0, 0.0) for box in boxes)
     return tuple(replace(r, bounds=bounds_of(crops[r.field])) for r in readings)
 
 
@@ -241,6 +233,14 @@ def settle(
         bitonal=bitonal,
     )
     return judged, people
+
+
+def _by_field(crops: Iterable[Crop]) -> dict[str, list[Crop]]:
+    """Put a page's crops together by the field they belong to."""
+    found: dict[str, list[Crop]] = {}
+    for crop in crops:
+        found.setdefault(crop.box.field, []).append(crop)
+    return found
 
 
 def _readings(
