@@ -17,13 +17,11 @@ from pikepdf import Array, Dictionary, Name, String
 
 from forms import render, stamp_font
 from forms.errors import UserError
+from forms.layout import IDENTITY_INPUT
 from forms.page_id import PageId, decode, encode
 from forms.printing import CopyToPrint, stamp_pdf
 from forms.published import Published
 from forms.stamps import page_of
-
-IDENTITY_INPUT = "counterfoil__page_"
-"""The hidden input of page n is named so, followed by n; it holds the payload of the codes."""
 
 AT_ODDS = "?"
 """What `values_of` says of a tick box that shows one thing and stores another."""

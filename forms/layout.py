@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 BoxKind = Literal["character", "tick", "free_text", "signature"]
 
+IDENTITY_INPUT = "counterfoil__page_"
+"""A fillable PDF's hidden input for page n is named so, followed by n; it holds the payload of
+the page's codes."""
+
 
 @dataclass(frozen=True)
 class Rect:

@@ -16,11 +16,11 @@ import numpy as np
 
 from forms.errors import UserError
 from forms.fields import Choice, Date, FormDefinition, FreeText, Signature, Text
-from forms.layout import Layout
+from forms.layout import IDENTITY_INPUT, Layout
 from forms.page_id import PageId, decode
 from forms.published import Published
 from pipeline.blanks import BlankPages
-from pipeline.crop import cut, upright
+from pipeline.crop import cut, cut_beside, upright
 from pipeline.identify import identify
 from pipeline.intake import FileDamaged, count_pages, open_file
 from pipeline.ports import Layouts, Person
@@ -45,7 +45,6 @@ from pipeline.stages import (
 )
 from pipeline.triage import triage
 
-_IDENTITY_INPUT = "counterfoil__page_"
 _PICTURE_PX = 1754
 """The long side of an A4 page at 150 dpi."""
 
@@ -123,8 +122,9 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
     blank = kit.blanks.page(published, page.id.page)
     placed = register(page, layout, published.layout.page_mm, blank=blank)
     crops = _by_field(cut(placed, layout, blank))
+    beside = _by_field(cut_beside(placed, layout, blank, _asking_words(definition, layout)))
     readings, people = settle(
-        definition, _readings(definition, crops, kit), kit, bitonal=page.scan.bitonal
+        definition, _readings(definition, crops, kit, beside), kit, bitonal=page.scan.bitonal
     )
     return PageRead(
         source=page.scan.source,
@@ -243,8 +243,26 @@ def _by_field(crops: Iterable[Crop]) -> dict[str, list[Crop]]:
     return found
 
 
+def _asking_words(definition: FormDefinition, layout: PageLayout) -> tuple[Box, ...]:
+    """Give the tick boxes of a page beside which words are asked for."""
+    asking = {
+        (asked.name, option.name)
+        for asked in definition.fillable()
+        if isinstance(asked, Choice)
+        for option in asked.options
+        if option.asks_words
+    }
+    return tuple(box for box in layout.boxes if (box.field, box.option) in asking)
+
+
+_NOTHING: Mapping[str, list[Crop]] = {}
+
+
 def _readings(
-    definition: FormDefinition, crops: Mapping[str, list[Crop]], kit: Kit
+    definition: FormDefinition,
+    crops: Mapping[str, list[Crop]],
+    kit: Kit,
+    beside: Mapping[str, list[Crop]] = _NOTHING,
 ) -> tuple[Reading, ...]:
     """Hand each field's crops to the reader of its kind; one call of the network serves a page."""
     written: list[tuple[Text | Date, list[Crop]]] = []
@@ -257,7 +275,7 @@ def _readings(
             case Text() | Date():
                 written.append((asked, sorted(mine, key=lambda c: c.box.index or 0)))
             case Choice():
-                found[asked.name] = read_choice(asked, mine)
+                found[asked.name] = read_choice(asked, mine, beside.get(asked.name, ()))
             case FreeText():
                 found[asked.name] = _free_text(mine[0], kit)
             case Signature():
@@ -282,7 +300,7 @@ def _filled_in(scan: Scan, kit: Kit) -> tuple[IdentifiedPage, ...]:
     ids = [
         page
         for name, value in sorted(scan.filled.items())
-        if name.startswith(_IDENTITY_INPUT) and (page := decode(value)) is not None
+        if name.startswith(IDENTITY_INPUT) and (page := decode(value)) is not None
     ]
     mine = [page for page in ids if page.page == scan.page_index + 1] or ids
     if len(mine) != 1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from datetime import date
 
 import pikepdf
@@ -250,3 +252,11 @@ def filled(pdf: bytes, typed: dict[str, str]) -> bytes:
         out = io.BytesIO()
         opened.save(out)
     return out.getvalue()
+
+
+def test_reading_a_filled_file_loads_nothing_that_draws_paper() -> None:
+    look = "import sys; import pipeline.read_page; print({'weasyprint'} & set(sys.modules))"
+    told = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert told.stdout.strip() == "set()"
