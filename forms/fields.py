@@ -112,7 +112,7 @@ class Text(Asked):
     boxes: int
     pattern: Pattern
     places: bool = False
-    """Holds a wing and cell, matched against the places on the roll."""
+    """Holds a wing, or a wing and cell: a place that is on the list of the establishment's."""
     identifies: str = ""
     """"number", "name" or "cell" when it says who a person is; `person` says which one."""
     box: tuple[float, float] | None = None

@@ -150,6 +150,7 @@ SELF_REFERRAL = FormDefinition(
                 needed=Need.NO,
                 boxes=4,
                 pattern=any_of(ALPHANUMERIC, 4),
+                places=True,
             ),
             Choice(
                 name="when",

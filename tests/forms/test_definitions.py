@@ -127,3 +127,11 @@ def test_writing_room_is_given_to_every_kind(form: FormDefinition) -> None:
         for each in form.fillable()
     }
     assert set(kinds) == wanted
+
+
+@pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
+def test_boxes_that_ask_for_a_wing_or_cell_say_that_they_hold_a_place(form: FormDefinition) -> None:
+    for each in form.fillable():
+        if isinstance(each, Text):
+            asks = re.search(r"\b(wing|cell)\b", each.label, re.I) is not None
+            assert each.places == asks, each.name
