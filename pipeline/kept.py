@@ -151,6 +151,7 @@ class KeptPage:
         seconds: what reading it cost.
         urgent: a mark on it asks for help today.
         confidential: a mark on it takes it out of the ordinary queue.
+        issued_to: prison number of whom the copy was issued to; None for nobody.
         readings: of the last attempt, in the form's order.
         decisions: every one, oldest first.
     """
@@ -181,6 +182,7 @@ class KeptPage:
     confidential: bool = False
     establishment: str = ""
     wing: str = ""
+    issued_to: str | None = attribute(default=None, repr=False)
     people: tuple[PersonMatch, ...] = attribute(default=(), repr=False)
     readings: tuple[Reading, ...] = attribute(default=(), repr=False)
     decisions: tuple[Decision, ...] = attribute(default=(), repr=False)

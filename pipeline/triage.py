@@ -49,9 +49,8 @@ def triage(
     for match in people:
         fields = _fields_of(asked, by_name, match.person)
         if match.match is None:
-            subject = next((fields[k] for k in ("number", "name", "cell") if k in fields), None)
-            if subject is not None:
-                extra[subject].extend(match.why or ("not-sure",))
+            if fields:
+                extra[_subject(fields)].extend(match.why or ("not-sure",))
         elif on_roll is not None and match.match in on_roll:
             person = on_roll[match.match]
             for kind, name in fields.items():
@@ -63,6 +62,50 @@ def triage(
                     extra[name].append("number-differs")
     return tuple(
         _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
+    )
+
+
+def ask_whose(
+    definition: FormDefinition,
+    readings: Sequence[Reading],
+    people: Sequence[PersonMatch],
+    issued_to: str | None,
+) -> tuple[Reading, ...]:
+    """Ask a person about a copy that was issued to somebody and names somebody else.
+
+    Neither is taken to be right: the number read and the one matched on the roll stay as they
+    are, and so does the register. A form that names several people is in order when one of them
+    is the one it was issued to; a page that names nobody says nothing against it.
+
+    Args:
+        definition: the form.
+        readings: of one page, as `triage` left them.
+        people: who the identifying fields point at.
+        issued_to: prison number that the copy is bound to; None for nobody.
+
+    Returns:
+        The readings in the same order, "other-person" added to what identifies somebody else.
+    """
+    if not issued_to:
+        return tuple(readings)
+    asked = {each.name: each for each in definition.fillable()}
+    by_name = {reading.field: reading for reading in readings}
+    matched = {each.person: each.match for each in people}
+    others: list[str] = []
+    for person in dict.fromkeys(f.person for f in asked.values() if isinstance(f, Text)):
+        fields = _fields_of(asked, by_name, person)
+        number = by_name[fields["number"]].value if "number" in fields else None
+        named = {_bare(each) for each in (number, matched.get(person)) if isinstance(each, str)}
+        named.discard("")
+        if named == {_bare(issued_to)}:
+            return tuple(readings)
+        if named:
+            others.append(_subject(fields))
+    return tuple(
+        replace(r, review=True, why=tuple(dict.fromkeys((*r.why, "other-person"))))
+        if r.field in others
+        else r
+        for r in readings
     )
 
 
@@ -156,6 +199,11 @@ def _fields_of(
         and field.person == person
         and name in by_name
     }
+
+
+def _subject(fields: Mapping[str, str]) -> str:
+    """Choose the field that doubts about a person are told at, see `_fields_of`."""
+    return next(fields[kind] for kind in ("number", "name", "cell") if kind in fields)
 
 
 def _says(kind: str, reading: Reading, person: Person) -> bool:

@@ -16,6 +16,7 @@ from forms.fields import FormDefinition
 from pipeline import work
 from pipeline.kept import Decision, Intake, KeptPage, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
+from pipeline.triage import ask_whose
 from storage import rows as convert
 from storage.events import MACHINE, Events
 from storage.fetch import load_pages, load_records
@@ -511,13 +512,16 @@ class Pages:
             self._set_aside(row, told, at=at)
             return
         definition = _definition(read)
+        readings = read.readings
+        if definition is not None and issued is not None:
+            readings = ask_whose(definition, readings, read.people, issued.person)
         row.urgent = definition is not None and work.is_urgent(definition, read.readings)
         row.confidential = definition is not None and work.is_confidential(
             definition, read.readings
         )
         self._rows.add_all(
             convert.reading_row(row.id, row.attempt, place, each)
-            for place, each in enumerate(read.readings)
+            for place, each in enumerate(readings)
         )
         row.status = Status.AWAITING
         self._events.add("page-read", row.id, by=MACHINE, at=at)

@@ -147,6 +147,7 @@ def page(
         confidential=row.confidential,
         establishment=issued.establishment if issued else "",
         wing=issued.wing if issued else "",
+        issued_to=issued.person if issued else None,
         people=people_from_json(row.people),
         readings=tuple(reading(each) for each in readings),
         decisions=tuple(decision(each) for each in decisions),

@@ -165,8 +165,10 @@ def form_of(office: Office, thing: KeptRecord | KeptPage) -> FormDefinition:
 
 
 def people_meant(kept: Kept, page: KeptPage) -> Mapping[str, Person]:
-    """Find those on the roll whom the page's numbers, names and places point at, by number."""
+    """Find those on the roll whom the page points at, or was made out to, by number."""
     wanted = {number for match in page.people for number, _ in match.candidates}
+    if page.issued_to:
+        wanted.add(page.issued_to)
     if not wanted:
         return {}
     return {p.prison_number: p for p in kept.roll.people() if p.prison_number in wanted}

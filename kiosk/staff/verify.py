@@ -14,7 +14,7 @@ from forms.fields import Date, Fillable, FreeText, Text
 from forms.published import Published
 from kiosk.access import FormSent, Role, Sent, SignedIn, User, router_for
 from kiosk.problems import NotAllowed
-from kiosk.staff import queue
+from kiosk.staff import queue, wording
 from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.pictures import PictureMissing, covers, place_of
@@ -304,9 +304,20 @@ def _answer(asked: Fillable, form: Sent, opened: _Open, office: Office, act: str
             "be read.",
         )
     doubt = doubt_about(asked, value, reading, office.kit.now().astimezone().date())
+    doubt = doubt or _not_whose(asked, value, opened.page)
     if doubt and form.one("sure") != _stamp(form):
         raise LookAgain(doubt)
     return value
+
+
+def _not_whose(asked: Fillable, value: Value, page: KeptPage) -> str:
+    """Say that a number is not that of whom the copy was made out to, unless that was asked."""
+    if not isinstance(asked, Text) or asked.identifies != "number" or asked.person != "sender":
+        return ""
+    asked_already = "other-person" in page.reading(asked.name).why
+    if not page.issued_to or asked_already or not value or value == page.issued_to:
+        return ""
+    return wording.why_sentences(["other-person"])[0]
 
 
 def _stamp(form: Mapping[str, Sequence[str]] | None) -> str:

@@ -364,17 +364,24 @@ def _roll(
     if not isinstance(asked, Text) or not asked.identifies:
         return (), ""
     match = next((m for m in page.people if m.person == asked.person), None)
-    if match is None or not match.candidates:
+    meant = match.candidates[:3] if match else ()
+    lines = [_roll_line(number, people, wording.band(likely)) for number, likely in meant]
+    if page.issued_to and "other-person" in page.reading(asked.name).why:
+        lines = [each for each in lines if each.number != page.issued_to]
+        lines.append(_roll_line(page.issued_to, people, wording.MADE_OUT_TO))
+    if not lines:
         return (), ""
-    lines = []
-    for number, likely in match.candidates[:3]:
-        person = people.get(number)
-        name = f"{person.surname}, {person.forenames}" if person else ""
-        place = person.cell if person else ""
-        lines.append(RollLine(number=number, name=name, place=place, band=wording.band(likely)))
+    if match is None or not meant:
+        return tuple(lines), "The register of copies says:"
     if match.match:
         return tuple(lines), "On the roll: one person fits."
     return tuple(lines), " ".join(("On the roll:", *wording.why_sentences(match.why)))
+
+
+def _roll_line(number: str, people: Mapping[str, Person], band: str) -> RollLine:
+    person = people.get(number)
+    name = f"{person.surname}, {person.forenames}" if person else ""
+    return RollLine(number=number, name=name, place=person.cell if person else "", band=band)
 
 
 # Records

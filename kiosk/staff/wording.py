@@ -65,6 +65,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "common-name": "More than one person on the roll has this name.",
         "roll-empty": "There is no roll to compare it with.",
         "nothing-to-match": "Neither a number nor a name is written.",
+        "other-person": "This copy was made out to one person, and this points at another.",
         # filled in on a computer
         "input-missing": "The file lacks this answer's box: it was changed after it was made.",
         "input-overfull": "More was typed than the box on the paper holds.",
@@ -79,6 +80,9 @@ _WHY: Mapping[str, str] = MappingProxyType(
 )
 
 _UNKNOWN_WHY = "The machine asks for a person's eyes."
+
+MADE_OUT_TO = "the copy was made out to them"
+"""Said beside the person a copy was issued to, when it points at somebody else."""
 
 LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."
 

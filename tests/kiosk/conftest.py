@@ -239,6 +239,7 @@ class Prison:
         pages: Sequence[int] | None = None,
         establishment: str = "MTI",
         wing: str = "B",
+        person: str | None = None,
     ) -> tuple[str, ...]:
         """Issue a copy and take its pages in, read; give the page ids."""
         serial, at = self.serial(), self.clock()
@@ -257,6 +258,7 @@ class Prison:
                         issued_at=at,
                         establishment=establishment,
                         wing=wing,
+                        person=person,
                     )
                 ]
             )

@@ -235,6 +235,40 @@ def test_a_picture_that_is_gone_says_so(prison, visitor, samples) -> None:
     assert "There is no picture of this page" in answer.text
 
 
+def test_a_copy_made_out_to_somebody_else_is_asked_with_both_people_beside_it(
+    prison, visitor, samples
+) -> None:
+    other = replace(
+        samples.person, prison_number="B9876ZY", surname="Another", forenames="Kit", cell="C-1-001"
+    )
+    prison.roll(samples.person, other)
+    sure = replace(samples.self_referral, read_as={}, people=())
+    page, _ = prison.comes_in(sure, person="B9876ZY")
+    vera = visitor("vera")
+    text = vera.get(f"/pages/{page}/fields/me_number").text
+    assert "made out to one person, and this points at another" in text
+    assert "B9876ZY" in text
+    assert "Another, Kit" in text
+    assert "the copy was made out to them" in text
+    assert vera.decide(page, "me_number", answer="A1234BC").status_code == 303
+    assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
+
+
+def test_typing_another_number_than_the_copys_own_is_asked_twice(prison, visitor, samples) -> None:
+    own = replace(
+        samples.self_referral,
+        read_as={"me_number": {"review": True, "why": ("low-confidence",)}},
+        people=(),
+    )
+    page, _ = prison.comes_in(own, person="A1234BC")
+    vera = visitor("vera")
+    assert "made out" not in vera.get(f"/pages/{page}/fields/me_number").text
+    again = vera.decide(page, "me_number", answer="A1734BC")
+    assert again.status_code == 422
+    assert "made out to one person" in again.text
+    assert vera.decide(page, "me_number", answer="A1234BC").status_code == 303
+
+
 def test_every_reason_a_reader_gives_has_a_sentence() -> None:
     pipeline = Path(stages.__file__).parent
     codes = set()
@@ -244,6 +278,7 @@ def test_every_reason_a_reader_gives_has_a_sentence() -> None:
             codes |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', given))
     assert len(codes) >= 20
     assert not {code for code in codes if not wording.has_words(code)}
+    assert wording.has_words("other-person")
 
 
 def test_confidence_is_said_in_three_bands() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from forms import library
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
-from pipeline.triage import ACCEPT_TEXT, triage
+from pipeline.triage import ACCEPT_TEXT, ask_whose, triage
 
 RJ1, RJ2, RJ3H = (library.definition(form) for form in ("rj-1", "rj-2", "rj-3h"))
 PERSON = Person(
@@ -124,3 +125,45 @@ def test_answers_that_their_boxes_do_not_allow_are_asked_however_they_came() -> 
         assert number.why == ("pattern",)
     (name,) = triage(RJ1, [comb("me_name", "O'BRIEN ANN-MARIE", 1.0)])
     assert not name.review
+
+
+def test_a_copy_filled_in_by_somebody_else_is_asked_and_neither_number_is_changed() -> None:
+    sure = triage(RJ1, [comb("me_number", "A1234BC"), comb("me_name", "EXAMPLE SAM")], [MATCH])
+    number, name = ask_whose(RJ1, sure, [MATCH], "B9876ZY")
+    assert (number.value, number.review, number.why) == ("A1234BC", True, ("other-person",))
+    assert not name.review
+    assert ask_whose(RJ1, sure, [MATCH], "A1234BC") == sure
+    assert ask_whose(RJ1, sure, [MATCH], None) == sure
+
+
+def test_a_name_and_place_of_somebody_else_are_asked_though_the_number_was_left_out() -> None:
+    read = (comb("me_number", None), comb("me_name", "EXAMPLE SAM"), comb("me_cell", "B2014"))
+    number, name, cell = ask_whose(RJ1, read, [MATCH], "B9876ZY")
+    assert number.why == ("other-person",)
+    assert not name.review
+    assert not cell.review
+
+
+def test_a_match_that_is_not_whose_copy_it_is_is_asked_though_the_number_is() -> None:
+    other = replace(MATCH, match="B9876ZY")
+    (number,) = ask_whose(RJ1, [comb("me_number", "A1234BC")], [other], "A1234BC")
+    assert number.why == ("other-person",)
+
+
+def test_without_a_roll_the_number_alone_says_that_it_is_somebody_else() -> None:
+    (number,) = ask_whose(RJ1, [comb("me_number", "A1234BC")], (), "B9876ZY")
+    assert number.why == ("other-person",)
+
+
+def test_a_bound_page_that_names_nobody_says_nothing_against_it() -> None:
+    blank = (comb("me_number", None), comb("me_name", None))
+    assert ask_whose(RJ1, blank, (), "B9876ZY") == blank
+    consent = (Reading(field="c_free", kind="choice", state=State.FILLED, value=("yes",)),)
+    assert ask_whose(RJ3H, consent, (), "B9876ZY") == consent
+
+
+def test_a_slip_about_two_people_may_be_made_out_to_either() -> None:
+    both = (comb("p1_number", "A1234BC"), comb("p2_number", "B9876ZY"))
+    assert ask_whose(RJ2, both, (), "B9876ZY") == both
+    first, second = ask_whose(RJ2, both, (), "C1111CC")
+    assert first.why == second.why == ("other-person",)

@@ -454,3 +454,19 @@ def _result(desk: Any, end: str, serial: str, number: int) -> Any:
             return desk.read(serial, 1 + number % 2, sure=True)
         case _:
             return desk.read(serial, 1 + number % 2)
+
+
+def test_a_bound_copy_that_names_somebody_else_waits_for_a_person(desk) -> None:
+    (theirs,) = desk.issue(person="B9876ZY")
+    (own,) = desk.issue(person="A1234BC")
+    other, back = desk.bring(desk.read(theirs, sure=True), desk.read(theirs, page=2, readings=[]))
+    first, second = desk.bring(desk.read(own, sure=True), desk.read(own, page=2, readings=[]))
+    page = desk.page(other)
+    assert page.status is desk.page(back).status is Status.AWAITING
+    assert page.issued_to == "B9876ZY"
+    assert page.reading("me_number").value == "A1234BC"
+    assert page.reading("me_number").why == ("other-person",)
+    assert "B9876ZY" not in repr(page)
+    assert desk.page(first).status is desk.page(second).status is Status.VERIFIED
+    desk.decide(other)
+    assert desk.page(other).status is Status.VERIFIED
