@@ -7,6 +7,7 @@ record's shape and the exports. Nobody types a coordinate or a label a second ti
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,6 +53,27 @@ class Pattern:
     def regex(self) -> re.Pattern[str]:
         """Match a complete value: every box filled with a character allowed there."""
         return re.compile("".join(f"[{_escape(a)}]" for a in self.allowed))
+
+    def written(self, words: str) -> str | None:
+        """Write words as the boxes allow: in capitals, without accents, one character a box.
+
+        Returns:
+            What stands in the boxes from the first on; None when there are too few of them, or
+            a character that none of them may hold. A space leaves its box empty.
+        """
+        split = unicodedata.normalize("NFKD", words.translate(_PLAIN).upper())
+        plain = " ".join("".join(c for c in split if not unicodedata.combining(c)).split())
+        if len(plain) > len(self.allowed):
+            return None
+        boxes = zip(plain, self.allowed, strict=False)
+        fits = all(c == " " or re.fullmatch(f"[{_escape(a)}]", c) for c, a in boxes)
+        return plain if fits else None
+
+
+_PLAIN = str.maketrans(
+    {"\u2019": "'", "\u2010": "-", "\u0142": "l", "\u0141": "L", "\u00f8": "o", "\u00d8": "O"}
+)
+"""Letters and marks that names have and Unicode does not take apart."""
 
 
 def _escape(allowed: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pikepdf
@@ -17,7 +18,7 @@ from pikepdf import Array, Dictionary, Name, String
 
 from forms import render, stamp_font
 from forms.errors import UserError
-from forms.layout import IDENTITY_INPUT
+from forms.layout import IDENTITY_INPUT, Layout
 from forms.page_id import PageId, decode, encode
 from forms.printing import CopyToPrint, stamp_pdf
 from forms.published import Published
@@ -60,8 +61,9 @@ def fillable_copy(published: Published, copy: CopyToPrint) -> bytes:
         published.definition, layout.language, large_print=layout.large_print
     )
     with pikepdf.open(io.BytesIO(plain)) as pdf:
-        stamp_pdf(pdf, published, copy)
+        stamp_pdf(pdf, published, replace(copy, written={}))
         _normalise(pdf)
+        _type_in(pdf, layout, copy)
         for page in layout.pages:
             payload = encode(page_of(layout, page.page, copy.serial))
             _add_identity(pdf, page.page, payload)
@@ -173,6 +175,19 @@ def _normalise(pdf: pikepdf.Pdf) -> None:
             size, widget.Q = round(min(0.6 * (top - bottom), 0.9 * (right - left)), 1), 1
         widget.DA = String(f"/{_FONT} {size:g} Tf 0 g")
         widget.V = String("")
+
+
+def _type_in(pdf: pikepdf.Pdf, layout: Layout, copy: CopyToPrint) -> None:
+    """Put what a copy already says into its inputs, where it can still be changed."""
+    said = {
+        box.input_name: text[box.index]
+        for page in layout.pages
+        for box in page.boxes
+        if (text := copy.written.get(box.field)) and box.index is not None and box.index < len(text)
+    }
+    for widget in _widgets(pdf):
+        if character := said.get(_name(widget), "").strip():
+            widget.V = String(character)
 
 
 def _field_font(pdf: pikepdf.Pdf) -> Dictionary:

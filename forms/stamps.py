@@ -6,11 +6,12 @@ layout names, and never outside them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from forms import page_id, qr, stamp_font
-from forms.layout import CodePlace, Layout, PageLayout, Rect
+from forms.layout import Box, CodePlace, Layout, PageLayout, Rect
 from forms.page_id import PageId
 from forms.pdf_stream import PdfStream
 from forms.stamp_font import Line
@@ -24,6 +25,8 @@ HUMAN_LINE = "human_line"
 
 _LARGEST_PT = {HUMAN_LINE: 9.0, "code": 18.0}
 _LARGEST_WORDS_PT, _LARGE_PRINT_WORDS_PT = 13.0, 18.0
+_IN_BOX = 0.62
+"""Height of a capital against its character box: as large as people write there."""
 _MIDDLE = (HUMAN_LINE, "code")
 """Stamp places that are boxes; in others the words stand on the line below them."""
 _EASY_PT = 9.0
@@ -46,6 +49,8 @@ class CopyToPrint:
         person_number: that person's prison number.
         code: what the tear-off counterfoil says; the serial when empty.
         keep_years: for how many years the establishment keeps a consent.
+        written: what already stands in rows of character boxes, by field; a space leaves a box
+            empty.
     """
 
     serial: str
@@ -55,6 +60,7 @@ class CopyToPrint:
     person_number: str = field(default="", repr=False)
     code: str = ""
     keep_years: str = ""
+    written: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def words(self, what: str, page: PageId) -> str:
         """Say what stands in a stamp place.
@@ -87,7 +93,7 @@ class Stamp:
     """One thing drawn on a page.
 
     Attributes:
-        what: "qr", or a stamp place's `what`.
+        what: "qr", a stamp place's `what`, or a field that is written in.
         words: what it says; empty for a code.
         drawing: PDF operators, from the page's bottom left, points.
         glyphs: what it needs of the stamp font: glyph number to character.
@@ -132,6 +138,10 @@ def stamps(layout: Layout, page: PageLayout, copy: CopyToPrint, height_pt: float
                 what, _LARGE_PRINT_WORDS_PT if layout.large_print else _LARGEST_WORDS_PT
             )
             out.append(_words(what, words, box, height_pt, largest))
+    for name, text in copy.written.items():
+        boxes = [b for b in page.boxes if b.field == name and b.kind == "character"]
+        if boxes:
+            out.append(_in_boxes(name, text, boxes, height_pt))
     return out
 
 
@@ -222,6 +232,27 @@ def _words(what: str, words: str, box: Rect, height_pt: float, largest_pt: float
         parts.append(_show(line, size))
     parts.append("ET")
     return Stamp(what, words, "\n".join(parts), stamp_font.characters_of(words + "."))
+
+
+def _in_boxes(name: str, text: str, boxes: Sequence[Box], height_pt: float) -> Stamp:
+    """Draw one character in the middle of each box, all in one size."""
+    font = stamp_font.metrics()
+    lines = [stamp_font.set_line(character) for character in text]
+    room = min(box.box.height for box in boxes) * POINTS_PER_MM * _IN_BOX * 1000 / font.cap_height
+    width = 0.9 * min(box.box.width for box in boxes) * POINTS_PER_MM
+    size = min(room, width * 1000 / max(1, *(line.width for line in lines), 1))
+    parts = ["BT 0 g", f"/{FONT} {size:.3f} Tf"]
+    for box in boxes:
+        if box.index is None or box.index >= len(lines) or text[box.index] == " ":
+            continue
+        line = lines[box.index]
+        across, down = (mm * POINTS_PER_MM for mm in box.box.centre)
+        left = across - line.width * size / 2000
+        baseline = height_pt - down - font.cap_height * size / 2000
+        parts.append(f"1 0 0 1 {left:.3f} {baseline:.3f} Tm")
+        parts.append(_show(line, size))
+    parts.append("ET")
+    return Stamp(name, text, "\n".join(parts), stamp_font.characters_of(text))
 
 
 def _show(line: Line, size: float) -> str:

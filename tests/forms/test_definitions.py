@@ -135,3 +135,20 @@ def test_boxes_that_ask_for_a_wing_or_cell_say_that_they_hold_a_place(form: Form
         if isinstance(each, Text):
             asks = re.search(r"\b(wing|cell)\b", each.label, re.I) is not None
             assert each.places == asks, each.name
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Zo\u00eb O\u2019Brien-\u0141ukasz", "ZOE O'BRIEN-LUKASZ"),
+        ("  Jo   Lee ", "JO LEE"),
+        ("\u00d8ystein Stra\u00dfe", "OYSTEIN STRASSE"),
+        ("X" * 25, None),
+        ("\u0416\u0430\u043d\u0430", None),
+        ("Jo 2", None),
+    ],
+)
+def test_a_name_is_written_as_its_boxes_allow_or_not_at_all(name: str, written: str | None) -> None:
+    asked = FORMS["rj-1"].field_named("me_name")
+    assert isinstance(asked, Text)
+    assert asked.pattern.written(name) == written

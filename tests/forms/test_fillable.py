@@ -20,7 +20,7 @@ from forms.fillable import fillable_copy, identity_of, values_of
 from forms.layout import Box, CodePlace, Layout, PageLayout, Rect, StampPlace
 from forms.page_id import PageCodeInvalid, PageId, decode, new_serial
 from forms.printing import CopyToPrint
-from forms.published import Published
+from forms.published import Published, published
 
 BOXES = (
     *(
@@ -98,6 +98,16 @@ def form(plain: bytes, monkeypatch: pytest.MonkeyPatch) -> Published:
 
 def test_a_new_copy_holds_every_input_and_each_is_blank(form: Published) -> None:
     assert values_of(fillable_copy(form, CopyToPrint(new_serial()))) == BLANK
+
+
+def test_what_stands_in_boxes_already_can_be_read_and_is_drawn_once() -> None:
+    said = {"me_number": "A1234BC", "me_name": "JO LEE"}
+    pdf = fillable_copy(published("rj-1"), CopyToPrint(new_serial(), written=said))
+    found = {name: value for name, value in values_of(pdf).items() if value}
+    letters = {f"{name}__{n}": c for name, text in said.items() for n, c in enumerate(text)}
+    assert found == {name: c for name, c in letters.items() if c != " "}
+    with pypdfium2.PdfDocument(pdf) as document:
+        assert "A1234BC" not in "".join(document[0].get_textpage().get_text_range().split())
 
 
 def test_a_copy_says_which_page_it_is_in_its_inputs_and_in_its_code(form: Published) -> None:

@@ -172,6 +172,31 @@ def test_a_name_stays_inside_its_place(form: Published, name: str) -> None:
     assert columns.max() <= right
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("large_print", [False, True])
+def test_what_is_written_in_boxes_stands_one_character_inside_each(
+    count: int, large_print: bool
+) -> None:
+    form = published("rj-1", large_print=large_print)
+    said = {"me_number": "W1234MC", "me_name": "WILL O'MALLEY-QUIN"}
+    copies = [CopyToPrint(new_serial(), written=said)] * count
+    pdf = printed(form, copies)
+    with pdfplumber.open(io.BytesIO(pdf)) as opened:
+        page = opened.pages[0]
+        for box in form.layout.page(1).boxes:
+            wanted = said.get(box.field, "")[box.index or 0 :][:1].strip()
+            assert page.crop(box_pt(box.box)).extract_text() == wanted
+    blank = printed(form, [CopyToPrint(copies[0].serial)] * count)
+    rows, columns = np.nonzero(np.abs(pixels(pdf).astype(int) - pixels(blank).astype(int)) > 60)
+    inside = np.zeros(len(rows), dtype=bool)
+    for box in form.layout.page(1).boxes:
+        left, top, right, bottom = (edge * 150 / 72 for edge in box_pt(box.box))
+        if box.field in said:
+            inside |= (columns >= left) & (columns <= right) & (rows >= top) & (rows <= bottom)
+    assert len(rows) > 500
+    assert inside.all()
+
+
 def pixels(pdf: bytes, page: int = 0) -> np.ndarray:
     with pypdfium2.PdfDocument(pdf) as document:
         return np.squeeze(document[page].render(scale=150 / 72, grayscale=True).to_numpy())
@@ -316,6 +341,10 @@ def test_the_code_on_the_counterfoil_is_the_serial_unless_one_is_given() -> None
     which = PageId(form="rj-1", version=1, language="en", serial=new_serial(), page=1)
     assert CopyToPrint(which.serial).words("code", which) == show_serial(which.serial)
     assert CopyToPrint(which.serial, code="K7").words("code", which) == "K7"
+
+
+def test_what_is_written_in_boxes_is_not_in_the_repr_of_a_copy() -> None:
+    assert "A1234BC" not in repr(CopyToPrint(new_serial(), written={"me_number": "A1234BC"}))
 
 
 def test_the_name_and_number_are_not_in_the_repr_of_a_copy() -> None:
