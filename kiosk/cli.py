@@ -150,10 +150,12 @@ def print_form(
     )
     order.check()
     with _house() as house, _progress("Printing", copies) as told:
-        serials = issue(house.store, order, out, by=_who(), at=_now(), progress=told)
-    for serial in serials:
+        issued = issue(house.store, order, out, by=_who(), at=_now(), progress=told)
+    for serial in issued.serials:
         typer.echo(serial)
     _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {out}.")
+    for note in issued.notes:
+        _say(note)
 
 
 # Reading and keeping

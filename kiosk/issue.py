@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from forms.errors import UserError
+from forms.fields import FormDefinition, Text
 from forms.fillable import fillable_copy
 from forms.printing import CopyToPrint, print_to
 from forms.published import Published, published
@@ -39,12 +40,47 @@ class PersonNotOnRoll(UserError):
     remedy = "Look at the number again, or bring in today's roll with `counterfoil roll import`."
 
 
+class PersonElsewhere(UserError):
+    """The roll has the person in another establishment than the one asked for."""
+
+    code = "person-elsewhere"
+    message = "The roll has that person in another establishment, so nothing was printed."
+    remedy = "Look at the number again, or leave the establishment out: the roll says it."
+
+
 class PlaceOdd(UserError):
     """A prison code or wing that cannot be stamped."""
 
     code = "place-odd"
     message = "The establishment or wing is too long, or holds odd characters."
     remedy = f"Use at most {LONGEST_PLACE} letters, digits, spaces or hyphens, such as MTI and B."
+
+
+NO_PLACE_FOR_A_NAME = (
+    "This form has no place for a printed name: only the register says whom the copies are for. "
+    "Write the name on the paper where it is needed."
+)
+NOBODY_NAMED = (
+    "This form belongs to one person, and these copies say nobody's name: what comes back on them "
+    "cannot be tied to anybody. Print them again for each person, with --person A1234BC."
+)
+NO_ROLL_NO_NAME = (
+    "There is no roll yet, so the number is printed without a name. "
+    "Bring the roll in with `counterfoil roll import`, or write the name by hand."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """Copies that are registered and printed.
+
+    Attributes:
+        serials: in printed order.
+        notes: sentences that whoever printed them should read.
+    """
+
+    serials: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +134,11 @@ def issue(
     by: str,
     at: datetime,
     progress: Callable[[int], None] | None = None,
-) -> tuple[str, ...]:
-    """Register new copies and write one PDF of them; give their serials in printed order.
+) -> Issued:
+    """Register new copies and write one PDF of them.
+
+    A copy for somebody shows their name and number where its form has a place for them, or in
+    the boxes that ask the sender for them.
 
     When the file cannot be written after all, the copies are cancelled, so that nobody waits
     for paper that was never printed.
@@ -114,6 +153,7 @@ def issue(
 
     Raises:
         PersonNotOnRoll: there is a roll, and nobody on it has that number.
+        PersonElsewhere: the roll has that person in another establishment.
         CannotWrite: the file cannot be written.
         UserError: see `Order.check`.
     """
@@ -123,6 +163,8 @@ def issue(
             raise FileNotFoundError
     with store.begin() as kept:
         person = _on_roll(kept.roll.people(), order.person)
+        if person and order.establishment not in ("", person.establishment.strip().upper()):
+            raise PersonElsewhere
         establishment = order.establishment or (person.establishment if person else "")
         serials = kept.sheets.draw(order.copies)
         kept.sheets.issue(
@@ -144,13 +186,16 @@ def issue(
                 for serial in serials
             ]
         )
+    name = f"{person.forenames} {person.surname}".strip() if person else ""
+    written = _in_boxes(paper.definition, order.person, person)
     copies = (
         CopyToPrint(
             serial=serial,
             establishment=establishment,
             wing=order.wing,
-            person_name=f"{person.forenames} {person.surname}".strip() if person else "",
+            person_name=name,
             person_number=order.person,
+            written=written,
         )
         for serial in serials
     )
@@ -166,7 +211,35 @@ def issue(
             for serial in serials:
                 kept.sheets.void(serial, MISPRINTED, by=by, at=at)
         raise
-    return serials
+    return Issued(serials=serials, notes=_notes(paper, order.person, name, written))
+
+
+def _in_boxes(form: FormDefinition, number: str, person: Person | None) -> dict[str, str]:
+    """Say what stands in the sender's own boxes: the number, and the name as far as it fits."""
+    if not number:
+        return {}
+    names = []
+    if person is not None:
+        first = (person.forenames.split() or [""])[0]
+        names = [f"{each} {person.surname}".strip() for each in (person.forenames, first, "")]
+    found = {}
+    for asked in form.fillable():
+        if isinstance(asked, Text) and asked.person == "sender":
+            says = {"number": [number], "name": names}.get(asked.identifies, [])
+            fits = (text for each in says if (text := asked.pattern.written(each)) is not None)
+            if text := next(fits, ""):
+                found[asked.name] = text
+    return found
+
+
+def _notes(paper: Published, number: str, name: str, written: Mapping[str, str]) -> tuple[str, ...]:
+    """Say what whoever prints would only find on the paper, too late."""
+    places = {stamp.what for page in paper.layout.pages for stamp in page.stamps}
+    if not number:
+        return (NOBODY_NAMED,) if paper.definition.bound else ()
+    if not written and not {"person_name", "person_number"} & places:
+        return (NO_PLACE_FOR_A_NAME,)
+    return () if name else (NO_ROLL_NO_NAME,)
 
 
 def _on_roll(people: tuple[Person, ...], number: str) -> Person | None:

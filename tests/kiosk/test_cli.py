@@ -134,6 +134,71 @@ def test_a_copy_is_bound_to_somebody_on_the_roll_only(data: Path, tmp_path: Path
     assert "A1234BC" in words
 
 
+@pytest.mark.parametrize("fillable", [False, True])
+def test_a_self_referral_for_somebody_shows_their_number_and_name_and_reads_so(
+    data: Path, tmp_path: Path, fillable: bool
+) -> None:
+    roll, out = tmp_path / "roll.csv", tmp_path / "one.pdf"
+    roll.write_text(
+        ROLL
+        + LINE.replace("SMITH", "Dupr\u00e9")
+        + LINE.replace("A1234BC,SMITH,JOHN,B-2-014", "B9876ZY,JONES,KIT,C-1-001")
+        + LINE.replace("A1234BC,SMITH,JOHN,B-2-014", "G5508QX,WALKER,SAM,A-3-020"),
+        encoding="utf-8",
+    )
+    assert run("roll", "import", roll).exit_code == 0
+    words = ["print", "rj-1", "--person", "A1234BC", "--out", out]
+    done = run(*words, *(["--fillable"] if fillable else []))
+    assert (done.exit_code, len(done.stderr.splitlines())) == (0, 1), done.stderr
+    scan = out if fillable else as_png(out, 0, tmp_path / "page.png")
+    page = json.loads(run("read", scan, "--roll", roll).stdout.splitlines()[0])
+    assert page["person"]["match"] == "A1234BC"
+    filled = {k: v["value"] for k, v in page["fields"].items() if v["state"] == "filled"}
+    assert filled == {"me_number": "A1234BC", "me_name": "JOHN DUPRE"}
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (["rj-2", "--person", "A1234BC"], "no place for a printed name"),
+        (["rj-3w"], "say nobody's name"),
+        (["rj-3h", "--copies", "2"], "say nobody's name"),
+        (["rj-3r", "--fillable"], "say nobody's name"),
+        (["rj-3w", "--person", "A1234BC"], "no roll yet"),
+        (["rj-1", "--person", "A1234BC"], "no roll yet"),
+        (["rj-1"], ""),
+        (["rj-2"], ""),
+    ],
+)
+def test_what_the_paper_does_not_say_is_noted_when_it_is_printed(
+    data: Path, tmp_path: Path, words: list[str], note: str
+) -> None:
+    done = run("print", *words, "--out", tmp_path / "pad.pdf")
+    assert done.exit_code == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == (2 if note else 1)
+    assert note in said[-1]
+    assert "--person A1234BC" in said[-1] or "A1234BC" not in done.stderr
+    assert len(done.stdout.split()) == len(missing())
+
+
+def test_a_copy_for_somebody_is_not_printed_for_another_establishment(
+    data: Path, tmp_path: Path
+) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE, encoding="utf-8")
+    assert run("roll", "import", roll).exit_code == 0
+    words = ("print", "rj-3w", "--person", "A1234BC", "--out", tmp_path / "a.pdf")
+    refused = run(*words, "--establishment", "ISI")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "another establishment" in refused.stderr
+    assert "A1234BC" not in refused.stderr
+    assert not (tmp_path / "a.pdf").exists()
+    assert missing() == []
+    assert run(*words, "--establishment", "mti").exit_code == 0
+    assert [each["establishment"] for each in missing()] == ["MTI"]
+
+
 def test_a_bad_roll_is_refused_by_line_and_exit_status(data: Path, tmp_path: Path) -> None:
     roll = tmp_path / "roll.csv"
     roll.write_text(ROLL + LINE + LINE.replace("1990", "19x0"), encoding="utf-8")
