@@ -171,6 +171,7 @@ def read_scans(
 ) -> None:
     """Read scans without keeping anything: one JSON object a page, in input order."""
     from kiosk.read_files import read_files
+    from pipeline.intake import OF_THE_FILE
 
     refused = False
     with _progress("Reading", len(files)) as told:
@@ -180,7 +181,9 @@ def read_scans(
                 if line["status"] == "set-aside":
                     refused = True
                     reason = line["reason"]
-                    place = f"{line['source']}, page {line['page_index'] + 1}"
+                    place = line["source"]
+                    if reason["code"] not in OF_THE_FILE:
+                        place = f"{place}, page {line['page_index'] + 1}"
                     _say(f"{place}: {reason['message']} {reason['remedy']}")
             told(number)
     if refused:
@@ -279,17 +282,11 @@ def show_missing(
 @roll.command("import")
 def import_roll(file: Annotated[Path, typer.Argument(help="A roll.csv.")]) -> None:
     """Put a roll in force: all of it or nothing; after a bad one the old roll stays."""
-    from pipeline.intake import FileForbidden, FileMissing
+    from pipeline.roll import open_roll
     from storage.roll_file import import_roll as bring_in
 
-    with _house() as house:
-        try:
-            with file.open(encoding="utf-8", newline="") as lines:
-                done = bring_in(house.store, lines, by=_who(), at=_now())
-        except (FileNotFoundError, IsADirectoryError):
-            raise FileMissing from None
-        except PermissionError:
-            raise FileForbidden from None
+    with _house() as house, open_roll(file) as lines:
+        done = bring_in(house.store, lines, by=_who(), at=_now())
     typer.echo(f"The roll in force now holds {_count(done.people, 'person', 'people')}.")
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, Settings, SettingUnsupported, settings
-from pipeline.intake import FileForbidden, FileMissing
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
-from pipeline.roll import read_roll
+from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -48,20 +47,18 @@ def reading_kit(roll: Path | None = None) -> Kit:
         roll: a roll file to match people against.
 
     Raises:
-        FileMissing: there is no such roll file.
-        RollRefused: the roll file has bad lines.
+        RollMissing, RollNotAFile, RollForbidden: the roll file cannot be opened.
+        RollUnusable: it has bad lines.
     """
     return _kit(_people(roll) if roll is not None else ())
 
 
 def _people(roll: Path) -> Sequence[Person]:
-    try:
-        with roll.open(encoding="utf-8", newline="") as lines:
+    with open_roll(roll) as lines:
+        try:
             return read_roll(lines)
-    except FileNotFoundError:
-        raise FileMissing from None
-    except OSError:
-        raise FileForbidden from None
+        except RollRefused as refused:
+            raise RollUnusable(refused.problems) from None
 
 
 def _kit(people: Sequence[Person], *, pictures: bool = False) -> Kit:

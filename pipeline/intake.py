@@ -31,6 +31,7 @@ from forms.errors import UserError
 from pipeline import decoder
 from pipeline.stages import Gray, Quarantined, Scan
 
+_A_FOLDER = "This is a folder, not a file with a scan in it."
 _SAVE_AGAIN = "Scan the page again and save it as PDF, TIFF, JPEG or PNG."
 
 
@@ -121,6 +122,20 @@ class OpenerMissing(UserError):
     message = "The part of this system that opens files safely could not be started."
     remedy = "Ask the person who looks after this system to check how it is installed."
 
+
+OF_THE_FILE: frozenset[str] = frozenset(
+    each.code
+    for each in (
+        NotAScan,
+        FileEmpty,
+        FileLocked,
+        FileMissing,
+        FileForbidden,
+        NotAFile,
+        OpenerMissing,
+    )
+)
+"""Codes that say something of a whole file: nobody got as far as one of its pages."""
 
 _BY_CODE: dict[str, type[UserError]] = {
     each.code: each for each in (NotAScan, FileDamaged, FileLocked, ImageTooLarge, FileTooHeavy)
@@ -224,7 +239,7 @@ def _descriptor(path_or_bytes: Path | str | bytes, limits: Limits) -> Iterator[i
     except PermissionError:
         raise FileForbidden from None
     except IsADirectoryError:
-        raise NotAFile from None
+        raise NotAFile(_A_FOLDER) from None
     except (OSError, ValueError):
         raise FileMissing from None
     try:
@@ -236,7 +251,7 @@ def _descriptor(path_or_bytes: Path | str | bytes, limits: Limits) -> Iterator[i
 def _checked(file: int, limits: Limits) -> int:
     about = os.fstat(file)
     if not stat.S_ISREG(about.st_mode):
-        raise NotAFile
+        raise NotAFile(_A_FOLDER if stat.S_ISDIR(about.st_mode) else None)
     if about.st_size == 0:
         raise FileEmpty
     if about.st_size > limits.file_bytes:

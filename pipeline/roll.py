@@ -10,15 +10,19 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forms.errors import UserError
 from forms.fields import FormDefinition, Text
+from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.ports import Person
 from pipeline.stages import PersonMatch, Reading, State
 
@@ -79,7 +83,56 @@ class RollRefused(UserError):
         told = "; ".join(f"line {line}: {reason}" for line, reason in problems[:TOLD_AT_MOST])
         more = len(problems) - TOLD_AT_MOST
         rest = f"; and {more} more" if more > 0 else ""
-        super().__init__(f"This roll was not taken in: {told}{rest}.")
+        super().__init__(f"{self.message.removesuffix('.')}: {told}{rest}.")
+
+
+class RollUnusable(RollRefused):
+    """The same, of a roll that is only to be read by: there is none in force."""
+
+    code = "roll-unusable"
+    message = "This roll cannot be used, so nothing was read."
+    remedy = "Mend the lines named here and read again, or read without a roll."
+
+
+class RollMissing(FileMissing):
+    """No roll file of that name."""
+
+    message = "There is no roll file of that name."
+    remedy = "Look at the spelling, and whether the disk or share is there."
+
+
+class RollForbidden(FileForbidden):
+    """A roll file that may not be read."""
+
+    message = "This program is not allowed to read the roll file."
+
+
+class RollNotAFile(NotAFile):
+    """A folder where a roll file was asked for."""
+
+    message = "This is a folder, not a roll file."
+    remedy = "Name the file itself, such as roll.csv."
+
+
+@contextmanager
+def open_roll(path: Path) -> Iterator[TextIO]:
+    """Open a roll file, to be read by `read_roll`.
+
+    Raises:
+        RollMissing: there is no such file.
+        RollNotAFile: it is a folder.
+        RollForbidden: it may not be read.
+    """
+    try:
+        lines = path.open(encoding="utf-8", newline="")
+    except FileNotFoundError:
+        raise RollMissing from None
+    except IsADirectoryError:
+        raise RollNotAFile from None
+    except OSError:
+        raise RollForbidden from None
+    with lines:
+        yield lines
 
 
 def read_roll(lines: Iterable[str]) -> list[Person]:

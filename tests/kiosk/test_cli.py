@@ -208,6 +208,58 @@ def test_a_bad_roll_is_refused_by_line_and_exit_status(data: Path, tmp_path: Pat
     assert run("roll", "import", tmp_path / "none.csv").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("holds", "told"),
+    [
+        (ROLL + LINE.replace("1990", "19x0"), "cannot be used, so nothing was read: line 2: date"),
+        (ROLL, "nobody under it"),
+        (None, "no roll file of that name"),
+    ],
+)
+def test_a_roll_to_read_by_is_refused_in_words_about_reading(
+    data: Path, tmp_path: Path, holds: str | None, told: str
+) -> None:
+    scan, roll = tmp_path / "scan.png", tmp_path / "roll.csv"
+    scan.write_bytes(b"not a picture")
+    if holds is not None:
+        roll.write_text(holds, encoding="utf-8")
+    refused = run("read", scan, "--roll", roll)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert told in refused.stderr
+    assert "in force" not in refused.stderr
+    assert "import" not in refused.stderr
+
+
+@pytest.mark.parametrize("words", [("read", "scan.png", "--roll"), ("roll", "import")])
+def test_a_folder_is_no_roll_and_that_is_what_is_said(
+    data: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    refused = run(*words, tmp_path)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "This is a folder, not a roll file. Name the file itself, such as roll.csv.\n"
+    )
+
+
+def test_a_folder_to_read_is_set_aside_as_a_folder_and_not_as_a_page(
+    data: Path, tmp_path: Path
+) -> None:
+    folder, bad = tmp_path / "scans", tmp_path / "scan.tif"
+    folder.mkdir()
+    (folder / "never.png").write_bytes(b"not a picture")
+    bad.write_bytes(b"")
+    told = run("read", folder, bad)
+    first, second = (json.loads(line) for line in told.stdout.splitlines())
+    assert told.exit_code == 1
+    assert (first["source"], first["status"]) == ("scans", "set-aside")
+    assert first["reason"]["code"] == "not-a-file"
+    assert "folder" in first["reason"]["message"]
+    assert second["reason"]["code"] == "file-empty"
+    about_folder, about_file = told.stderr.splitlines()
+    assert about_folder.startswith("scans: This is a folder")
+    assert about_file.startswith("scan.tif: This file is empty")
+
+
 def test_status_counts_every_page_once(data: Path, tmp_path: Path) -> None:
     scan = tmp_path / "scan.png"
     scan.write_bytes(b"not a picture")
