@@ -199,7 +199,8 @@ def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders."
             if taken.problem is not None or taken.intake is None:
                 refused = True
                 problem = taken.problem or UserError()
-                _say(f"{taken.path}: {problem.message} {problem.remedy}")
+                remedy = _noted(taken.bug, "scan").remedy if taken.bug else problem.remedy
+                _say(f"{taken.path}: {problem.message} {remedy}")
             elif taken.duplicate:
                 typer.echo(f"{taken.path}: here already, as {taken.intake.label}")
             else:

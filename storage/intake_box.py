@@ -47,6 +47,14 @@ class PathOdd(UserError):
     remedy = "Name the file itself."
 
 
+class TakingFailed(UserError):
+    """Our own mistake, with one file; the others go on."""
+
+    code = "taking-failed"
+    message = "This file could not be taken in. It is still where it was."
+    remedy = "Take it in again. If that fails too, tell the person who looks after this system."
+
+
 class Box(Protocol):
     """Where bytes are put away durably (`storage.blobs.FolderBlobs`)."""
 
@@ -64,12 +72,14 @@ class TakenIn:
         intake: what it is kept as; None when it was refused.
         duplicate: the same bytes were here before.
         problem: why it was refused.
+        bug: what went wrong at our end, for the log of bugs; None when nothing did.
     """
 
     path: Path = field(repr=False)
     intake: Intake | None = None
     duplicate: bool = False
     problem: UserError | None = None
+    bug: Exception | None = field(default=None, repr=False)
 
 
 class IntakeBox:
@@ -90,7 +100,8 @@ class IntakeBox:
         """Take in files, and folders with everything in them, each as it is reached.
 
         Nothing is passed over by its name: a file that is no scan is kept and set aside, so that
-        people see it. Originals stay where they are.
+        people see it. Originals stay where they are. Whatever goes wrong with one file is told of
+        that file, and the others go on.
 
         Args:
             paths: files and folders.
@@ -118,6 +129,8 @@ class IntakeBox:
                     yield TakenIn(path=found, problem=_refused(problem))
                 except UserError as problem:
                     yield TakenIn(path=found, problem=problem)
+                except Exception as bug:
+                    yield TakenIn(path=found, problem=TakingFailed(), bug=bug)
                 else:
                     yield TakenIn(path=found, intake=taken.intake, duplicate=taken.duplicate)
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pypdfium2
 import pytest
@@ -15,6 +16,7 @@ from forms.page_id import parse_serial
 from forms.published import published
 from kiosk import compose
 from kiosk.cli import app
+from storage.blobs import FolderBlobs, Stored
 
 ROLL = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
 LINE = "A1234BC,SMITH,JOHN,B-2-014,MTI,1990-05-01\n"
@@ -275,6 +277,32 @@ def test_status_counts_every_page_once(data: Path, tmp_path: Path) -> None:
         "set-aside": 0,
         "duplicate": 1,
     }
+
+
+def test_our_own_mistake_with_one_scan_is_told_and_the_others_are_taken_in(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = [tmp_path / f"{n}.png" for n in (1, 2, 3)]
+    for scan in scans:
+        scan.write_bytes(scan.name.encode())
+    whole = FolderBlobs.put_stream
+
+    def broken(box: FolderBlobs, source: BinaryIO) -> Stored:
+        if Path(source.name).name == "2.png":
+            raise ValueError("the answer was A1234BC")
+        return whole(box, source)
+
+    monkeypatch.setattr(FolderBlobs, "put_stream", broken)
+    told = run("scan", *scans)
+    assert told.exit_code == 1
+    assert len(told.stdout.splitlines()) == 2
+    (sentence,) = told.stderr.splitlines()
+    assert "2.png: This file could not be taken in. It is still where it was." in sentence
+    reference = sentence.rpartition(" ")[2]
+    noted = (data / "problems.log").read_text("utf-8")
+    assert reference in noted
+    assert "A1234BC" not in sentence + noted
+    assert scans[1].exists()
 
 
 def test_a_printed_blank_reads_as_blank_and_a_bad_file_as_set_aside(

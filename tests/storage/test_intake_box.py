@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.kept import Status
 from storage.blobs import DiskFull, FolderBlobs, Stored
-from storage.intake_box import IntakeBox
+from storage.intake_box import IntakeBox, TakingFailed
 from storage.jobs import Jobs
+from storage.paper import Intakes
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -127,6 +128,47 @@ def test_a_full_disk_refuses_one_file_with_a_sentence_and_goes_on(
     assert "full" in full.problem.message
     assert fine.intake is not None
     assert counts(store) == {Status.RECEIVED: 1}
+
+
+@pytest.mark.parametrize("where", ["bytes", "row", "job"])
+def test_our_own_mistake_with_one_file_leaves_it_and_the_others_go_on(
+    store: Store,
+    jobs: Jobs,
+    blobs: FolderBlobs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for n in (1, 2, 3):
+        (scans / f"{n}.pdf").write_bytes(b"file %d" % n)
+    box = IntakeBox(store, blobs, jobs)
+    broken, method = {
+        "bytes": (FolderBlobs, "put_stream"),
+        "row": (Intakes, "take"),
+        "job": (Jobs, "add_file"),
+    }[where]
+    whole, calls = getattr(broken, method), []
+
+    def once(*given: object, **named: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ValueError("the answer was A1234BC")
+        return whole(*given, **named)
+
+    monkeypatch.setattr(broken, method, once)
+    first, second, third = box.take_in([scans], by="pat", at=NOW)
+    assert first.intake is not None
+    assert third.intake is not None
+    assert isinstance(second.problem, TakingFailed)
+    assert isinstance(second.bug, ValueError)
+    assert "A1234BC" not in repr(second) + second.problem.message + second.problem.remedy
+    assert (scans / "2.pdf").read_bytes() == b"file 2"
+    assert counts(store) == {Status.RECEIVED: 2}
+    (again,) = box.take_in([scans / "2.pdf"], by="pat", at=NOW)
+    assert again.intake is not None
+    assert not again.duplicate
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
