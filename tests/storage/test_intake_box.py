@@ -171,12 +171,20 @@ def test_our_own_mistake_with_one_file_leaves_it_and_the_others_go_on(
     assert not again.duplicate
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_file_that_may_not_be_read_is_said(
-    store: Store, blobs: FolderBlobs, jobs: Jobs, tmp_path: Path
+    store: Store,
+    blobs: FolderBlobs,
+    jobs: Jobs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def forbidden(*_: object, **__: object) -> BinaryIO:
+        raise PermissionError
+
     (tmp_path / "no.pdf").write_bytes(b"x")
     (tmp_path / "no.pdf").chmod(0)
+    if os.geteuid() == 0:  # Nothing is forbidden to root, so the system's answer is played.
+        monkeypatch.setattr(Path, "open", forbidden)
     (refused,) = IntakeBox(store, blobs, jobs).take_in([tmp_path / "no.pdf"], by="pat", at=NOW)
     assert refused.problem is not None
     assert refused.problem.code == "path-forbidden"
