@@ -7,9 +7,11 @@ import is imported inside the command that needs it, so that `--help` answers at
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 from forms.errors import UserError
+from forms.file_names import shown
 
 if TYPE_CHECKING:
     from kiosk.compose import House
@@ -74,6 +77,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="counterfoil")
 
 
@@ -153,7 +159,7 @@ def print_form(
         issued = issue(house.store, order, out, by=_who(), at=_now(), progress=told)
     for serial in issued.serials:
         typer.echo(serial)
-    _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {out}.")
+    _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {shown(out)}.")
     for note in issued.notes:
         _say(note)
 
@@ -177,7 +183,7 @@ def read_scans(
     with _progress("Reading", len(files)) as told:
         for number, pages in enumerate(read_files(files, roll=roll_file, jobs=jobs), start=1):
             for line in pages:
-                typer.echo(json.dumps(line, ensure_ascii=False))
+                typer.echo(_as_json(line))
                 if line["status"] == "set-aside":
                     refused = True
                     reason = line["reason"]
@@ -200,11 +206,11 @@ def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders."
                 refused = True
                 problem = taken.problem or UserError()
                 remedy = _noted(taken.bug, "scan").remedy if taken.bug else problem.remedy
-                _say(f"{taken.path}: {problem.message} {remedy}")
+                _say(f"{shown(taken.path)}: {problem.message} {remedy}")
             elif taken.duplicate:
-                typer.echo(f"{taken.path}: here already, as {taken.intake.label}")
+                typer.echo(f"{shown(taken.path)}: here already, as {taken.intake.label}")
             else:
-                typer.echo(f"{taken.path}: taken in as {taken.intake.label}")
+                typer.echo(f"{shown(taken.path)}: taken in as {taken.intake.label}")
     if refused:
         raise typer.Exit(1)
 
@@ -445,7 +451,21 @@ def _progress(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _print_json(what: Any) -> None:
-    typer.echo(json.dumps(what, indent=2, ensure_ascii=False))
+    typer.echo(_as_json(what, indent=2))
+
+
+def _as_json(what: Any, indent: int | None = None) -> str:
+    """Write JSON with its letters where standard output takes them, else in ASCII.
+
+    What a terminal would obey, and halves of characters, are written as escapes either way.
+    """
+    letters = (getattr(sys.stdout, "encoding", None) or "").lower() in ("utf-8", "utf8")
+    text = json.dumps(what, indent=indent, ensure_ascii=not letters)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters that JSON leaves alone, what turns the line round, and lone surrogates."""
 
 
 def _table(heading: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
@@ -453,8 +473,8 @@ def _table(heading: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
     lines = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for line in lines:
-        shown = "  ".join(cell.ljust(wide) for cell, wide in zip(line, widths, strict=True))
-        typer.echo(shown.rstrip())
+        columns = "  ".join(cell.ljust(wide) for cell, wide in zip(line, widths, strict=True))
+        typer.echo(columns.rstrip())
 
 
 def _say(sentence: str) -> None:

@@ -23,11 +23,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from forms.errors import UserError
+from forms.file_names import base_name
 from pipeline import decoder
 from pipeline.stages import Gray, Quarantined, Scan
 
@@ -185,7 +186,8 @@ def open_file(
         A `Scan` (grey, at most about 300 dots an inch, dark on light), or a `Quarantined` with
         its reason, for each page; at least one item.
     """
-    source = _base_name(name or ("scan" if isinstance(path_or_bytes, bytes) else path_or_bytes))
+    given = name or ("" if isinstance(path_or_bytes, bytes) else path_or_bytes)
+    source = base_name(given) or "scan"
     try:
         with _descriptor(path_or_bytes, limits) as file:
             yield from _pages(file, source, limits)
@@ -213,12 +215,6 @@ def command_line(first: int, limit: int, memory_bytes: int) -> list[str]:
     """
     script = Path(decoder.__file__)
     return [sys.executable, "-I", str(script), str(first), str(limit), str(memory_bytes)]
-
-
-def _base_name(name: Path | str) -> str:
-    """Keep the last part of a path, whatever system it comes from, without control characters."""
-    last = PurePosixPath(str(name).replace("\\", "/")).name
-    return "".join(c if c.isprintable() else "?" for c in last)[:200] or "scan"
 
 
 @contextlib.contextmanager

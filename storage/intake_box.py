@@ -7,6 +7,7 @@ refers to, which a sweep removes, and a file that is simply taken in again.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from forms.errors import UserError
+from forms.file_names import base_name
 from pipeline.kept import Intake
 from pipeline.work import Priority
 from storage.blobs import Stored
@@ -119,7 +121,7 @@ class IntakeBox:
                     with found.open("rb") as source:
                         taken = self.take_stream(
                             source,
-                            name=_printable(found.name),
+                            name=found.name,
                             by=by,
                             at=at,
                             kind=kind,
@@ -157,17 +159,12 @@ class IntakeBox:
                 by=by,
                 at=at,
                 kind=kind,
-                name=Path(name).name,
+                name=base_name(name),
                 priority=priority,
             )
             if not taken.duplicate:
                 self._jobs.add_file(kept, taken.intake)
         return taken
-
-
-def _printable(name: str) -> str:
-    """Make any file's name fit to be kept: what cannot be printed becomes a question mark."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
 def _files(path: Path) -> Iterator[Path | TakenIn]:
@@ -187,4 +184,5 @@ def _files(path: Path) -> Iterator[Path | TakenIn]:
 
 
 def _refused(problem: OSError) -> UserError:
-    return PathMissing() if isinstance(problem, FileNotFoundError) else PathForbidden()
+    nothing = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+    return PathMissing() if problem.errno in nothing else PathForbidden()
