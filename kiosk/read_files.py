@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from forms.errors import UserError
+from forms.file_names import base_name
 from pipeline.export import page_line
 from pipeline.read_page import Kit, read_file
 from pipeline.work import FileUnreadable, WorkerStopped, set_aside
@@ -55,16 +56,16 @@ def read_files(files: list[Path], *, roll: Path | None, jobs: int) -> Iterator[I
 
 def _pages(file: Path, kit: Kit) -> Iterator[Line]:
     """Read one file; whatever happens is a line."""
-    count = 0
+    count, given = 0, kit.roll is not None
     try:
         for result in read_file(file, kit):
             count += 1
-            yield page_line(result)
+            yield page_line(result, roll_given=given)
     except UserError as problem:
-        yield page_line(set_aside(file.name, count, problem))
+        yield page_line(set_aside(base_name(file), count, problem), roll_given=given)
     except Exception:
         # Our bug: its message may hold an answer, so only a plain sentence goes on.
-        yield page_line(set_aside(file.name, count, FileUnreadable()))
+        yield page_line(set_aside(base_name(file), count, FileUnreadable()), roll_given=given)
 
 
 def _over_processes(files: list[Path], roll: Path | None, jobs: int) -> Iterator[list[Line]]:
@@ -110,7 +111,8 @@ def _alone(file: Path, roll: Path | None) -> list[Line]:
         try:
             return pool.submit(_read_there, file).result()
         except BrokenProcessPool:
-            return [page_line(set_aside(file.name, 0, WorkerStopped()))]
+            stopped = set_aside(base_name(file), 0, WorkerStopped())
+            return [page_line(stopped, roll_given=roll is not None)]
 
 
 def _pool(roll: Path | None, jobs: int) -> ProcessPoolExecutor:

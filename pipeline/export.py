@@ -15,10 +15,16 @@ _NOBODY: dict[str, Any] = {
 }
 
 
-def page_line(result: PageRead | Quarantined) -> dict[str, Any]:
-    """Give one page as the `read` command prints it, one JSON object a line."""
+def page_line(result: PageRead | Quarantined, *, roll_given: bool = False) -> dict[str, Any]:
+    """Give one page as the `read` command prints it, one JSON object a line.
+
+    Args:
+        result: what became of the page.
+        roll_given: there is a roll to match people against, so each line says who it is, a page
+            set aside that it is nobody.
+    """
     if isinstance(result, Quarantined):
-        return _set_aside(result)
+        return _set_aside(result, roll_given=roll_given)
     line: dict[str, Any] = {
         "source": result.source,
         "page_index": result.page_index,
@@ -42,15 +48,15 @@ def page_line(result: PageRead | Quarantined) -> dict[str, Any]:
     if result.people:
         line["person"] = _person(result.people[0])
         line["people"] = {match.person: _person(match) for match in result.people}
-    elif result.roll_given:
+    elif result.roll_given or roll_given:
         line["person"] = dict(_NOBODY)
     line["seconds"] = round(result.seconds, 4)
     return line
 
 
-def _set_aside(result: Quarantined) -> dict[str, Any]:
+def _set_aside(result: Quarantined, *, roll_given: bool) -> dict[str, Any]:
     page = result.id
-    return {
+    line = {
         "source": result.source,
         "page_index": result.page_index,
         "status": "set-aside",
@@ -65,8 +71,10 @@ def _set_aside(result: Quarantined) -> dict[str, Any]:
         "registration": dict(result.registration) if result.registration else None,
         "warnings": list(result.warnings),
         "fields": {},
-        "seconds": round(result.seconds, 4),
     }
+    if roll_given:
+        line["person"] = dict(_NOBODY)
+    return {**line, "seconds": round(result.seconds, 4)}
 
 
 def _field(reading: Reading) -> dict[str, Any]:

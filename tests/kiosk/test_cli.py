@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner, Result
 from forms.page_id import parse_serial
 from forms.published import published
 from kiosk import compose
-from kiosk.cli import app
+from kiosk.cli import _print_json, app
 from storage.blobs import FolderBlobs, Stored
 
 ROLL = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
@@ -320,6 +321,73 @@ def test_a_printed_blank_reads_as_blank_and_a_bad_file_as_set_aside(
     assert (second["source"], second["status"]) == ("bad.png", "set-aside")
     assert (third["status"], third["reason"]["code"]) == ("set-aside", "file-missing")
     assert len(told.stderr.splitlines()) == 2
+
+
+ODD_NAMES = (b"a\x1b[2J\nb.png", b"page\xff.png", "\u202egnp.\u0442".encode(), b"x" * 250 + b".png")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "latin-1:strict"])
+@pytest.mark.parametrize("command", ["read", "scan"])
+def test_odd_file_names_neither_stop_the_work_nor_reach_the_terminal(
+    data: Path, tmp_path: Path, command: str, encoding: str
+) -> None:
+    folder = os.fsencode(tmp_path)
+    for name in ODD_NAMES:
+        Path(os.fsdecode(os.path.join(folder, name))).write_bytes(name)  # noqa: PTH118  bytes
+    named = [os.path.join(folder, each) for each in (*ODD_NAMES, b"gone\x1b\xfe" * 100)]  # noqa: PTH118
+    told = subprocess.run(
+        [sys.executable, "-m", "kiosk.cli", command, *named],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert told.returncode == 1
+    assert b"Traceback" not in told.stderr
+    assert b"our end" not in told.stderr
+    # A stream that claims ASCII is written to in UTF-8 all the same: nobody's terminal is that old.
+    written = encoding.partition(":")[0].replace("ascii", "utf-8")
+    for line in (told.stdout + told.stderr).decode(written).splitlines():
+        assert line.isprintable()
+    if command == "read":
+        lines = [json.loads(line) for line in told.stdout.splitlines()]
+        assert [each["reason"]["code"] for each in lines] == ["not-a-scan"] * 4 + ["file-missing"]
+        assert lines[0]["source"] == "a?[2J?b.png"
+        assert len(told.stderr.splitlines()) == 5
+    else:
+        assert len(told.stdout.splitlines()) == 4
+        (missing_one,) = told.stderr.splitlines()
+        assert b"There is no such file or folder." in missing_one
+        assert len(missing_one) < 600
+
+
+def test_json_escapes_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = {"value": "\x9b2J \u202e \ud800 \x7f \u0141ukasz"}
+    _print_json(odd)
+    told = capsys.readouterr().out
+    assert json.loads(told) == odd
+    assert all(line.isprintable() for line in told.splitlines())
+    assert "\u0141ukasz" in told
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_line_says_who_it_is_when_a_roll_is_given_and_none_without(
+    data: Path, tmp_path: Path, jobs: int
+) -> None:
+    roll, pdf, bad = tmp_path / "roll.csv", tmp_path / "one.pdf", tmp_path / "bad.png"
+    roll.write_text(ROLL + LINE, encoding="utf-8")
+    bad.write_bytes(b"not a picture")
+    run("print", "rj-2", "--out", pdf)
+    scan = as_png(pdf, 0, tmp_path / "page.png")
+    files = ("read", scan, bad, tmp_path / "none.png", "--jobs", jobs)
+    with_roll = [json.loads(line) for line in run(*files, "--roll", roll).stdout.splitlines()]
+    assert [each["status"] for each in with_roll] == ["read", "set-aside", "set-aside"]
+    for each in with_roll:
+        assert each["person"]["match"] is None
+        assert set(each["person"]) >= {"match", "confidence", "agreed", "candidates"}
+        assert list(each)[-1] == "seconds"
+    for line in run(*files).stdout.splitlines():
+        assert "person" not in json.loads(line)
 
 
 def test_several_processes_give_the_pages_in_input_order(data: Path, tmp_path: Path) -> None:
