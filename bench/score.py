@@ -93,7 +93,10 @@ def score_page(truth: PageTruth, read: PageRead, where: str) -> Tally:
     Counts, each with its whole: "boxes" (tick boxes that have a truth), "boxes_wrong" (a wrong
     state, said as certain), "boxes_silent" (wrong and no person is asked), "boxes_asked"
     (unclear or taken back), "strays" and "strays_silent" (neighbours' strokes), "blacked" and
-    "blacked_silent" (blacked-out boxes on which nobody is asked), "choices", "choices_review",
+    "blacked_silent" (blacked-out boxes on which nobody is asked), "words_only" and
+    "words_only_silent" (words beside an empty box that asks for them), "no_words" and
+    "no_words_asked" (choices with no words, and those asked about as if there were),
+    "choices", "choices_review",
     "characters", "characters_wrong", "blanks", "blanks_wrong" (empty boxes read as written),
     "filled_wrong" (written boxes read as empty), "combs", "combs_wrong", "combs_silent",
     "combs_review", "dates", "dates_wrong", "dates_silent", "signatures", "signatures_wrong",
@@ -141,6 +144,17 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
     found.counts["choices"] += 1
     found.counts["choices_review"] += asked
     options = reading.options or {}
+    flagged = "writing-no-tick" in reading.why
+    if set(told.words) - set(told.value if isinstance(told.value, tuple) else ()):
+        found.counts["words_only"] += 1
+        found.counts["words_only_silent"] += not asked
+        if not flagged:
+            found.oddities.append(f"{where}: words beside an empty box not seen")
+    elif not told.words:
+        found.counts["no_words"] += 1
+        found.counts["no_words_asked"] += flagged
+        if flagged:
+            found.oddities.append(f"{where}: no words beside a box, and asked")
     for option, mark in told.marks.items():
         if option not in options:
             found.counts["boxes_missing"] += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -60,6 +61,72 @@ def cut(
     return tuple(crops)
 
 
+def cut_beside(
+    page: RegisteredPage, layout: PageLayout, blank: Blank, boxes: Sequence[Box]
+) -> tuple[Crop, ...]:
+    """Cut out the room right of some tick boxes, where their labels stand and words may follow.
+
+    Args:
+        page: the registered page.
+        layout: where all its boxes lie.
+        blank: the unfilled page.
+        boxes: the tick boxes; one with no room beside it is left out.
+    """
+    if not boxes:
+        return ()
+    pyramid = Pyramid(page.page.scan.pixels)
+    ink = _ink_level(page, layout, pyramid)
+    crops = []
+    for box in boxes:
+        room = _room_beside(layout, box.box, page.page_mm[0])
+        if room is None:
+            continue
+        beside = replace(box, kind="free_text", box=room)
+        rect = _grown(beside, _BESIDE_MM)
+        printed = blank.cut(rect, PX_PER_MM)
+        reach = _grown(beside, _BESIDE_MM + _SEARCH_MM)
+        corners = page.to_pixels(_corners(reach))
+        wide = _patch(pyramid, corners, reach)
+        pad = round(_SEARCH_MM * PX_PER_MM)
+        dx, dy = _shift(wide, printed, pad)
+        height, width = printed.shape
+        pixels = wide[pad + dy : pad + dy + height, pad + dx : pad + dx + width]
+        pixels = np.ascontiguousarray(pixels)
+        crops.append(
+            Crop(
+                box=beside,
+                pixels=pixels,
+                blank=_level(printed, pixels, ink),
+                px_per_mm=PX_PER_MM,
+                margin_mm=_BESIDE_MM,
+                streaks_px=_streaks(page, corners, rect, pixels.shape),
+            )
+        )
+    return tuple(crops)
+
+
+_BESIDE_MM = 2.0
+_APART_MM = 1.5
+_EDGE_MM = 8.0
+"""Nothing is written nearer to the paper's edge than the printed marks stand."""
+
+
+def _room_beside(layout: PageLayout, box: Rect, page_width: float) -> Rect | None:
+    """Give the room right of a box, as high as the box, up to whatever is printed next, mm."""
+    left, top, bottom = box.right + _APART_MM, box.y - 0.5, box.bottom + 0.5
+    other = [b.box for b in layout.boxes if b.box != box] + [c.box for c in layout.codes]
+    right = min(
+        [r.x - 2 * _APART_MM for r in other if r.x > left and r.y < bottom and r.bottom > top],
+        default=page_width - _EDGE_MM,
+    )
+    if right - left < _LEAST_ROOM_MM:
+        return None
+    return Rect(left, top, right - left, bottom - top)
+
+
+_LEAST_ROOM_MM = 12.0
+
+
 def cut_rect(page: RegisteredPage, rect_mm: Rect, px_per_mm: float) -> Gray:
     """Cut any rectangle of the page out, upright; outside the scan is paper.
 
@@ -97,7 +164,10 @@ def _is_small(box: Box) -> bool:
 
 def _reach(box: Box) -> Points:
     """Give the corners of everything that may be needed round a box, mm."""
-    r = _grown(box, MARGIN_MM[box.kind] + (_SEARCH_MM if _is_small(box) else 0.0))
+    return _corners(_grown(box, MARGIN_MM[box.kind] + (_SEARCH_MM if _is_small(box) else 0.0)))
+
+
+def _corners(r: Rect) -> Points:
     return np.array([[r.x, r.y], [r.right, r.y], [r.right, r.bottom], [r.x, r.bottom]])
 
 
@@ -237,10 +307,7 @@ def _streaks(
     if not page.streaks_px:
         return ()
     height, width = shape[:2]
-    edge = np.array(
-        [[rect.x, rect.y], [rect.right, rect.y], [rect.right, rect.bottom], [rect.x, rect.bottom]]
-    )
-    seen = page.to_pixels(edge).astype(np.float32)
+    seen = page.to_pixels(_corners(rect)).astype(np.float32)
     inner = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     to_crop = cv2.getPerspectiveTransform(seen, inner)
     found = []

@@ -16,7 +16,7 @@ import numpy as np
 
 from forms.errors import UserError
 from forms.fields import Choice, Date, FormDefinition, FreeText, Signature, Text
-from forms.layout import IDENTITY_INPUT, Layout
+from forms.layout import IDENTITY_INPUT, Box, Layout, PageLayout
 from forms.page_id import PageId, decode
 from forms.published import Published
 from pipeline.blanks import BlankPages

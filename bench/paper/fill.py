@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +53,9 @@ def fill_page(
             others = [_lower(b.box, down_mm) for b in ticks.values() if b is not box]
             kind = truth.marks[box.option or ""].kind
             run_into.update(draw_mark(paper, kind, place, hand.pen, rng, others=others))
+            if box.option and box.option in truth.words:
+                in_the_way = [_lower(code.box, down_mm) for code in page.codes]
+                truth = _write_beside(paper, place, box.option, truth, hand, rng, in_the_way)
         elif isinstance(asked, FreeText):
             truth = _write_free(paper, place, asked, truth, hand, rng)
         elif truth.filled and box.kind == "character":
@@ -64,6 +67,34 @@ def fill_page(
         if _lower(box.box, down_mm) in run_into:
             told[field] = _with_stray(told[field], option)
     return told
+
+
+_OTHER_MM = 15.5
+"""From a tick box to the end of the word "Other" beside it; large print runs to 19 mm."""
+_FEW_MM = 30.0
+
+
+def _write_beside(
+    paper: Paper,
+    box: Rect,
+    option: str,
+    truth: FieldTruth,
+    hand: Writer,
+    rng: Rng,
+    in_the_way: Sequence[Rect],
+) -> FieldTruth:
+    """Write words after a tick box's label, unless a code stands there."""
+    left = box.right + _OTHER_MM
+    if any(
+        r.right > left and r.x < left + _FEW_MM and r.y < box.bottom < r.bottom + box.height
+        for r in in_the_way
+    ):
+        words = {name: text for name, text in truth.words.items() if name != option}
+        return replace(truth, words=words)
+    small = replace(hand, script_mm=min(hand.script_mm, 3.4))
+    base = box.bottom - rng.uniform(1.5, 3.0)
+    write_words(paper, truth.words[option], left, base, _FEW_MM, small, rng)
+    return truth
 
 
 def _with_stray(truth: FieldTruth, option: str) -> FieldTruth:

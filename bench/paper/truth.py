@@ -50,6 +50,7 @@ class FieldTruth:
             whether a signature is there; None when nothing was written.
         characters: what stands in each character box; a space where nothing does.
         marks: each tick box, by option.
+        words: what is written beside a tick box that asks for words, by option.
         sure: False when a person has to be asked what was meant.
     """
 
@@ -58,6 +59,7 @@ class FieldTruth:
     value: str | bool | tuple[str, ...] | None = field(default=None, repr=False)
     characters: tuple[str, ...] = field(default=(), repr=False)
     marks: Mapping[str, MarkTruth] = field(default_factory=dict, repr=False)
+    words: Mapping[str, str] = field(default_factory=dict, repr=False)
     sure: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +73,8 @@ class FieldTruth:
                 name: {"kind": str(mark.kind), "meant": mark.meant}
                 for name, mark in self.marks.items()
             }
+        if self.words:
+            found["words"] = dict(self.words)
         return found
 
 
@@ -112,6 +116,8 @@ class Habits:
     Attributes:
         dot, stray: of the empty boxes, those with an accidental dot or a stroke from outside.
         blacked_out: of the answered choices, those with one box blacked out.
+        words, words_only: of the boxes that ask for words, those with words beside them, when
+            ticked and when not.
         two_ticks: of the answered tick-one questions, those with two ticks.
         blank: fields left empty, by how much the form needs them.
         signature: signatures that are there.
@@ -123,6 +129,8 @@ class Habits:
     dot: float = 0.02
     stray: float = 0.02
     blacked_out: float = 0.03
+    words: float = 0.6
+    words_only: float = 0.1
     two_ticks: float = 0.02
     blank: Mapping[Need, float] = field(
         default_factory=lambda: {Need.HARD: 0.03, Need.SOFT: 0.1, Need.NO: 0.35}
@@ -293,6 +301,12 @@ def _choice(asked: Choice, writer: Writer, rng: Rng, habits: Habits, *, blank: b
         elif draw < habits.dot + habits.stray:
             marks[name] = MarkTruth(MarkKind.STRAY, False)
     value = tuple(name for name in names if marks[name].meant)
+    words = {
+        option.name: _pick(FEW_WORDS, rng)
+        for option in asked.options
+        if option.asks_words and marks[option.name].kind is not MarkKind.STRAY
+        if rng.random() < (habits.words if option.name in value else habits.words_only)
+    }
     clashes = not asked.many and len(value) > 1
     unsure = any(mark.meant is None and mark.kind is not MarkKind.DOT for mark in marks.values())
     return FieldTruth(
@@ -300,7 +314,8 @@ def _choice(asked: Choice, writer: Writer, rng: Rng, habits: Habits, *, blank: b
         filled=any(m.kind not in (MarkKind.EMPTY, MarkKind.STRAY) for m in marks.values()),
         value=value,
         marks=marks,
-        sure=not clashes and not unsure,
+        words=words,
+        sure=not clashes and not unsure and set(words) <= set(value),
     )
 
 
@@ -330,6 +345,8 @@ def _meant_kind(writer: Writer, rng: Rng, habits: Habits) -> MarkKind:
     return habits.ways[int(taste * len(habits.ways))]
 
 
+FEW_WORDS = ("vapes", "noise", "my job", "canteen", "a phone", "kit", "TV")
+"""Written beside a box that asks for words; none longer than the room there."""
 NICKNAMES = ("Biggs", "Smiler off C wing", "Lad next door", "T", "Not saying", "My pad mate")
 SENTENCES = (
     "He took my vape and said he would give it back.",

@@ -25,6 +25,8 @@ _SIGNATURE_LENGTH_MM = 4.0
 _SIGNATURE_DOUBT_MM = 1.5
 _WRITING_LENGTH_MM = 4.0
 _WRITING_DOUBT_MM = 1.5
+_WORDS_LENGTH_MM = 5.0
+"""Of strokes beside a box: three small letters, blurred together, still have 6."""
 
 
 def new_ink(crop: Crop, *, share: float = INK_SHARE) -> Mask:
@@ -88,6 +90,24 @@ def stroke_length_mm(crop: Crop) -> float:
     """Estimate the length of pen strokes inside a box: the skeleton's, by ink over width."""
     ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
     ink[_outside(crop)] = False
+    return _length_mm(ink, crop.px_per_mm)
+
+
+def has_words(crop: Crop) -> bool:
+    """Say whether somebody wrote in the room beside a tick box.
+
+    A stroke that comes in from above, below or the left is a neighbour's: a long tick, a letter's
+    tail. Words may run out of the room on the right.
+    """
+    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    _, labels = cv2.connectedComponents(ink.astype(np.uint8))
+    rim = np.concatenate([labels[0], labels[-1], labels[:, 0]])
+    ink &= ~np.isin(labels, rim[rim > 0])
+    ink[_outside(crop)] = False
+    return _length_mm(ink, crop.px_per_mm) >= _WORDS_LENGTH_MM
+
+
+def _length_mm(ink: Mask, px_per_mm: float) -> float:
     if not ink.any():
         return 0.0
     distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
@@ -95,7 +115,7 @@ def stroke_length_mm(crop: Crop) -> float:
     if ridge.size == 0:
         return 0.0
     width = max(2.0 * float(np.percentile(ridge, 85)), 2.0)
-    return float(ink.sum()) / width / crop.px_per_mm
+    return float(ink.sum()) / width / px_per_mm
 
 
 def _outside(crop: Crop) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 
 from forms.fields import Choice
 from forms.layout import Rect
-from pipeline.readers.ink import Mask, inside, new_ink, without_specks, without_streaks
+from pipeline.readers.ink import Mask, has_words, inside, new_ink, without_specks, without_streaks
 from pipeline.stages import Crop, Mark, MarkState, Reading, State
 
 SURE_EXTENT = 0.55
@@ -211,18 +211,23 @@ def _sure(margin: float) -> float:
     return round(float(1.0 - 0.1 * np.exp(-8.0 * max(margin, 0.0))), 4)
 
 
-def read_choice(field: Choice, crops: Sequence[Crop]) -> Reading:
+def read_choice(field: Choice, crops: Sequence[Crop], beside: Sequence[Crop] = ()) -> Reading:
     """Read all boxes of one question.
 
     Args:
         field: the question; tick one, or any.
         crops: its boxes, in any order.
+        beside: the room beside those of its options that ask for words.
     """
     marks = {c.box.option: read_mark(c) for c in crops if c.box.option is not None}
     options = {o.name: marks[o.name] for o in field.options if o.name in marks}
     options, why = _settle(field, options)
     if any(c.crossed for c in crops):
         why.append("streak")
+    for room in beside:
+        mark = options.get(room.box.option or "")
+        if mark is not None and mark.state is not MarkState.MARKED and has_words(room):
+            why.append("writing-no-tick")
     marked = tuple(n for n, m in options.items() if m.state is MarkState.MARKED)
     unclear = any(m.state is MarkState.UNCLEAR for m in options.values())
     confidence = min((m.confidence for m in options.values()), default=1.0)

@@ -334,3 +334,48 @@ def test_writing_is_noticed_but_has_no_value() -> None:
 def test_the_share_of_ink_leaves_printed_lines_out() -> None:
     assert ink_share(wide_crop()) == 0.0
     assert 0.002 < ink_share(wide_crop(SCRAWL)) < 0.1
+
+
+# --- words beside a box that asks for them -------------------------------------------------
+
+
+def room(*draws: Draw, paper: int = 245) -> Crop:
+    """Give the room right of a box: 40 x 9 mm and 2 mm round it, a label at its left."""
+    blank = np.full((130, 440), paper, np.uint8)
+    cv2.putText(blank, "Other", (45, 80), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 30, 2, cv2.LINE_AA)
+    pixels = blank.copy()
+    for draw in draws:
+        draw(pixels)
+    box = Box(field="f", kind="free_text", option="b", box=Rect(10.0, 0.0, 40.0, 9.0))
+    return Crop(box=box, pixels=pixels, blank=blank, px_per_mm=PPM, margin_mm=2.0)
+
+
+def words(grey: int = 40) -> Draw:
+    def draw(crop: Gray) -> None:
+        cv2.putText(crop, "kit", (190, 85), cv2.FONT_HERSHEY_SIMPLEX, 1.1, grey, 4, cv2.LINE_AA)
+
+    return draw
+
+
+def neighbours_tail(crop: Gray) -> None:
+    """Draw the end of a long tick that comes up from the row below."""
+    cv2.line(crop, (60, 129), (140, 40), 40, 5, cv2.LINE_AA)
+
+
+@pytest.mark.parametrize("grey", [40, 150])
+def test_words_beside_a_box_without_a_tick_are_asked_about(grey: int) -> None:
+    reading = read_choice(question(many=True), asked(True, (), ()), [room(words(grey))])
+    assert reading.why == ("writing-no-tick",)
+    assert reading.review
+
+
+def test_words_beside_a_ticked_box_are_not_asked_about() -> None:
+    tick = line((1.5, 4), (3, 6.5), (6.5, 1))
+    reading = read_choice(question(many=True), asked(True, (), (tick,)), [room(words())])
+    assert (reading.value, reading.why) == (("b",), ())
+
+
+@pytest.mark.parametrize("draws", [(), (neighbours_tail,)])
+def test_a_label_and_a_neighbours_tick_are_no_words(draws: tuple[Draw, ...]) -> None:
+    reading = read_choice(question(many=True), asked(True, (), ()), [room(*draws)])
+    assert reading.why == ()
