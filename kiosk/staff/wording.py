@@ -81,7 +81,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
 
 _UNKNOWN_WHY = "The machine asks for a person's eyes."
 
-MADE_OUT_TO = "the copy was made out to them"
+MADE_OUT_TO = "their copy"
 """Said beside the person a copy was issued to, when it points at somebody else."""
 
 LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."
