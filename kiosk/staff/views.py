@@ -420,7 +420,7 @@ class RecordShown:
     state: str
     verified: bool
     pages: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = field(repr=False)
     parts: tuple[PartShown, ...] = field(repr=False)
 
 
@@ -446,6 +446,10 @@ def show_record(
     """Work out what the page of a record shows to somebody."""
     form = published.definition
     notes = []
+    if record.issued_to:
+        notes.append(f"This copy was made out to {record.issued_to}.")
+    elif form.bound:
+        notes.append(wording.NOBODY_NAMED)
     if record.missing and not record.without_missing_by:
         numbers = " and ".join(str(n) for n in record.missing)
         notes.append(f"Page {numbers} has not come in yet.")

@@ -84,6 +84,12 @@ _UNKNOWN_WHY = "The machine asks for a person's eyes."
 MADE_OUT_TO = "their copy"
 """Said beside the person a copy was issued to, when it points at somebody else."""
 
+NOBODY_NAMED = (
+    "This form belongs to one person, and the copy was made out to nobody: "
+    "find out whose it is before you act on it."
+)
+"""Said of a record whose paper was printed without a name."""
+
 LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."
 
 

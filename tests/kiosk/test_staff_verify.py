@@ -254,6 +254,27 @@ def test_a_copy_made_out_to_somebody_else_is_asked_with_both_people_beside_it(
     assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
 
 
+def test_a_record_says_whom_its_copy_was_made_out_to_or_that_it_names_nobody(
+    prison, visitor, samples
+) -> None:
+    vera = visitor("vera")
+    shown = []
+    for filled, person in (
+        (samples.consent, "B9876ZY"),
+        (samples.consent, None),
+        (samples.self_referral, None),
+    ):
+        page = prison.comes_in(filled, person=person)[0]
+        with prison.store.look() as kept:
+            record = kept.pages.get(page).record
+        shown.append(vera.get(f"/records/{record}").text)
+    named, nobodys, plain = shown
+    assert "This copy was made out to B9876ZY." in named
+    assert "made out to nobody" in nobodys
+    assert "find out whose it is" in nobodys
+    assert "made out to" not in plain
+
+
 def test_typing_another_number_than_the_copys_own_is_asked_twice(prison, visitor, samples) -> None:
     own = replace(
         samples.self_referral,
