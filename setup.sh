@@ -42,8 +42,11 @@ as_root() {
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 offered() { apt-cache show "$1" >/dev/null 2>&1; }
 
-# WeasyPrint draws with Pango and HarfBuzz; Tesseract reads the serial printed beside a code.
-needed=(tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig)
+# WeasyPrint draws with Pango and HarfBuzz; Tesseract reads the serial printed beside a code;
+# Liberation has the letters beyond Western Europe that people type into a fillable form;
+# libatomic is for the browser tests.
+needed=(tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig
+    fonts-liberation libatomic1)
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     needed+=("python$version-venv")
