@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.readers.glyphs import JUNK, LONG_SIDE, SIDE
 from training.boxes import ordinary_damage
 from training.pool import Pool, draw_pool
-from training.sources import Source
+from training.sources import Source, faces, font_files
 
 Floats = NDArray[np.float32]
 
@@ -124,6 +124,31 @@ def as_given(path: Path, source: Source, most: int = 5000) -> dict[str, Any]:
     glyphs = np.array([_sized(source.pictures[k]) for k in some])
     labels = source.labels[some]
     return _by_sort(sort_probabilities(logits(path, glyphs), labels, 1.0), labels)
+
+
+LEGIBLE = 0.6
+"""Share of a face's capitals and digits that must be read before it is learnt from: below, it is
+joined script, swashes or ornament, which nobody prints in boxes."""
+
+
+def illegible(model: Path, folder: Path) -> dict[str, float]:
+    """Find the font files of a folder whose capitals a recogniser mostly cannot read.
+
+    Returns:
+        The share read, by the stem of each file below `LEGIBLE`, and of each with no capitals.
+    """
+    out = {}
+    for path in font_files(folder):
+        face = faces(path)
+        if len(face.labels) < 30:
+            out[path.stem] = 0.0
+            continue
+        glyphs = np.array([_sized(p) for p in face.pictures])
+        chance = sort_probabilities(logits(model, glyphs), face.labels, 1.0)
+        share = float((chance.argmax(axis=1) == face.labels).mean())
+        if share < LEGIBLE:
+            out[path.stem] = round(share, 3)
+    return out
 
 
 def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

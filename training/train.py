@@ -28,6 +28,10 @@ from training.sources import Source
 BATCH = 256
 TOP_RATE = 3e-3
 
+DIGITS = 1.6
+"""How much oftener a digit is learnt than another class: the prison number is four sevenths
+digits, and a date nothing else."""
+
 
 def main() -> None:
     """Run the command."""
@@ -40,8 +44,10 @@ def main() -> None:
     ask.add_argument("--held-out-fonts", type=Path, help="folder of fonts only to measure with")
     ask.add_argument("--site", type=Path, help="folder of a site's own corrected glyphs (NPZ)")
     ask.add_argument("--out", type=Path, required=True)
-    ask.add_argument("--pool", type=int, default=250_000, help="glyphs drawn before learning")
-    ask.add_argument("--minutes", type=float, default=20.0, help="time to learn")
+    ask.add_argument("--legible", type=Path, help="recogniser that says which fonts to leave out")
+    ask.add_argument("--pool", type=int, default=400_000, help="glyphs drawn before learning")
+    ask.add_argument("--pool-file", type=Path, help="keep the pool here, or use the one kept")
+    ask.add_argument("--minutes", type=float, default=30.0, help="time to learn; 0 only draws")
     ask.add_argument("--threads", type=int, default=1)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--start", type=Path, help="weights (.pt) to go on from")
@@ -55,8 +61,14 @@ def main() -> None:
     for source, share in learn:
         print(f"learn {source.name}: {len(source.labels)} (share {share})", flush=True)
     began = time.monotonic()
-    pool = draw_pool(learn, given.pool, rng)
-    print(f"pool of {len(pool)} drawn in {time.monotonic() - began:.0f} s", flush=True)
+    pool = Pool.load(given.pool_file) if given.pool_file and given.pool_file.exists() else None
+    if pool is None:
+        pool = draw_pool(learn, given.pool, rng, digits=DIGITS, learning=True)
+        print(f"pool of {len(pool)} drawn in {time.monotonic() - began:.0f} s", flush=True)
+        if given.pool_file:
+            pool.save(given.pool_file)
+    if not given.minutes:
+        return
     net = CharNet()
     if given.start:
         net.load_state_dict(torch.load(given.start))
@@ -88,7 +100,7 @@ def gather(
     back: list[Source] = []
     for path in sorted(given.glyphs.glob("*.npz")):
         train, held = sources.glyph_file(path)
-        learn.append((train, 3.0 if len(train.of_class()) > 10 else 1.5))
+        learn.append((train, 3.0 if len(train.of_class()) > 10 else 4.0))
         back.append(held)
     if given.site:
         for path in sorted(given.site.glob("*.npz")):
@@ -97,14 +109,16 @@ def gather(
             back.append(held)
     if given.mnist:
         train, held = sources.mnist(given.mnist)
-        learn.append((train, 1.0))
+        learn.append((train, 4.0))
         back.append(held)
     if given.fonts:
-        learn.append((sources.fonts(given.fonts), 2.0))
+        bad = measure.illegible(given.legible, given.fonts) if given.legible else {}
+        print(f"fonts left out: {bad}", flush=True)
+        learn.append((sources.fonts(given.fonts, without=bad), 3.0))
     if given.held_out_fonts:
-        known = {p.stem.split("-latin")[0] for p in sources.font_files(given.fonts)}
+        known = {sources.face_of(p) for p in sources.font_files(given.fonts)}
         back.append(sources.fonts(given.held_out_fonts, lower=False, without=known))
-    learn.append((sources.drawn(400, rng), 1.5))
+    learn.append((sources.drawn(400, rng), 0.8))
     return learn, back
 
 
@@ -119,16 +133,23 @@ def fit(
     glyphs = torch.from_numpy(pool.glyphs)
     labels = torch.from_numpy(pool.labels)
     weights = torch.from_numpy(pool.weights)
+    net = net.to(memory_format=torch.channels_last)
     chooser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.02)
     average = copy.deepcopy(net)
     began, step, seen = time.monotonic(), 0, 0.0
+    order = rng.permutation(len(labels))
     net.train()
     while (gone := (time.monotonic() - began) / (60 * minutes)) < 1.0:
         for group in chooser.param_groups:
             group["lr"] = rate * min(1.0, gone / 0.08 + 0.02) * (1.0 - gone) ** 0.9
-        which = torch.from_numpy(rng.integers(0, len(labels), BATCH))
+        at = step * BATCH % (len(labels) - BATCH)
+        if at < BATCH:
+            order = rng.permutation(len(labels))
+        which = torch.from_numpy(order[at : at + BATCH])
         batch = shaken(glyphs[which].float().unsqueeze(1) / 255.0)
-        loss = loss_of(net(batch), labels[which], weights[which])
+        with torch.autocast("cpu", torch.bfloat16):  # half the time where the processor has it
+            found = net(batch.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(found.float(), labels[which], weights[which])
         chooser.zero_grad()
         loss.backward()
         chooser.step()
@@ -146,7 +167,7 @@ def fit(
         if step % 200 == 0:
             print(f"{gone:6.1%} step {step} loss {seen / 200:.4f}", flush=True)
             seen = 0.0
-    return average.eval()
+    return average.eval().to(memory_format=torch.contiguous_format)
 
 
 def loss_of(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -164,7 +185,7 @@ def loss_of(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -
 
 
 def shaken(batch: torch.Tensor) -> torch.Tensor:
-    """Move, turn and stretch glyphs a little, and rub a patch out of some."""
+    """Move, turn and stretch glyphs a little, change their greys, rub a patch out of some."""
     count = len(batch)
     turn = torch.randn(count) * 0.05
     grow = 1.0 + torch.randn(count) * 0.06
@@ -175,7 +196,8 @@ def shaken(batch: torch.Tensor) -> torch.Tensor:
     matrix[:, 1, 1] = torch.cos(turn) * grow
     matrix[:, :, 2] = torch.randn(count, 2) * 0.05
     grid = functional.affine_grid(matrix, list(batch.shape), align_corners=False)
-    moved = functional.grid_sample(batch, grid, align_corners=False)
+    moved = functional.grid_sample(batch, grid, align_corners=False).clamp(0.0, 1.0)
+    moved = (moved + 1e-4) ** torch.exp(torch.randn(count, 1, 1, 1) * 0.25)
     for k in torch.flatten(torch.nonzero(torch.rand(count) < 0.1)).tolist():
         y, x = torch.randint(4, 26, (2,)).tolist()
         moved[k, :, y : y + 4, x : x + 4] = 0.0

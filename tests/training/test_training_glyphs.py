@@ -8,8 +8,9 @@ import pytest
 import bench
 from pipeline.readers.glyphs import CLASSES, JUNK, LONG_SIDE, SIDE
 from training import measure, sources, strokes
-from training.boxes import compose, draw_hand, ordinary_damage, scribble
-from training.pool import draw_pool
+from training.boxes import compose, draw_hand, learner_hand, ordinary_damage, restroked, scribble
+from training.fetch_fonts import OPEN_LICENCES, packages
+from training.pool import Pool, draw_pool
 
 FACES = Path(bench.__path__[0]) / "assets" / "fonts"
 
@@ -48,6 +49,78 @@ def test_fonts_give_capitals_digits_and_light_lower_case() -> None:
     drawn = sources.fonts(FACES, without={p.stem for p in sources.font_files(FACES)[2:]})
     assert set(np.unique(drawn.labels)) == set(range(36))
     assert set(np.unique(drawn.weights)) == {np.float32(0.25), np.float32(1.0)}
+
+
+def test_a_shadow_on_the_paper_is_taken_off_and_other_pictures_stay() -> None:
+    plain = np.zeros((32, 32), np.uint8)
+    plain[5:27, 14:17] = 255
+    shaded = np.maximum(plain, 150)
+    shaded[:4] = shaded[-4:] = 0
+    both = sources.flattened(np.array([plain, shaded]))
+    assert np.array_equal(both[0], plain)
+    assert both[1][10:20, 15].min() > 200
+    assert np.median(both[1][8:24]) < 20
+
+
+def test_strokes_are_thinned_or_thickened_and_never_vanish() -> None:
+    chance = rng()
+    thick, thin = np.zeros((56, 56), np.uint8), np.zeros((56, 56), np.uint8)
+    thick[8:48, 20:32] = 255
+    thin[8:48, 27:29] = 255
+    assert 0 < restroked(thick, chance).sum() < thick.sum()
+    assert restroked(thin, chance).sum() > thin.sum()
+    small = restroked(thin[12:44, 12:44], chance)
+    assert small.shape == (32, 32)
+    assert small.max() > 100
+
+
+def test_hands_to_learn_from_vary_more_than_those_measured_with() -> None:
+    one, two = rng(), rng()
+    measured = [draw_hand(one) for _ in range(800)]
+    learnt = [learner_hand(two) for _ in range(800)]
+    assert np.std([h.slant for h in learnt]) > np.std([h.slant for h in measured])
+    assert np.mean([h.bend for h in learnt]) > np.mean([h.bend for h in measured])
+    assert max(h.weight for h in learnt) > max(h.weight for h in measured)
+    assert all(abs(h.offset_mm[0]) < 4.0 for h in learnt)
+
+
+def test_every_font_in_the_list_is_under_an_open_licence_and_named_exactly() -> None:
+    listed = packages()
+    assert len({p.name for p in listed}) == len(listed) > 30
+    assert {p.licence for p in listed} <= OPEN_LICENCES
+    assert all(p.version[0].isdigit() for p in listed)
+
+
+def test_a_font_under_a_licence_that_is_not_open_is_refused(tmp_path: Path) -> None:
+    told = tmp_path / "fonts.txt"
+    told.write_text("npm  @x/y  1.0  Unknown  y  y.woff\n", "utf-8")
+    with pytest.raises(ValueError, match="line 1"):
+        packages(told)
+
+
+def test_no_family_that_is_measured_with_is_learnt_from() -> None:
+    held = {"cedarville-cursive", "coming-soon", "dekko", "gaegu", "handlee", "homemade-apple",
+            "la-belle-aurore", "nanum-pen-script", "nothing-you-could-do", "over-the-rainbow",
+            "sue-ellen-francisco", "the-girl-next-door"}  # fmt: skip
+    assert held <= {p.stem for p in sources.font_files(FACES)}
+    assert not held & {p.family for p in packages()}
+
+
+def test_a_face_of_swashes_is_left_out_and_a_printing_face_is_not(tmp_path: Path) -> None:
+    for name in ("homemade-apple", "patrick-hand"):
+        (tmp_path / f"{name}.ttf").write_bytes((FACES / f"{name}.ttf").read_bytes())
+    import pipeline.readers
+
+    model = Path(pipeline.readers.__path__[0]) / "models" / "charnet.onnx"
+    assert set(measure.illegible(model, tmp_path)) == {"homemade-apple"}
+
+
+def test_a_pool_that_was_kept_is_the_same_when_read_again(tmp_path: Path) -> None:
+    pool = draw_pool([(sources.drawn(2, rng()), 1.0)], 30, rng(), learning=True, digits=2.0)
+    pool.save(tmp_path / "pool.npz")
+    again = Pool.load(tmp_path / "pool.npz")
+    assert np.array_equal(again.glyphs, pool.glyphs)
+    assert np.array_equal(again.labels, pool.labels)
 
 
 def test_a_pool_has_every_class_and_some_junk_in_clean_squares() -> None:
