@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from bench.score import Outcome
@@ -11,14 +12,19 @@ Read = Callable[[Path], Iterable[Outcome]]
 """Reads one file, every page of it, in order."""
 
 
-def open_reader(roll: Path | None = None) -> Read:
+def open_reader(roll: Path | None = None, *, drafts: bool = True, second: bool = True) -> Read:
     """Put the product's reader together, as the `read` command does.
 
     Args:
         roll: the roll to match people against.
+        drafts: suggest what free text says.
+        second: let the second reader of characters vote.
     """
     from kiosk.compose import reading_kit
     from pipeline.read_page import read_file
+    from pipeline.readers.characters import CharacterReader
 
-    kit = reading_kit(roll)
+    kit = replace(reading_kit(roll), drafts=drafts)
+    if not second:
+        kit = replace(kit, characters=CharacterReader(second=False))
     return lambda path: read_file(path, kit)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.held_out import held_out_glyphs
 from bench.paper.damage import CONDITIONS, MEASURED
 from bench.paper.files import USUAL_FORMAT, write_images
 from bench.paper.hands import FileGlyphs, FontGlyphs, Glyphs
@@ -54,6 +55,10 @@ class Job:
     glyphs: Path | None = None
     keep: Path | None = None
     """Where to keep the pictures of which something was read wrong."""
+    held_out: bool = False
+    """Write only as training never saw; `glyphs` is then a folder, see `bench.held_out`."""
+    drafts: bool = True
+    """Suggest what free text says as well; nothing here depends on it."""
 
 
 def run_job(job: Job) -> dict[tuple[str, str], Tally]:
@@ -63,13 +68,13 @@ def run_job(job: Job) -> dict[tuple[str, str], Tally]:
         What was counted, by form and condition ("spoiled: ..." for paper that came to harm).
     """
     people = invent_people(ROLL_SIZE, np.random.default_rng([job.seed, 0]))
-    glyphs: Glyphs = FileGlyphs.load(job.glyphs) if job.glyphs else FontGlyphs()
+    glyphs = _glyphs(job)
     seed = job.seed * 1_000_003 + job.first
     order = Order(form=job.form, n=job.n, seed=seed, glyphs=glyphs, people=people)
     found: dict[tuple[str, str], Tally] = {}
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as name:
         folder = Path(name)
-        read = open_reader(_roll_file(folder, people))
+        read = open_reader(_roll_file(folder, people), drafts=job.drafts)
         before: Leaf | None = None
         for number, leaf in enumerate(fill_leaves(order)):
             for condition in job.conditions:
@@ -81,6 +86,12 @@ def run_job(job: Job) -> dict[tuple[str, str], Tally]:
                     tally += _one_spoiled(leaf, before, spoil, (seed, number), folder, read, job)
             before = leaf
     return found
+
+
+def _glyphs(job: Job) -> Glyphs:
+    if job.held_out:
+        return held_out_glyphs(job.glyphs)
+    return FileGlyphs.load(job.glyphs) if job.glyphs else FontGlyphs()
 
 
 def _roll_file(folder: Path, people: tuple[Somebody, ...]) -> Path:
@@ -310,15 +321,7 @@ def main() -> int:
 
 def _keep(path: Path, found: dict[tuple[str, str], Tally]) -> None:
     kept = [
-        {
-            "form": form,
-            "condition": condition,
-            "counts": dict(tally.counts),
-            "causes": dict(tally.causes),
-            "kinds": [[kind, how, n] for (kind, how), n in sorted(tally.kinds.items())],
-            "seconds": tally.seconds,
-            "oddities": tally.oddities,
-        }
+        {"form": form, "condition": condition, **tally.to_json()}
         for (form, condition), tally in found.items()
     ]
     path.write_text(json.dumps(kept, indent=1), encoding="utf-8")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.paper.marks import MarkKind
 from bench.paper.truth import FieldTruth, PageTruth
@@ -19,6 +23,64 @@ A mark that such a field holds counts as wrong in silence when its state is wron
 somebody opens the image: the figures are about the reader.
 """
 
+KINDS = (
+    "marks",
+    "strays",
+    "digits",
+    "capitals",
+    "either",
+    "prison number",
+    "name",
+    "wing and cell",
+    "other text",
+    "date",
+    "choice",
+    "signature",
+    "free text",
+    "person",
+)
+"""What is read, as the table of `bench.reading` lists it.
+
+"strays" are boxes into which only a stroke from outside runs; "digits" and "capitals" stand in
+boxes that may hold nothing else, "either" where both may stand; "free text" is whether anything
+is written; "person" is somebody of whom the page gives at least two of number, name and cell.
+"""
+
+BINS = 10
+
+
+@dataclass(eq=False)
+class Reliability:
+    """Confidences against what came true, in bins of equal width from 0.0 to 1.0.
+
+    Attributes:
+        n: how many fell into each bin, shape (BINS,).
+        right: how many of them were right.
+        confidence: the sum of their confidences.
+    """
+
+    n: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    right: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+
+    def add(self, confidence: float, right: bool) -> None:
+        """Count one reading."""
+        place = min(BINS - 1, int(confidence * BINS))
+        self.n[place] += 1
+        self.right[place] += right
+        self.confidence[place] += confidence
+
+    def __iadd__(self, other: Reliability) -> Reliability:
+        self.n += other.n
+        self.right += other.right
+        self.confidence += other.confidence
+        return self
+
+    def error(self) -> float:
+        """Give the expected calibration error; 0.0 when nothing was counted."""
+        total = int(self.n.sum())
+        return float(np.abs(self.confidence - self.right).sum() / total) if total else 0.0
+
 
 @dataclass
 class Tally:
@@ -30,6 +92,10 @@ class Tally:
         kinds: for each kind of mark, how its boxes were read: "right", "asked" or "wrong".
         seconds: the product's own time.
         oddities: short notes of what went wrong, with no answer in them.
+        reads: for each of `KINDS`, "n", "wrong" (said as certain), "silent" (wrong, and the ink
+            gives nobody a reason to look) and "asked" (somebody is asked to look).
+        reasons: for each kind of field, the codes for which somebody is asked.
+        sure: for each of `KINDS`, how sure the reader was and whether it was right.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -37,6 +103,9 @@ class Tally:
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: float = 0.0
     oddities: list[str] = field(default_factory=list)
+    reads: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sure: dict[str, Reliability] = field(default_factory=dict)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __iadd__(self, other: Tally) -> Tally:
         self.counts += other.counts
@@ -44,7 +113,65 @@ class Tally:
         self.kinds += other.kinds
         self.seconds += other.seconds
         self.oddities += other.oddities
+        self.reads += other.reads
+        self.reasons += other.reasons
+        for kind, some in other.sure.items():
+            kept = self.sure.setdefault(kind, Reliability())
+            kept += some
         return self
+
+    def count(
+        self,
+        kind: str,
+        *,
+        wrong: bool,
+        asked: bool,
+        silent: bool | None = None,
+        why: Iterable[str] = (),
+    ) -> None:
+        """Count one thing read; it is wrong in silence when nobody is asked, unless told else."""
+        self.reasons.update((kind, code) for code in why if code not in ALWAYS)
+        self.reads[kind, "n"] += 1
+        self.reads[kind, "wrong"] += wrong
+        self.reads[kind, "asked"] += asked
+        self.reads[kind, "silent"] += (wrong and not asked) if silent is None else silent
+
+    def was_sure(self, kind: str, confidence: float, *, right: bool) -> None:
+        """Count how sure the reader was of one thing."""
+        self.sure.setdefault(kind, Reliability()).add(confidence, right)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything counted, to be kept and added to other runs."""
+        return {
+            "counts": dict(self.counts),
+            "causes": dict(self.causes),
+            "kinds": [[kind, how, n] for (kind, how), n in sorted(self.kinds.items())],
+            "reads": [[kind, what, n] for (kind, what), n in sorted(self.reads.items())],
+            "sure": {
+                kind: [each.n.tolist(), each.right.tolist(), each.confidence.tolist()]
+                for kind, each in sorted(self.sure.items())
+            },
+            "reasons": [[kind, code, n] for (kind, code), n in sorted(self.reasons.items())],
+            "seconds": self.seconds,
+            "oddities": self.oddities,
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Tally:
+        """Take up what `to_json` gave."""
+        return cls(
+            counts=Counter(kept["counts"]),
+            causes=Counter(kept["causes"]),
+            kinds=Counter({(kind, how): n for kind, how, n in kept["kinds"]}),
+            seconds=kept["seconds"],
+            oddities=list(kept["oddities"]),
+            reads=Counter({(kind, what): n for kind, what, n in kept["reads"]}),
+            reasons=Counter({(kind, code): n for kind, code, n in kept["reasons"]}),
+            sure={
+                kind: Reliability(np.array(n), np.array(right), np.array(confidence))
+                for kind, (n, right, confidence) in kept["sure"].items()
+            },
+        )
 
     def share(self, part: str, whole: str) -> float:
         """Give one count as a share of another; 0.0 when there is nothing to share."""
@@ -116,20 +243,55 @@ def score_page(truth: PageTruth, read: PageRead, where: str) -> Tally:
             case "comb" | "date":
                 _score_characters(found, told, reading)
             case "signature":
-                found.counts["signatures"] += 1
-                found.counts["signatures_wrong"] += _state_wrong(told, reading)
+                _score_presence(found, told, reading, "signature", "signatures")
             case "free_text":
-                found.counts["texts"] += 1
-                found.counts["texts_wrong"] += _state_wrong(told, reading)
+                _score_presence(found, told, reading, "free text", "texts")
             case _:
                 raise ValueError(f"no truth of kind {told.kind}")
+    _score_people(found, truth, read)
+    return found
+
+
+def _score_people(found: Tally, truth: PageTruth, read: PageRead) -> None:
+    """Compare whom a page was matched with; it must say two things of somebody to match them."""
     for person in read.people:
         if person.person in truth.people and person.match is not None:
             found.counts["people_matched"] += 1
             found.counts["people_wrong"] += person.match != truth.people[person.person]
-    asked_for = {p.person for p in read.people}
+    asked_for = {p.person: p for p in read.people}
     found.counts["people"] += sum(role in asked_for for role in truth.people)
-    return found
+    if not read.roll_given:
+        return
+    said = Counter(told.person for told in truth.fields.values() if told.says and told.filled)
+    for role, number in truth.people.items():
+        if said[role] < 2:
+            found.counts["people_half_told"] += said[role]
+            continue
+        match = asked_for.get(role)
+        whom = match.match if match else None
+        why = match.why if match else ()
+        found.count("person", wrong=whom not in (None, number), asked=whom is None, why=why)
+        if match and match.candidates:
+            best, chance = match.candidates[0]
+            found.was_sure("person", chance, right=best == number)
+
+
+def _score_presence(
+    found: Tally, told: FieldTruth, reading: Reading, kind: str, counted: str
+) -> None:
+    """Compare whether anything was written or drawn."""
+    wrong = _state_wrong(told, reading)
+    found.counts[counted] += 1
+    found.counts[f"{counted}_wrong"] += wrong
+    unclear = reading.state is State.UNCLEAR
+    found.count(kind, wrong=wrong, asked=unclear or _asked(reading), why=reading.why)
+    if kind == "signature" and not unclear:
+        found.was_sure(kind, reading.confidence, right=not wrong)
+
+
+def _asked(reading: Reading) -> bool:
+    """Say whether the ink, not the form, gives a person a reason to look."""
+    return reading.review and not set(reading.why) <= ALWAYS
 
 
 def _state_wrong(told: FieldTruth, reading: Reading) -> bool:
@@ -140,7 +302,7 @@ def _state_wrong(told: FieldTruth, reading: Reading) -> bool:
 
 def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) -> None:
     """Compare a choice's boxes one by one."""
-    asked = reading.review and not set(reading.why) <= ALWAYS
+    asked = _asked(reading)
     found.counts["choices"] += 1
     found.counts["choices_review"] += asked
     options = reading.options or {}
@@ -155,6 +317,7 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
         found.counts["no_words_asked"] += flagged
         if flagged:
             found.oddities.append(f"{where}: no words beside a box, and asked")
+    _score_answer(found, told, reading, asked)
     for option, mark in told.marks.items():
         if option not in options:
             found.counts["boxes_missing"] += 1
@@ -176,6 +339,11 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
         wanted = MarkState.MARKED if mark.meant else MarkState.BLANK
         group = "strays" if mark.kind is MarkKind.STRAY else "boxes"
         found.counts[group] += 1
+        wrong = not unsure and state is not wanted
+        kind = "strays" if mark.kind is MarkKind.STRAY else "marks"
+        found.count(kind, wrong=wrong, asked=unsure, silent=wrong and not asked)
+        if not unsure:
+            found.was_sure(kind, options[option].confidence, right=not wrong)
         if unsure:
             found.counts[f"{group}_asked"] += 1
             found.kinds[mark.kind, "asked"] += 1
@@ -189,24 +357,58 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
             found.oddities.append(f"{where}.{option}: {mark.kind} read as {state}{hush}")
 
 
+def _score_answer(found: Tally, told: FieldTruth, reading: Reading, asked: bool) -> None:
+    """Compare a choice as a whole; boxes of which nobody can say what was meant do not count."""
+    open_ = {option for option, mark in told.marks.items() if mark.meant is None}
+    value = reading.value if isinstance(reading.value, tuple) else ()
+    wanted = told.value if isinstance(told.value, tuple) else ()
+    right = set(value) - open_ == set(wanted) - open_
+    unclear = reading.state is State.UNCLEAR
+    found.count("choice", wrong=not unclear and not right, asked=unclear or asked, why=reading.why)
+    if not unclear:
+        found.was_sure("choice", reading.confidence, right=right)
+
+
 def _score_characters(found: Tally, told: FieldTruth, reading: Reading) -> None:
     """Compare a row of character boxes, box by box and as a whole."""
     group = "combs" if told.kind == "comb" else "dates"
     value = reading.value if isinstance(reading.value, str) else None
     right = _same(told.value if isinstance(told.value, str) else None, value)
+    asked = _asked(reading)
     found.counts[group] += 1
     found.counts[f"{group}_wrong"] += not right
     found.counts[f"{group}_silent"] += not right and not reading.review
-    found.counts[f"{group}_review"] += reading.review and not set(reading.why) <= ALWAYS
-    for character, guesses in zip(told.characters, reading.characters, strict=False):
+    found.counts[f"{group}_review"] += asked
+    if told.filled or reading.state is not State.BLANK:
+        kind = "date" if told.kind == "date" else _TEXTS.get(told.says, "other text")
+        found.count(kind, wrong=not right, asked=asked, why=reading.why)
+        if value is not None:
+            found.was_sure(kind, reading.confidence, right=right)
+    for at, (character, guesses) in enumerate(
+        zip(told.characters, reading.characters, strict=False)
+    ):
         best = max(guesses, key=lambda each: guesses[each]) if guesses else ""
         if character == " ":
             found.counts["blanks"] += 1
             found.counts["blanks_wrong"] += best.strip() != ""
-        else:
-            found.counts["characters"] += 1
-            found.counts["characters_wrong"] += best != character
-            found.counts["filled_wrong"] += best.strip() == ""
+            continue
+        found.counts["characters"] += 1
+        found.counts["characters_wrong"] += best != character
+        found.counts["filled_wrong"] += best.strip() == ""
+        if at < len(told.allowed):
+            sort = _sort(told.allowed[at])
+            found.count(sort, wrong=best != character, asked=asked)
+            found.was_sure(sort, guesses.get(best, 0.0), right=best == character)
+
+
+_TEXTS = {"number": "prison number", "name": "name", "cell": "wing and cell"}
+
+
+def _sort(allowed: str) -> str:
+    """Say which sort of character a box may hold: "digits", "capitals" or "either"."""
+    if "0-9" not in allowed:
+        return "capitals"
+    return "either" if "A-Z" in allowed else "digits"
 
 
 def _same(told: str | None, value: str | None) -> bool:

@@ -16,6 +16,7 @@ from bench.paper.marks import MEANT_KINDS, MarkKind
 from bench.paper.pens import Rng
 from bench.paper.people import Somebody
 from forms.fields import (
+    DIGIT,
     Choice,
     Date,
     Fillable,
@@ -52,6 +53,8 @@ class FieldTruth:
         marks: each tick box, by option.
         words: what is written beside a tick box that asks for words, by option.
         sure: False when a person has to be asked what was meant.
+        allowed: what each character box may hold, in the notation of `forms.fields.Pattern`.
+        says: "number", "name" or "cell" when it says who somebody is, and `person` of whom.
     """
 
     kind: str
@@ -61,6 +64,9 @@ class FieldTruth:
     marks: Mapping[str, MarkTruth] = field(default_factory=dict, repr=False)
     words: Mapping[str, str] = field(default_factory=dict, repr=False)
     sure: bool = True
+    allowed: tuple[str, ...] = ()
+    says: str = ""
+    person: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Give the truth as it is kept beside the scans."""
@@ -223,7 +229,15 @@ def _text(asked: Text, words: str) -> FieldTruth:
     ]
     characters = (*fitting, *" " * (asked.boxes - len(fitting)))
     value = "".join(characters).strip()
-    return FieldTruth(kind="comb", filled=bool(value), value=value or None, characters=characters)
+    return FieldTruth(
+        kind="comb",
+        filled=bool(value),
+        value=value or None,
+        characters=characters,
+        allowed=asked.pattern.allowed,
+        says=asked.identifies,
+        person=asked.person if asked.identifies else "",
+    )
 
 
 def _allows(allowed: str, character: str) -> bool:
@@ -276,6 +290,7 @@ def _date(_asked: Date, day: date | None) -> FieldTruth:
         filled=day is not None,
         value=day.isoformat() if day else None,
         characters=digits,
+        allowed=(DIGIT,) * len(digits),
     )
 
 
