@@ -26,7 +26,7 @@ from forms.page_id import PageId
 from kiosk.worker import supervise, work_here
 from pipeline.kept import Status
 from pipeline.ports import Sheet
-from pipeline.stages import PageRead, Reading, State
+from pipeline.stages import Draft, Gray, PageRead, Reading, State
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -45,6 +45,10 @@ class BurningRecipe:
     def pages(self, data: bytes, source: str) -> int:  # noqa: ARG002
         """Count the lines: one is one page, a serial and a page number."""
         return len(data.splitlines())
+
+    def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:  # noqa: ARG002
+        """Suggest nothing: these pages hold no free text."""
+        return ()
 
     def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead]:
         """Burn, then give the page."""

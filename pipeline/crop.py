@@ -142,6 +142,50 @@ def upright(page: RegisteredPage, dpi: float = 150.0) -> Gray:
     return cut_rect(page, Rect(0.0, 0.0, width, height), dpi / 25.4)
 
 
+def cut_again(picture: Gray, layout: PageLayout, box: Box, blank: Blank, page_mm: Size) -> Crop:
+    """Cut a large box out of a page's kept picture, when the scan itself is no longer at hand.
+
+    The picture holds a quarter of a scan's pixels. That reads running text as well as the scan
+    does; it is not enough to judge a mark or a character.
+
+    Args:
+        picture: the whole page straightened, as `upright` gave it.
+        layout: where its boxes lie.
+        box: the box, of free text or a signature.
+        blank: the unfilled page.
+        page_mm: width and height of the page.
+
+    Returns:
+        The crop at the scale of every other one; streaks are not known.
+    """
+    margin = MARGIN_MM[box.kind]
+    rect = _grown(box, margin)
+    printed = blank.cut(rect, PX_PER_MM)
+    scale = picture.shape[1] / page_mm[0], picture.shape[0] / page_mm[1]
+    step = np.array(scale) / PX_PER_MM
+    start = np.array([rect.x, rect.y]) * scale + 0.5 * step - 0.5
+    pixels = cv2.warpAffine(
+        picture,
+        np.array([[step[0], 0.0, start[0]], [0.0, step[1], start[1]]]),
+        (printed.shape[1], printed.shape[0]),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(255,),
+    )
+    at = np.array([f.box.centre for f in layout.fiducials]).reshape(-1, 2) * scale
+    return Crop(
+        box=box,
+        pixels=np.asarray(pixels, np.uint8),
+        blank=_level(printed, np.asarray(pixels, np.uint8), _darkest(picture, at)),
+        px_per_mm=PX_PER_MM,
+        margin_mm=margin,
+    )
+
+
+Size = tuple[float, float]
+"""Width and height, mm."""
+
+
 def _cut_grid(page: RegisteredPage, rect: Rect, px_per_mm: float, pyramid: Pyramid) -> Gray:
     width, height = max(round(rect.width * px_per_mm), 1), max(round(rect.height * px_per_mm), 1)
     columns, rows = (max(int(np.ceil(v / _GRID_MM)) + 1, 2) for v in (rect.width, rect.height))
@@ -284,7 +328,11 @@ def _ink_level(page: RegisteredPage, layout: PageLayout, pyramid: Pyramid) -> fl
     if not layout.fiducials:
         return 0.0
     at = page.to_pixels(np.array([f.box.centre for f in layout.fiducials]))
-    image = pyramid.levels[0]
+    return _darkest(pyramid.levels[0], at)
+
+
+def _darkest(image: Gray, at: Points) -> float:
+    """Measure how dark black is round some points of an image that are printed black, px."""
     levels = []
     for x, y in np.round(at).astype(int):
         spot = image[max(y - 3, 0) : max(y + 4, 0), max(x - 3, 0) : max(x + 4, 0)]

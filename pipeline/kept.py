@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from forms.page_id import PageId
 from pipeline.ports import Person
-from pipeline.stages import PersonMatch, Reading, Value
+from pipeline.stages import Draft, PersonMatch, Reading, Value
 
 
 class Status(StrEnum):
@@ -154,6 +154,7 @@ class KeptPage:
         issued_to: prison number of whom the copy was issued to; None for nobody.
         readings: of the last attempt, in the form's order.
         decisions: every one, oldest first.
+        drafts: what a machine made of free text afterwards; none until it has.
     """
 
     id: str
@@ -186,6 +187,7 @@ class KeptPage:
     people: tuple[PersonMatch, ...] = attribute(default=(), repr=False)
     readings: tuple[Reading, ...] = attribute(default=(), repr=False)
     decisions: tuple[Decision, ...] = attribute(default=(), repr=False)
+    drafts: tuple[Draft, ...] = attribute(default=(), repr=False)
 
     def reading(self, name: str) -> Reading:
         """Find a field's reading.
@@ -197,6 +199,15 @@ class KeptPage:
             if each.field == name:
                 return each
         raise KeyError(name)
+
+    def draft(self, name: str) -> str:
+        """Give what a machine made of a field's free text; "" when nothing, or not yet.
+
+        Raises:
+            KeyError: the page has no such field.
+        """
+        later = next((each.words for each in self.drafts if each.field == name), "")
+        return later or self.reading(name).suggestion or ""
 
     def decision(self, name: str) -> Decision | None:
         """Find the newest decision on a field; None when nobody has decided."""

@@ -20,7 +20,7 @@ from forms.layout import IDENTITY_INPUT, Box, Layout, PageLayout
 from forms.page_id import PageId, decode
 from forms.published import Published
 from pipeline.blanks import BlankPages
-from pipeline.crop import cut, cut_beside, upright
+from pipeline.crop import cut, cut_again, cut_beside, upright
 from pipeline.identify import identify
 from pipeline.intake import FileDamaged, count_pages, open_file
 from pipeline.ports import Layouts, Person
@@ -33,6 +33,7 @@ from pipeline.register import register
 from pipeline.roll import RollIndex, match_people
 from pipeline.stages import (
     Crop,
+    Draft,
     Gray,
     IdentifiedPage,
     MarkState,
@@ -58,7 +59,7 @@ class Kit:
         known: gives every published layout, for the printed line when both codes are gone.
         people: the roll; empty when there is none.
         today: the day scans are judged against.
-        drafts: suggest what free text says.
+        drafts: suggest what free text says while its page is read; `draft_page` does so later.
         pictures: keep the straightened page on the result, for people to look at.
     """
 
@@ -293,6 +294,32 @@ def _free_text(crop: Crop, kit: Kit) -> Reading:
     return replace(reading, suggestion=words or None, confidence=round(min(score, 0.9), 3))
 
 
+def draft_page(picture: Gray, page: PageId, fields: Sequence[str], kit: Kit) -> tuple[Draft, ...]:
+    """Suggest what free text says, long after its page was read.
+
+    Args:
+        picture: the page straightened, as it was kept.
+        page: which page it is.
+        fields: the free text of it to read.
+        kit: what reading needs.
+
+    Raises:
+        UserError: nobody knows this version of the form.
+    """
+    published = _find(kit, page)
+    layout = published.layout.page(page.page)
+    blank = kit.blanks.page(published, page.page)
+    found = []
+    for box in layout.boxes:
+        if box.kind == "free_text" and box.field in fields:
+            crop = cut_again(picture, layout, box, blank, published.layout.page_mm)
+            words, score = kit.free_text.draft(crop)
+            found.append(
+                Draft(field=box.field, words=words, score=round(score, 3), by=kit.free_text.name)
+            )
+    return tuple(found)
+
+
 def _filled_in(scan: Scan, kit: Kit) -> tuple[IdentifiedPage, ...]:
     """Take a filled PDF's identity from its own checked inputs; nothing for any other scan."""
     if scan.filled is None:
@@ -381,6 +408,10 @@ class FileRecipe:
         if isinstance(item, Quarantined):
             return (replace(item, page_index=index),)
         return tuple(_of_file(each, data) for each in read_scan(item, self._kit()))
+
+    def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:
+        """Suggest what free text of a page read before says, off its kept picture."""
+        return draft_page(picture, page, fields, self._kit())
 
     def _page(self, data: bytes, source: str, index: int) -> Scan | Quarantined:
         what = hashlib.sha256(data).digest()

@@ -186,6 +186,23 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a machine makes of free text, after its page was read. Nothing is decided on it.
+
+    Attributes:
+        field: the field's key.
+        words: line by line; "" when it found none it would put its name to.
+        score: how well they read, 0.0 to 1.0; not calibrated.
+        by: which reader, and which version of it.
+    """
+
+    field: str
+    words: str = attribute(repr=False)
+    score: float
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersonMatch:
     """Who on the roll a page's number, name and cell point at.
 

@@ -13,12 +13,13 @@ from enum import IntEnum
 from typing import Protocol
 
 import cv2
+import numpy as np
 
 from forms.errors import UserError
 from forms.fields import Choice, FormDefinition, Option
 from forms.page_id import PageId
 from pipeline.ports import Blobs, Sheet
-from pipeline.stages import Gray, MarkState, PageRead, Quarantined, Reading
+from pipeline.stages import Draft, Gray, MarkState, PageRead, Quarantined, Reading, State
 
 JPEG_QUALITY = 85
 """Of the straightened page that people look at; reading always uses the original."""
@@ -94,6 +95,31 @@ class Recipe(Protocol):
         """
         ...
 
+    def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:
+        """Suggest what free text of a page read before says.
+
+        Args:
+            picture: the page straightened, as it was kept.
+            page: which page it is.
+            fields: the free text of it to read.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftJob:
+    """What a worker must know of a page that was read before it drafts its free text.
+
+    Attributes:
+        picture: the blob of the straightened page.
+        what: which page it is.
+        fields: the free text to read.
+    """
+
+    picture: str
+    what: PageId
+    fields: tuple[str, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -144,6 +170,30 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
     if not results:
         raise ValueError("a recipe gives at least one result for a page")
     return tuple(Outcome(each, _keep_picture(each, blobs)) for each in results)
+
+
+def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:
+    """Draft the free text of a page that was read before, off its straightened picture.
+
+    Raises:
+        ValueError: the picture cannot be unpacked.
+    """
+    packed = np.frombuffer(blobs.get(job.picture), np.uint8)
+    picture = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise ValueError("the picture cannot be unpacked")
+    return tuple(recipe.draft(np.asarray(picture, np.uint8), job.what, job.fields))
+
+
+def wants_draft(reading: Reading) -> bool:
+    """Say whether a field holds words on paper that no machine has made anything of yet."""
+    return (
+        reading.kind == "free_text"
+        and reading.by == "scan"
+        and reading.state is not State.BLANK
+        and reading.value is None
+        and reading.suggestion is None
+    )
 
 
 def set_aside(

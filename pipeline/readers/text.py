@@ -119,9 +119,11 @@ class FreeTextReader:
 
     Attributes:
         least: a line scored below it is left out: a drawing or a scribble is no words.
+        name: which reader this is; its number counts up with the model or the finding of lines.
     """
 
     least: float = 0.45
+    name: str = "pp-ocrv6-small-1"
 
     def draft(self, crop: Crop) -> tuple[str, float]:
         """Suggest the words of a free-text crop, line by line.
