@@ -18,6 +18,7 @@ ALPHANUMERIC = "A-Z0-9"
 NAME_CHARACTERS = "A-Z '-"
 """Letters with the marks that names hold; a blank box is a space."""
 CELL_CHARACTERS = "A-Z0-9-"
+SIGNS = "'-"
 
 
 class Need(StrEnum):
@@ -81,9 +82,22 @@ def _escape(allowed: str) -> str:
     return allowed[:-1] + r"\-" if allowed.endswith("-") else allowed
 
 
+DRAWN = ("tick", "cross", "line", "fill")
+"""The marks that a seed sheet asks for; a line runs aslant, either way."""
+
 PRISON_NUMBER = Pattern(
     allowed=(UPPER, DIGIT, DIGIT, DIGIT, DIGIT, UPPER, UPPER), example="A1234BC"
 )
+
+
+def sorts_of(told: str) -> Pattern:
+    """Let each box hold the sort of character that is asked for: letter, digit or sign."""
+    return Pattern(
+        allowed=tuple(UPPER if c in _LETTERS else DIGIT if c in _DIGITS else SIGNS for c in told)
+    )
+
+
+_LETTERS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
 def any_of(characters: str, boxes: int) -> Pattern:
@@ -141,6 +155,14 @@ class Text(Asked):
     """Width and height of one box's inside, mm; None is the style's own (8 x 10)."""
     person: str = "sender"
     """Which person of the form an identifying field belongs to: "sender", "person_1", ..."""
+    above: tuple[str, ...] = ()
+    """What to write (seed sheet): a character above each box, a text for each printed row; a
+    space is a gap and has no box."""
+
+    @property
+    def told(self) -> str:
+        """Give the character that each box asks for, in the order of their index."""
+        return "".join(self.above).replace(" ", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +180,8 @@ class Option:
     """An "Other": writing beside it without a tick raises a flag."""
     width: float = 0.0
     """Millimetres of its line that it takes on a page of ordinary print; 0 shares evenly."""
+    draw: str = ""
+    """The mark to make in it (seed sheet): one of `DRAWN`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +303,8 @@ class FormDefinition:
         page: page size and how many stand on one A4 sheet, see `PageSize`.
         languages: language codes it can be printed in.
         bound: each copy is tied to one person when issued (withdrawal slip, consents).
+        seed: volunteers write what it tells them to, so that the readers learn from it; it is
+            never about anybody and makes no record.
         place_fields: printed by pad, not asked.
     """
 
@@ -291,6 +317,7 @@ class FormDefinition:
     languages: tuple[str, ...] = ("en",)
     counterfoil: Counterfoil | None = None
     bound: bool = False
+    seed: bool = False
     intro: str = ""
     footer: str = ""
     style: str = "prisoner"

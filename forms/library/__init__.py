@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from forms.errors import UserError
 from forms.fields import FormDefinition
+from forms.library.rj_0 import SEED_SHEET
 from forms.library.rj_1 import SELF_REFERRAL
 from forms.library.rj_2 import OFFICER_REFERRAL
 from forms.library.rj_3h import CONSENT_HARMED
@@ -25,6 +26,7 @@ FORMS: tuple[FormDefinition, ...] = (
     CONSENT_HARMED,
     CONSENT_RESPONSIBLE,
     WITHDRAWAL,
+    SEED_SHEET,
 )
 """Every version of every form, oldest version first."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
 import pytest
 
 from forms import library
-from forms.fields import Choice, Date, FormDefinition, FreeText, Printed, Signature, Text
+from forms.fields import DRAWN, Choice, Date, FormDefinition, FreeText, Printed, Signature, Text
 from forms.measure import boxes_of
 
 FORMS = {form.id: form for form in library.FORMS}
@@ -34,8 +35,9 @@ def printed(form: FormDefinition) -> Iterator[str]:
                 yield from (option.label for option in each.options)
 
 
-def test_the_five_forms_are_there() -> None:
-    assert list(FORMS) == ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"]
+def test_the_five_forms_and_the_seed_sheet_are_there() -> None:
+    assert list(FORMS) == ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w", "rj-0"]
+    assert [form.id for form in library.FORMS if form.seed] == ["rj-0"]
 
 
 @pytest.mark.parametrize("form", library.FORMS, ids=lambda f: f.id)
@@ -72,6 +74,7 @@ KEYS = {
     "rep_not_listener teach_back capacity how_read interp sign date prac_sign review_on "
     "interp_language interp_how interp_free",
     "rj-3w": "stop mark date",
+    "rj-0": "in_order mixed words small marks",
 }
 KEYS["rj-3r"] = KEYS["rj-3h"] + " c_resp c_share_adj"
 
@@ -152,3 +155,33 @@ def test_a_name_is_written_as_its_boxes_allow_or_not_at_all(name: str, written: 
     asked = FORMS["rj-1"].field_named("me_name")
     assert isinstance(asked, Text)
     assert asked.pattern.written(name) == written
+
+
+def test_the_seed_sheet_asks_for_every_character_and_mark_several_times() -> None:
+    sheet = FORMS["rj-0"]
+    rows = [each for each in sheet.fillable() if isinstance(each, Text)]
+    asked = Counter("".join(each.told for each in rows))
+    assert set(asked) == set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-")
+    assert min(asked.values()) >= 4
+    for size in (None, (5.0, 7.0)):
+        mine = Counter("".join(each.told for each in rows if each.box == size))
+        assert min(mine[c] for c in asked) >= 2
+    marks = sheet.field_named("marks")
+    assert isinstance(marks, Choice)
+    assert Counter(option.draw for option in marks.options) == dict.fromkeys(DRAWN, 3)
+
+
+def test_a_seed_box_may_hold_the_character_that_it_asks_for() -> None:
+    for each in FORMS["rj-0"].fillable():
+        if isinstance(each, Text):
+            assert each.pattern.regex().fullmatch(each.told)
+
+
+def test_only_the_seed_sheet_tells_what_to_write_and_it_asks_who_nobody_is() -> None:
+    for form in library.FORMS:
+        for each in form.fillable():
+            if isinstance(each, Text):
+                assert bool(each.above) == form.seed
+                assert not (form.seed and each.identifies)
+            if isinstance(each, Choice):
+                assert all(bool(option.draw) == form.seed for option in each.options)

@@ -13,9 +13,10 @@ from typing import Any
 import pdfplumber
 import pikepdf
 import pytest
+from PIL import Image
 
 from forms import library
-from forms.fields import Choice, FormDefinition, Printed
+from forms.fields import Choice, FormDefinition, Printed, Text
 from forms.layout import Layout, Rect
 from forms.measure import MapDisagrees, boxes_of, measure
 from forms.publish import AlreadyPublished, main, publish
@@ -163,7 +164,8 @@ def test_everything_that_matters_lies_where_every_printer_reaches(form: str, lar
 @editions
 def test_boxes_have_their_promised_sizes(form: str, large: bool) -> None:
     layout = kept(form, large).layout
-    least = (5.0, 7.0) if layout.page_mm[1] < 200 else (6.0, 9.0)
+    small = layout.page_mm[1] < 200 or (form == "rj-0" and not large)  # it has the slip's too
+    least = (5.0, 7.0) if small else (6.0, 9.0)
     for page in layout.pages:
         assert {f.id for f in page.fiducials} == {"tl", "tm", "tr", "ml", "mr", "bl", "bm", "br"}
         assert all(abs(f.box.width - 5) < 0.01 > abs(f.box.height - 5) for f in page.fiducials)
@@ -265,14 +267,51 @@ def test_words_are_large_enough_to_read(form: str, large: bool) -> None:
         assert not re.sub(rf"{small}|\s", "", words.replace(" ", ""))
 
 
-def test_the_self_referral_is_one_sheet_and_the_slip_one_side() -> None:
+def test_the_self_referral_is_one_sheet_and_the_slip_and_the_seed_sheet_one_side() -> None:
     pages = {form.id: len(kept(form.id, False).layout.pages) for form in library.FORMS}
-    assert pages == {"rj-1": 2, "rj-2": 1, "rj-3h": 4, "rj-3r": 4, "rj-3w": 1}
+    assert pages == {"rj-1": 2, "rj-2": 1, "rj-3h": 4, "rj-3r": 4, "rj-3w": 1, "rj-0": 1}
+    assert len(kept("rj-0", True).layout.pages) == 2
 
 
 def test_who_and_what_and_whether_safe_share_the_first_page_of_the_self_referral() -> None:
     first = {box.field for box in kept("rj-1", False).layout.page(1).boxes}
     assert {"me_number", "me_name", "me_cell", "today", "role", "kind", "safe"} <= first
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_to_write_stands_above_its_box_and_nothing_stands_in_it(large: bool) -> None:
+    definition = library.definition("rj-0")
+    for page, (_, characters) in zip(
+        kept("rj-0", large).layout.pages, drawn("rj-0", large), strict=True
+    ):
+        places = [(c["text"], rect(c)) for c in characters]
+        for box in page.boxes:
+            if box.kind != "character":
+                continue
+            asked = definition.field_named(box.field)
+            assert isinstance(asked, Text)
+            told = asked.told[box.index or 0]
+            over = [
+                text
+                for text, place in places
+                if place.bottom <= box.box.y + 0.6
+                and box.box.y - place.bottom < 4
+                and box.box.x <= place.centre[0] <= box.box.right
+            ]
+            assert over == [told], box
+        with pdfplumber.open(io.BytesIO(kept("rj-0", large).paper)) as pdf:
+            shown = pdf.pages[page.page - 1].to_image(resolution=254).original.convert("L")
+        for box in page.boxes:
+            inside = (box.box.x + 0.3, box.box.y + 0.3, box.box.right - 0.3, box.box.bottom - 0.3)
+            assert darkest(shown, inside) >= 250, box
+            if box.kind == "character":
+                above = (box.box.x, box.box.y - 0.8, box.box.right, box.box.y - 0.4)
+                assert darkest(shown, above) >= 200, box
+
+
+def darkest(page: Image.Image, place: tuple[float, float, float, float]) -> int:
+    """Give the darkest grey of a rectangle (mm) of a page drawn at 10 px/mm."""
+    return int(page.crop(tuple(round(v * 10) for v in place)).getextrema()[0])  # type: ignore
 
 
 def test_a_map_that_lacks_a_box_is_refused() -> None:
