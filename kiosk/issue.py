@@ -48,6 +48,22 @@ class PersonElsewhere(UserError):
     remedy = "Look at the number again, or leave the establishment out: the roll says it."
 
 
+class SeedSheetNamed(UserError):
+    """A seed sheet was asked for in somebody's name."""
+
+    code = "seed-sheet-named"
+    message = "Whoever writes a seed sheet stays unnamed, so it is not printed for a person."
+    remedy = "Print it again without --person; its serial number is all that it carries."
+
+
+class SeedSheetTyped(UserError):
+    """A seed sheet was asked for as a file to type into."""
+
+    code = "seed-sheet-typed"
+    message = "A seed sheet is there to be written by hand, so there is none to type into."
+    remedy = "Print it again without --fillable, and have it filled in with a pen."
+
+
 class PlaceOdd(UserError):
     """A prison code or wing that cannot be stamped."""
 
@@ -115,8 +131,13 @@ class Order:
             VersionUnknown: it is not printed in this language or size.
             PersonMistyped: no prison number.
             PlaceOdd: an establishment or wing that cannot be stamped.
+            SeedSheetNamed, SeedSheetTyped: a seed sheet for a person, or to type into.
         """
         found = published(self.form, None, self.language, large_print=self.large_print)
+        if found.definition.seed and self.person:
+            raise SeedSheetNamed
+        if found.definition.seed and self.fillable:
+            raise SeedSheetTyped
         if self.person and not PRISON_NUMBER.fullmatch(self.person):
             raise PersonMistyped
         for place in (self.establishment, self.wing):

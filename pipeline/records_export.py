@@ -41,8 +41,8 @@ Row = Mapping[str, Value | int | tuple[str, ...]]
 
 
 def definitions_for(form: str | None) -> tuple[FormDefinition, ...]:
-    """Give every version of a form, or of all forms, whose fields make the columns."""
-    return tuple(each for each in FORMS if form in (None, each.id))
+    """Give every version of a form, or of all forms that make records, for their columns."""
+    return tuple(each for each in FORMS if form == each.id or (form is None and not each.seed))
 
 
 def columns(asked: Iterable[FormDefinition]) -> dict[str, Fillable]:

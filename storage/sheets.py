@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session as Rows
 
+from forms import library
 from forms.errors import UserError
 from forms.page_id import new_serial
 from pipeline.ports import Sheet
@@ -113,10 +114,12 @@ class Sheets:
         """Give the copies that were issued and have not come back, the oldest first.
 
         Cancelled copies are left out. A copy of which one page has come counts as back; its
-        record says which pages are missing.
+        record says which pages are missing. Seed sheets are never waited for: nobody takes them
+        in, for they make no record.
         """
         back = exists().where(PageRow.serial == SheetRow.serial)
         found = select(SheetRow).where(SheetRow.state == "issued", ~back)
+        found = found.where(SheetRow.form.not_in({f.id for f in library.FORMS if f.seed}))
         if wing is not None:
             found = found.where(SheetRow.wing == wing)
         if establishment is not None:

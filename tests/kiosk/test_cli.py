@@ -56,6 +56,7 @@ def test_forms_are_listed_with_their_pages(data: Path) -> None:
         "rj-3h": 4,
         "rj-3r": 4,
         "rj-3w": 1,
+        "rj-0": 1,
     }
     assert not data.exists()
 
@@ -120,6 +121,31 @@ def test_copies_whose_file_failed_halfway_are_cancelled(
     monkeypatch.setattr("kiosk.issue.print_to", no_room)
     assert run("print", "rj-1", "--out", tmp_path / "pad.pdf").exit_code == 1
     assert missing() == []
+
+
+def test_seed_sheets_have_serials_and_are_never_waited_for(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "seed.pdf"
+    done = run("print", "rj-0", "--out", out, "--copies", 2)
+    assert done.exit_code == 0, done.stderr
+    assert len(set(done.stdout.split())) == 2
+    assert missing() == []
+    page = json.loads(run("read", as_png(out, 1, tmp_path / "page.png")).stdout)
+    assert (page["form"], page["serial"]) == ("rj-0", done.stdout.split()[1])
+    assert {each["state"] for each in page["fields"].values()} == {"blank"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--person", "A1234BC"], "stays unnamed"), (["--fillable"], "written by hand")],
+)
+def test_a_seed_sheet_is_neither_for_a_person_nor_typed(
+    data: Path, tmp_path: Path, words: list[str], told: str
+) -> None:
+    refused = run("print", "rj-0", "--out", tmp_path / "seed.pdf", *words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert told in refused.stderr
+    assert "A1234BC" not in refused.stderr
+    assert not (tmp_path / "seed.pdf").exists()
 
 
 def test_a_copy_is_bound_to_somebody_on_the_roll_only(data: Path, tmp_path: Path) -> None:
