@@ -113,5 +113,11 @@ def test_no_cell_begins_like_a_formula_and_the_text_stays_whole(text: str) -> No
 
 
 def test_the_seed_sheet_makes_no_columns() -> None:
-    assert {form.id for form in definitions_for(None)} == {"rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"}
+    assert {form.id for form in definitions_for(None)} == {
+        "rj-1",
+        "rj-2",
+        "rj-3h",
+        "rj-3r",
+        "rj-3w",
+    }
     assert "in_order" not in columns(definitions_for(None))
