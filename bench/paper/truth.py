@@ -130,6 +130,7 @@ class Habits:
         staff: copies whose shaded part somebody filled in.
         ways: the ways in which people mark a box; each writer has one of them for a habit.
         own_way: marks made after the writer's habit; the others are any of `ways`.
+        skipped: of the boxes of a seed sheet, those left empty.
     """
 
     dot: float = 0.02
@@ -145,6 +146,7 @@ class Habits:
     staff: float = 0.9
     ways: tuple[MarkKind, ...] = MEANT_KINDS
     own_way: float = 0.5
+    skipped: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,10 @@ def _answer(
     asked: Fillable, about: _Cast, writer: Writer, rng: Rng, habits: Habits, *, blank: bool
 ) -> FieldTruth:
     match asked:
+        case Text() if asked.above:
+            return _copied(asked, rng, habits)
+        case Choice() if asked.options[0].draw:
+            return _drawn(asked, rng, habits)
         case Text():
             return _text(asked, "" if blank else _words(asked, about, rng))
         case Date():
@@ -219,6 +225,36 @@ def _answer(
             return FieldTruth(kind="signature", filled=there, value=there)
         case _:
             assert_never(asked)
+
+
+def _copied(asked: Text, rng: Rng, habits: Habits) -> FieldTruth:
+    """Write in each box of a seed sheet what stands above it, but for a few."""
+    skipped = rng.random(asked.boxes) < habits.skipped
+    characters = tuple(
+        " " if skip else told for told, skip in zip(asked.told, skipped, strict=True)
+    )
+    value = "".join(characters).strip()
+    return FieldTruth(kind="comb", filled=bool(value), value=value or None, characters=characters)
+
+
+_ASKED_FOR = {
+    "tick": (MarkKind.TICK,),
+    "cross": (MarkKind.CROSS,),
+    "line": (MarkKind.SLASH, MarkKind.BACKSLASH),
+    "fill": (MarkKind.FILL,),
+}
+"""How people make the marks that a seed sheet asks for."""
+
+
+def _drawn(asked: Choice, rng: Rng, habits: Habits) -> FieldTruth:
+    """Make in each box of a seed sheet the mark it asks for, but for a few."""
+    marks = {}
+    for option in asked.options:
+        ways = _ASKED_FOR[option.draw]
+        skip, way = rng.random() < habits.skipped, ways[int(rng.integers(len(ways)))]
+        marks[option.name] = MarkTruth(MarkKind.EMPTY, False) if skip else MarkTruth(way, True)
+    value = tuple(name for name, mark in marks.items() if mark.meant)
+    return FieldTruth(kind="choice", filled=bool(value), value=value, marks=marks)
 
 
 def _text(asked: Text, words: str) -> FieldTruth:
