@@ -40,17 +40,18 @@ def known_layouts() -> tuple[Layout, ...]:
     return tuple(found)
 
 
-def reading_kit(roll: Path | None = None) -> Kit:
+def reading_kit(roll: Path | None = None, *, drafts: bool = True) -> Kit:
     """Put together what reading needs, without a database.
 
     Args:
         roll: a roll file to match people against.
+        drafts: suggest what free text says.
 
     Raises:
         RollMissing, RollNotAFile, RollForbidden: the roll file cannot be opened.
         RollUnusable: it has bad lines.
     """
-    return _kit(_people(roll) if roll is not None else ())
+    return _kit(_people(roll) if roll is not None else (), drafts=drafts)
 
 
 def _people(roll: Path) -> Sequence[Person]:
@@ -61,14 +62,21 @@ def _people(roll: Path) -> Sequence[Person]:
             raise RollUnusable(refused.problems) from None
 
 
-def _kit(people: Sequence[Person], *, pictures: bool = False) -> Kit:
+def _kit(people: Sequence[Person], *, drafts: bool = False, pictures: bool = False) -> Kit:
     return Kit(
-        layouts=FrozenLayouts(), known=known_layouts, people=tuple(people), pictures=pictures
+        layouts=FrozenLayouts(),
+        known=known_layouts,
+        people=tuple(people),
+        drafts=drafts,
+        pictures=pictures,
     )
 
 
 class _KitOfTheDay:
-    """The kit with the roll in force, made anew after each import of the roll."""
+    """The kit with the roll in force, made anew after each import of the roll.
+
+    Drafts of free text are a job of their own (`storage.jobs`), made when nothing else waits.
+    """
 
     def __init__(self, roll: RollInForce) -> None:
         self._roll = roll

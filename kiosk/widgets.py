@@ -113,7 +113,11 @@ def is_blind(asked: Fillable) -> bool:
 
 
 def control_for(
-    asked: Fillable, reading: Reading | None, *, filled: Mapping[str, Sequence[str]] | None = None
+    asked: Fillable,
+    reading: Reading | None,
+    *,
+    filled: Mapping[str, Sequence[str]] | None = None,
+    draft: str = "",
 ) -> Control:
     """Work out how to ask one field.
 
@@ -122,6 +126,7 @@ def control_for(
         reading: what the machine made of it; None asks it afresh.
         filled: what the person has sent already (by input name), shown again instead of the
             machine's answer.
+        draft: what a machine made of free text after its page was read; "" for nothing.
     """
     blind = is_blind(asked)
     value = None if reading is None or (blind and filled is None) else reading.value
@@ -161,7 +166,6 @@ def control_for(
                 blind=blind,
             )
         case FreeText():
-            draft = (reading.suggestion or "") if reading is not None else ""
             return Control(kind="words", label=asked.label, value=typed or "", draft=draft)
         case _:
             assert_never(asked)

@@ -310,13 +310,11 @@ def draft_page(picture: Gray, page: PageId, fields: Sequence[str], kit: Kit) -> 
     layout = published.layout.page(page.page)
     blank = kit.blanks.page(published, page.page)
     found = []
-    for box in layout.boxes:
-        if box.kind == "free_text" and box.field in fields:
-            crop = cut_again(picture, layout, box, blank, published.layout.page_mm)
-            words, score = kit.free_text.draft(crop)
-            found.append(
-                Draft(field=box.field, words=words, score=round(score, 3), by=kit.free_text.name)
-            )
+    for name in fields:
+        box = next(each for each in layout.boxes if each.field == name)
+        crop = cut_again(picture, layout, box, blank, published.layout.page_mm)
+        words, score = kit.free_text.draft(crop)
+        found.append(Draft(field=name, words=words, score=round(score, 3), by=kit.free_text.name))
     return tuple(found)
 
 

@@ -9,7 +9,15 @@ from sqlalchemy.orm import Session as Rows
 
 from pipeline.kept import KeptPage, KeptRecord, RecordState
 from storage import rows as convert
-from storage.models import DecisionRow, IntakeRow, PageRow, ReadingRow, RecordRow, SheetRow
+from storage.models import (
+    DecisionRow,
+    DraftRow,
+    IntakeRow,
+    PageRow,
+    ReadingRow,
+    RecordRow,
+    SheetRow,
+)
 
 CHUNK = 200
 """Rows fetched together with what hangs on them; below every database's limit on parameters."""
@@ -57,6 +65,12 @@ def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
             select(DecisionRow).where(DecisionRow.page.in_(ids)).order_by(DecisionRow.id)
         ):
             decisions[decision.page].append(decision)
+        drafts: dict[str, list[DraftRow]] = {each: [] for each in ids}
+        for draft in rows.scalars(
+            select(DraftRow).where(DraftRow.page.in_(ids)).order_by(DraftRow.id)
+        ):
+            if draft.attempt == attempts[draft.page]:
+                drafts[draft.page].append(draft)
         done.extend(
             convert.page(
                 row,
@@ -64,6 +78,7 @@ def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
                 sheets.get(row.serial),
                 readings[row.id],
                 decisions[row.id],
+                drafts[row.id],
             )
             for row in some
         )

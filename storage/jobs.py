@@ -1,5 +1,8 @@
 """Work that survives: a workflow for each file and for each page, durable in the same database.
 
+A third kind makes the drafts of a page's free text. It is enqueued with what the page was read
+as, comes after every file and page that waits, and nothing but the drafts depends on it.
+
 The only module that knows the engine (DBOS). What it is trusted with is ids; answers never reach
 its tables, which are stored in clear. A file or a page is enqueued in the transaction that keeps
 it, so neither is ever without the other. What a workflow keeps is committed together with its
@@ -29,7 +32,7 @@ from forms.errors import UserError
 from pipeline import work
 from pipeline.kept import Intake
 from pipeline.ports import Blobs
-from pipeline.stages import Quarantined
+from pipeline.stages import Draft, Quarantined
 from storage.database import engine_of_jobs
 from storage.slots import Slots
 from storage.store import Kept, Store, rows_of
@@ -37,7 +40,7 @@ from storage.store import Kept, Store, rows_of
 APP = "counterfoil"
 QUEUE = "pages"
 
-SHAPE = "1"
+SHAPE = "2"
 """The version of the workflows' steps. A change to their order or meaning counts it up; work
 that an older shape left waiting is then enqueued anew by `Jobs.mend`, under ids of its own."""
 
@@ -53,6 +56,12 @@ TRIES, FIRST_WAIT_SECONDS, BACK_OFF = 4, 0.5, 2.0
 KILLS = 12
 """How many workers may die on one page before it is set aside. Twelve, because in a test that
 kills workers all the time an innocent page dies with them about every third time."""
+
+DRAFT_TRIES, DRAFT_KILLS = 3, 5
+"""A draft is worth less than a page: it is given up sooner, and the page then has none."""
+
+LAST = 1 + max(work.Priority)
+"""The drafts' band in the queue: the day's drafts come after an archive's last page."""
 
 SWEEP_SECONDS = 1.0
 MEND_SECONDS = 30.0
@@ -95,6 +104,12 @@ class Jobs:
         band, place = kept.pages.place(page_id)
         self._enqueue(kept, "page", _page_id(page_id, attempt), band, 1 + place, page_id, attempt)
 
+    def add_drafts(self, kept: Kept, page_id: str, attempt: int) -> None:
+        """Have the free text of a page drafted when nothing else waits, if this is committed."""
+        band, place = kept.pages.place(page_id)
+        workflow = _drafts_id(page_id, attempt)
+        self._enqueue(kept, "drafts", workflow, LAST + band, 1 + place, page_id, attempt)
+
     def again(self, kept: Kept, page_id: str, *, by: str, at: datetime) -> None:
         """Read a set-aside page once more.
 
@@ -121,17 +136,20 @@ class Jobs:
         """Find what was accepted and is not being worked on, and see to it; give how many.
 
         What was never enqueued, or by an older shape, is enqueued. What the engine gave up is set
-        aside where people see it.
+        aside where people see it; of drafts it gave up, the page simply has none.
         """
         with self._store.look() as kept:
             files = {_file_id(each): each for each in kept.pages.unsplit()}
             pages = {_page_id(*each): each for each in kept.pages.unread()}
-        states = self._states([*files, *pages])
+            drafts = {_drafts_id(*each): each for each in kept.drafts.due()}
+        states = self._states([*files, *pages, *drafts])
         mended = 0
         for workflow, intake_id in files.items():
             mended += self._mend_file(states.get(workflow), intake_id, at)
         for workflow, (page_id, attempt) in pages.items():
             mended += self._mend_page(states.get(workflow), page_id, attempt, at)
+        for workflow, (page_id, attempt) in drafts.items():
+            mended += self._mend_drafts(states.get(workflow), page_id, attempt, at)
         return mended
 
     def forget(self, *, before: datetime) -> int:
@@ -220,6 +238,16 @@ class Jobs:
                 kept.pages.give_up(page_id, attempt, _given_up(state), at=at)
         return True
 
+    def _mend_drafts(self, state: str | None, page_id: str, attempt: int, at: datetime) -> bool:
+        if state in _ON_ITS_WAY:
+            return False
+        with self._store.begin() as kept:
+            if state is None:
+                self.add_drafts(kept, page_id, attempt)
+            else:
+                kept.drafts.keep(page_id, attempt, (), at=at)
+        return True
+
 
 def run_worker(
     store: Store, blobs: Blobs, recipe: work.Recipe, stop: threading.Event, *, drain_seconds: int
@@ -272,6 +300,7 @@ class _Bench:
         self.store, self.blobs, self.recipe, self.jobs = store, blobs, recipe, jobs
         self.one_at_a_time = threading.Lock()
         self.done: dict[tuple[str, int], tuple[work.Outcome, ...]] = {}
+        self.drafted: dict[tuple[str, int], tuple[Draft, ...]] = {}
         self.keeping = SQLAlchemyDatasource.create(
             _engine_url(store.url),
             engine=store.database.engine,
@@ -300,6 +329,16 @@ class _Bench:
         with self.one_at_a_time:
             self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
 
+    def draft(self, page_id: str, attempt: int) -> None:
+        """Draft a page's free text and put it down on the bench, out of the engine's sight."""
+        with self.store.look() as kept:
+            job = kept.drafts.job(page_id, attempt)
+        if job is None:
+            self.drafted[page_id, attempt] = ()
+            return
+        with self.one_at_a_time:
+            self.drafted[page_id, attempt] = work.draft(job, self.blobs, self.recipe)
+
 
 @DBOS.workflow(name="file", max_recovery_attempts=KILLS)
 def _file(intake_id: str) -> str:
@@ -322,7 +361,7 @@ def _file(intake_id: str) -> str:
 
 @DBOS.workflow(name="page", max_recovery_attempts=KILLS)
 def _page(page_id: str, attempt: int) -> str:
-    """Read one page; keep what came of it."""
+    """Read one page; keep what came of it, and enqueue its drafts in the same transaction."""
     bench = _Bench.get()
     mine = (page_id, attempt)
     try:
@@ -335,11 +374,30 @@ def _page(page_id: str, attempt: int) -> str:
 
     def keep(kept: Kept) -> str:
         if outcomes:
-            return str(kept.pages.keep(page_id, attempt, outcomes, at=_now()))
+            status = kept.pages.keep(page_id, attempt, outcomes, at=_now())
+            for each in kept.drafts.due_with(page_id):
+                bench.jobs.add_drafts(kept, *each)
+            return str(status)
         kept.pages.give_up(page_id, attempt, work.FileUnreadable(), at=_now())
         return str(kept.pages.get(page_id).status)
 
     return str(bench.keep("keep-page", keep))
+
+
+@DBOS.workflow(name="drafts", max_recovery_attempts=DRAFT_KILLS)
+def _drafts(page_id: str, attempt: int) -> str:
+    """Draft one page's free text; when that fails, the page has no drafts and is as it was."""
+    bench = _Bench.get()
+    mine = (page_id, attempt)
+    try:
+        _draft(page_id, attempt)
+        if mine not in bench.drafted:  # the step ran in a worker that has died since
+            _carefully(page_id, lambda: bench.draft(page_id, attempt), doing="drafting")
+    except (engine_error.DBOSMaxStepRetriesExceeded, ReadingFailed):
+        bench.drafted.pop(mine, None)
+    drafts = bench.drafted.pop(mine, ())
+    bench.keep("keep-drafts", lambda kept: kept.drafts.keep(page_id, attempt, drafts, at=_now()))
+    return "drafted" if drafts else "none"
 
 
 @DBOS.step(
@@ -373,14 +431,26 @@ def _read(page_id: str, attempt: int) -> None:
     _carefully(page_id, lambda: bench.read(page_id, attempt))
 
 
-def _carefully(subject: str, act: Callable[[], T]) -> T:
+@DBOS.step(
+    name="draft",
+    retries_allowed=True,
+    max_attempts=DRAFT_TRIES,
+    interval_seconds=FIRST_WAIT_SECONDS,
+    backoff_rate=BACK_OFF,
+)
+def _draft(page_id: str, attempt: int) -> None:
+    bench = _Bench.get()
+    _carefully(page_id, lambda: bench.draft(page_id, attempt), doing="drafting")
+
+
+def _carefully(subject: str, act: Callable[[], T], *, doing: str = "reading") -> T:
     """Do something that may fail by our own mistake, and let no word of its message out."""
     try:
         return act()
     except Exception as problem:
         last = traceback.extract_tb(problem.__traceback__)[-1]
         told = f"{type(problem).__name__} in {Path(last.filename).name}:{last.lineno}"
-    _log.warning("reading %s failed: %s", subject, told)
+    _log.warning("%s %s failed: %s", doing, subject, told)
     raise ReadingFailed(told)
 
 
@@ -439,6 +509,10 @@ def _file_id(intake_id: str) -> str:
 
 def _page_id(page_id: str, attempt: int) -> str:
     return f"page-{page_id}-try-{attempt}-shape-{SHAPE}"
+
+
+def _drafts_id(page_id: str, attempt: int) -> str:
+    return f"drafts-{page_id}-try-{attempt}-shape-{SHAPE}"
 
 
 def _engine_url(url: str) -> str:

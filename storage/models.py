@@ -271,6 +271,39 @@ class ReadingRow(Base):
     )
 
 
+class DraftRow(Base):
+    """What a machine made of one field's free text after its page was read. Only ever added."""
+
+    __tablename__ = "drafts"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
+    attempt: Mapped[int]
+    field: Mapped[str] = mapped_column(String(40))
+    words: Mapped[str] = mapped_column(Private)
+    score: Mapped[float] = mapped_column(Float)
+    by: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("page", "attempt", "field"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class DraftDueRow(Base):
+    """A page whose free text nobody has drafted yet. Gone when it was, or when that failed.
+
+    It stands beside the job that does it, so that `storage.jobs` finds what slipped through
+    without looking at every page ever read.
+    """
+
+    __tablename__ = "drafts_due"
+
+    page: Mapped[str] = mapped_column(ForeignKey("pages.id"), primary_key=True)
+    attempt: Mapped[int]
+
+
 class DecisionRow(Base):
     """A person's word on one field. Only ever added; the highest number counts."""
 

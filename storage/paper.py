@@ -23,6 +23,7 @@ from storage.fetch import load_pages, load_records
 from storage.models import (
     ArrivalRow,
     DecisionRow,
+    DraftDueRow,
     IntakeRow,
     PageRow,
     ReadingRow,
@@ -523,6 +524,8 @@ class Pages:
             convert.reading_row(row.id, row.attempt, place, each)
             for place, each in enumerate(readings)
         )
+        if row.upright is not None and any(work.wants_draft(each) for each in readings):
+            self._rows.add(DraftDueRow(page=row.id, attempt=row.attempt))
         row.status = Status.AWAITING
         self._events.add("page-read", row.id, by=MACHINE, at=at)
         self._records.take_page(row, at=at)

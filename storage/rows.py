@@ -19,9 +19,10 @@ from pipeline.kept import (
     Status,
 )
 from pipeline.ports import Person, Sheet
-from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State, Value
+from pipeline.stages import Draft, Mark, MarkState, PersonMatch, Reading, State, Value
 from storage.models import (
     DecisionRow,
+    DraftRow,
     EventRow,
     IntakeRow,
     PageRow,
@@ -115,6 +116,7 @@ def page(
     issued: SheetRow | None,
     readings: Sequence[ReadingRow] = (),
     decisions: Sequence[DecisionRow] = (),
+    drafts: Sequence[DraftRow] = (),
 ) -> KeptPage:
     """Give a page with what was read off it and decided on it."""
     reason = None
@@ -151,6 +153,7 @@ def page(
         people=people_from_json(row.people),
         readings=tuple(reading(each) for each in readings),
         decisions=tuple(decision(each) for each in decisions),
+        drafts=tuple(draft(each) for each in drafts),
     )
 
 
@@ -207,6 +210,11 @@ def reading_row(page_id: str, attempt: int, place: int, each: Reading) -> Readin
         bounds=each.bounds.as_list() if each.bounds else None,
         by=each.by,
     )
+
+
+def draft(row: DraftRow) -> Draft:
+    """Give what a machine made of free text."""
+    return Draft(field=row.field, words=row.words, score=row.score, by=row.by)
 
 
 def decision(row: DecisionRow) -> Decision:

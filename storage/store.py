@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session as Rows
 
 from pipeline.ports import Person, Sheet
 from storage.database import Database
+from storage.drafts import Drafts
 from storage.events import Events
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook
@@ -45,6 +46,8 @@ class Kept:
         """Pages taken in."""
         self.decisions = Decisions(rows, self.events, self.records)
         """People's words on fields, only ever added."""
+        self.drafts = Drafts(rows)
+        """What a machine made of free text afterwards, only ever added."""
         self.roll = RollBook(rows, self.events)
         """The people of the last good import, and every try at one."""
         self.staff = StaffBook(rows, self.events)

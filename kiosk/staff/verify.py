@@ -145,7 +145,7 @@ def routers() -> tuple[APIRouter, ...]:
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
             if act == "draft" and isinstance(asked, FreeText):
-                filled = {"answer": (opened.page.reading(name).suggestion or "",)}
+                filled = {"answer": (opened.page.draft(name),)}
                 return _ask(request, kept, office, user, opened, asked, filled=filled)
             try:
                 value = None if cannot_read else _answer(asked, form, opened, office, act)

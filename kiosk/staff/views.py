@@ -237,7 +237,12 @@ def show_field(
     needed = needed_fields(page, form, user)
     at = needed.index(asked.name) + 1 if asked.name in needed else 1
     decision = page.decision(asked.name)
-    control = control_for(asked, _as_decided(reading, decision, user, asked), filled=filled)
+    control = control_for(
+        asked,
+        _as_decided(reading, decision, user, asked),
+        filled=filled,
+        draft=page.draft(asked.name),
+    )
     crop = _crop(page, asked, reading, control, layout, number)
     blind = is_blind(asked)
     roll, caption = ((), "") if blind else _roll(asked, page, people)

@@ -87,7 +87,7 @@ def test_consent_and_signature_are_asked_without_the_machines_answer(asked) -> N
 
 
 def test_a_draft_of_free_text_is_never_filled_in() -> None:
-    control = control_for(WORDS, read("words", suggestion="he took it"))
+    control = control_for(WORDS, read("words"), draft="he took it")
     assert (control.value, control.draft) == ("", "he took it")
 
 
@@ -198,7 +198,7 @@ def test_every_kind_of_answer_has_words() -> None:
 
 def test_controls_keep_answers_out_of_their_repr() -> None:
     for asked, value in ((NUMBER, "B9876XY"), (DAY, "2026-11-03"), (MANY, ("a",))):
-        shown = repr(control_for(asked, read(asked.name, value=value, suggestion="secret")))
+        shown = repr(control_for(asked, read(asked.name, value=value), draft="secret"))
         assert "B9876XY" not in shown
         assert "2026" not in shown
         assert "secret" not in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,9 @@ from pipeline import work
 from pipeline.kept import KeptPage, Status
 from pipeline.ports import Sheet
 from pipeline.stages import Mark, MarkState, PageRead, Quarantined, Reading, State
+from storage.blobs import FolderBlobs
+from storage.intake_box import IntakeBox
+from storage.jobs import Jobs
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -163,6 +167,25 @@ def store(tmp_path: Path, empty: Path) -> Iterator[Store]:
 @pytest.fixture
 def desk(store: Store) -> Desk:
     return Desk(store)
+
+
+@pytest.fixture
+def jobs(store: Store) -> Iterator[Jobs]:
+    made = Jobs(store)
+    made.prepare()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def command(store: Store, tmp_path: Path) -> list[str]:
+    script = Path(__file__).with_name("fake_worker.py")
+    return [sys.executable, str(script), store.url, str(tmp_path / "blobs")]
+
+
+@pytest.fixture
+def box(store: Store, jobs: Jobs, tmp_path: Path) -> IntakeBox:
+    return IntakeBox(store, FolderBlobs(tmp_path / "blobs"), jobs)
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
     python fake_worker.py DATABASE_URL BLOB_FOLDER
 
 The "file" is text: a line a page, "SERIAL PAGE [WORD...]". Words: "poison" kills the worker,
-"break" raises, "slow" takes half a second, "none" has no code, "MS" a number of milliseconds.
+"break" raises, "none" has no code, "MS" a number of milliseconds. "words" adds free text, which
+is drafted later; "draft-break" and "draft-poison" do that and go wrong then, "draft-slow" takes
+its time. What is to happen is said by how grey the kept picture is.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from forms.errors import UserError
 from forms.page_id import PageId
 from kiosk.worker import work_here
-from pipeline.stages import PageRead, Quarantined, Reading, State
+from pipeline.stages import Draft, Gray, PageRead, Quarantined, Reading, State
 from storage.blobs import FolderBlobs
 from storage.store import Store
 
@@ -30,6 +32,9 @@ class NotText(UserError):
     code = "file-unreadable"
     message = "This is not one of the test's files."
     remedy = "None."
+
+
+GREYS = {"words": 200, "draft-slow": 150, "draft-break": 100, "draft-poison": 50}
 
 
 class LineRecipe:
@@ -74,12 +79,14 @@ class LineRecipe:
             review=review,
             why=("identity",) if review else (),
         )
+        grey = next((GREYS[word] for word in words if word in GREYS), 255)
+        more = Reading(field="more", kind="free_text", state=State.FILLED)
         return [
             PageRead(
                 source=source,
                 page_index=index,
                 pages=2,
-                readings=(reading,),
+                readings=(reading,) if grey == 255 else (reading, more),
                 id=PageId(
                     form="rj-1", version=1, language="en", serial=words[0], page=int(words[1])
                 ),
@@ -87,8 +94,22 @@ class LineRecipe:
                 scale=1.0,
                 residual_mm=0.1,
                 digest=digest,
-                upright=np.full((20, 10), 255, np.uint8),
+                upright=np.full((20, 10), grey, np.uint8),
             )
+        ]
+
+    def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:
+        grey = float(picture.mean())
+        told = min(GREYS, key=lambda word: abs(GREYS[word] - grey))
+        if told == "draft-poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if told == "draft-break":
+            raise RuntimeError("CANARY-8 in an exception")
+        if told == "draft-slow":
+            time.sleep(0.15)
+        return [
+            Draft(field=field, words=f"CANARY-9 {page.serial}", score=0.5, by="fake-1")
+            for field in fields
         ]
 
 

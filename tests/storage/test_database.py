@@ -95,6 +95,29 @@ INSERT INTO events VALUES (1,'2026-11-23 09:00:00','pat','sheet-issued','7KQ4M2X
 """
 
 
+REVISION_2 = f"""{REVISION_1}
+INSERT INTO readings (id,page,attempt,place,field,kind,state,confidence,review,why,"by")
+    VALUES (2,'aa-0',1,1,'more','free_text','filled',0.9,1,'["free-text"]','scan');
+INSERT INTO drafts VALUES (1,'aa-0',1,'more','he took it',0.6,'reader-1','2026-11-23 09:03:00');
+INSERT INTO drafts_due VALUES ('aa-0',1);
+"""
+
+
+def test_data_kept_at_revision_0002_is_all_there_at_the_newest(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    with connect(url).begin() as connection:
+        command.upgrade(_config(connection), "0002")
+    old = sqlite3.connect(tmp_path / "old.db")
+    old.executescript(REVISION_2)
+    old.close()
+    store = Store(url)
+    store.upgrade()
+    with store.look() as kept:
+        (draft,) = kept.pages.get("aa-0").drafts
+        assert (draft.field, draft.words, draft.by) == ("more", "he took it", "reader-1")
+        assert kept.drafts.due() == (("aa-0", 1),)
+
+
 def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
     url = f"sqlite:///{file}"
@@ -118,7 +141,7 @@ def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -
     assert list(tmp_path.glob("*.before-*")) == []
 
 
-@pytest.mark.parametrize("table", ["readings", "decisions", "events"])
+@pytest.mark.parametrize("table", ["readings", "decisions", "events", "drafts"])
 @pytest.mark.parametrize(
     "attack",
     [
@@ -133,7 +156,7 @@ def test_what_is_only_ever_added_cannot_be_changed_or_removed(
     store = Store(f"sqlite:///{tmp_path}/c.db")
     store.upgrade()
     raw = sqlite3.connect(tmp_path / "c.db")
-    raw.executescript(REVISION_1)
+    raw.executescript(REVISION_2)
     raw.close()
     sql = attack.format(table)
     if table == "events":

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,25 +24,6 @@ from storage.slots import Slots
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def jobs(store: Store) -> Iterator[Jobs]:
-    made = Jobs(store)
-    made.prepare()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def command(store: Store, tmp_path: Path) -> list[str]:
-    script = Path(__file__).with_name("fake_worker.py")
-    return [sys.executable, str(script), store.url, str(tmp_path / "blobs")]
-
-
-@pytest.fixture
-def box(store: Store, jobs: Jobs, tmp_path: Path) -> IntakeBox:
-    return IntakeBox(store, FolderBlobs(tmp_path / "blobs"), jobs)
 
 
 def put(box: IntakeBox, tmp_path: Path, name: str, text: str) -> None:
