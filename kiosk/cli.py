@@ -174,14 +174,18 @@ def read_scans(
         Path | None, typer.Option("--roll", help="A roll to match people against.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    drafts: Annotated[
+        bool, typer.Option("--drafts/--no-drafts", help="Suggest what free text says.")
+    ] = True,
 ) -> None:
     """Read scans without keeping anything: one JSON object a page, in input order."""
     from kiosk.read_files import read_files
     from pipeline.intake import OF_THE_FILE
 
     refused = False
+    found = read_files(files, roll=roll_file, jobs=jobs, drafts=drafts)
     with _progress("Reading", len(files)) as told:
-        for number, pages in enumerate(read_files(files, roll=roll_file, jobs=jobs), start=1):
+        for number, pages in enumerate(found, start=1):
             for line in pages:
                 typer.echo(_as_json(line))
                 if line["status"] == "set-aside":
@@ -219,7 +223,7 @@ def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders."
 def run_workers(
     processes: Annotated[int, typer.Option(min=1, max=256, help="One a core.")] = 1,
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when everything is read.")
+        bool, typer.Option("--until-idle", help="End when nothing is left to do.")
     ] = False,
 ) -> None:
     """Run workers, which read what was taken in, until told to stop."""

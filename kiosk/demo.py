@@ -170,8 +170,9 @@ def _work(house: House) -> None:
 
     def progress(counts: dict[Status, int]) -> None:
         waiting = counts[Status.RECEIVED] + counts[Status.READING]
+        told = f"Reading: {waiting} to go" if waiting else "Drafting free text"
         if shown:
-            print(f"\rReading: {waiting} to go ", end="", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"\r{told:20}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
     supervise(
         house.store,

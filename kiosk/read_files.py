@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ _kit: list[Kit] = []
 """A worker process's own kit."""
 
 
-def read_files(files: list[Path], *, roll: Path | None, jobs: int) -> Iterator[Iterable[Line]]:
+def read_files(
+    files: list[Path], *, roll: Path | None, jobs: int, drafts: bool = True
+) -> Iterator[Iterable[Line]]:
     """Read files, and give each one's pages in input order as they are done.
 
     Every file gives at least one page; one that cannot be opened gives one, set aside.
@@ -39,19 +42,27 @@ def read_files(files: list[Path], *, roll: Path | None, jobs: int) -> Iterator[I
         files: what to read.
         roll: a roll file to match people against.
         jobs: processes; one reads in this one.
+        drafts: suggest what free text says.
 
     Raises:
         UserError: the roll cannot be read.
     """
     from kiosk.compose import reading_kit
 
+    kit = reading_kit(roll, drafts=drafts)  # A roll that is refused is refused once, here.
     if jobs == 1 or len(files) < 2:
-        kit = reading_kit(roll)
         for file in files:
             yield _pages(file, kit)
         return
-    reading_kit(roll)  # A roll that is refused is refused once, here.
-    yield from _over_processes(files, roll, min(jobs, len(files)))
+    yield from _over_processes(files, _How(roll, drafts), min(jobs, len(files)))
+
+
+@dataclass(frozen=True)
+class _How:
+    """What each process needs to put its own kit together."""
+
+    roll: Path | None
+    drafts: bool
 
 
 def _pages(file: Path, kit: Kit) -> Iterator[Line]:
@@ -68,9 +79,9 @@ def _pages(file: Path, kit: Kit) -> Iterator[Line]:
         yield page_line(set_aside(base_name(file), count, FileUnreadable()), roll_given=given)
 
 
-def _over_processes(files: list[Path], roll: Path | None, jobs: int) -> Iterator[list[Line]]:
+def _over_processes(files: list[Path], how: _How, jobs: int) -> Iterator[list[Line]]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    pool = _pool(roll, jobs)
+    pool = _pool(how, jobs)
     waiting: deque[tuple[Path, Future[list[Line]]]] = deque()
     coming = iter(files)
     try:
@@ -85,12 +96,12 @@ def _over_processes(files: list[Path], roll: Path | None, jobs: int) -> Iterator
             except BrokenProcessPool:
                 # Nobody knows which file did it: each that was in hand is read alone.
                 pool.shutdown(cancel_futures=True)
-                yield _alone(file, roll)
+                yield _alone(file, how)
                 for other, its in waiting:
                     finished = its.done() and not its.cancelled() and its.exception() is None
-                    yield its.result() if finished else _alone(other, roll)
+                    yield its.result() if finished else _alone(other, how)
                 waiting.clear()
-                pool = _pool(roll, jobs)
+                pool = _pool(how, jobs)
             else:
                 yield lines
     finally:
@@ -106,28 +117,28 @@ def _submit(pool: ProcessPoolExecutor, file: Path) -> Future[list[Line]]:
         return failed
 
 
-def _alone(file: Path, roll: Path | None) -> list[Line]:
-    with _pool(roll, 1) as pool:
+def _alone(file: Path, how: _How) -> list[Line]:
+    with _pool(how, 1) as pool:
         try:
             return pool.submit(_read_there, file).result()
         except BrokenProcessPool:
             stopped = set_aside(base_name(file), 0, WorkerStopped())
-            return [page_line(stopped, roll_given=roll is not None)]
+            return [page_line(stopped, roll_given=how.roll is not None)]
 
 
-def _pool(roll: Path | None, jobs: int) -> ProcessPoolExecutor:
+def _pool(how: _How, jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
-        initargs=(roll,),
+        initargs=(how,),
     )
 
 
-def _prepare(roll: Path | None) -> None:
+def _prepare(how: _How) -> None:
     from kiosk.compose import reading_kit
 
-    _kit[:] = [reading_kit(roll)]
+    _kit[:] = [reading_kit(how.roll, drafts=how.drafts)]
 
 
 def _read_there(file: Path) -> list[Line]:

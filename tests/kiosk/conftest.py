@@ -30,6 +30,7 @@ from pipeline import work
 from pipeline.ports import Person
 from pipeline.ports import Sheet as Issued
 from pipeline.stages import (
+    Draft,
     Mark,
     MarkState,
     PageRead,
@@ -137,7 +138,6 @@ def reading_of(asked: Fillable, form: str, number: int, value: Any) -> Reading:
                 plain = replace(plain, review=True, why=("urgent",))
         case FreeText():
             if value:
-                plain = replace(plain, suggestion=str(value).lower(), confidence=0.4)
                 plain = replace(plain, review=True, why=("free-text",))
         case Signature():
             plain = replace(plain, review=True, why=("signature",))
@@ -166,6 +166,8 @@ class Filled:
     answers: Answers
     read_as: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     people: tuple[PersonMatch, ...] = ()
+    drafts: Mapping[str, str] = field(default_factory=dict)
+    """What a machine makes of free text otherwise: without capitals."""
 
     def readings(self, number: int) -> tuple[Reading, ...]:
         """Read one page."""
@@ -240,8 +242,9 @@ class Prison:
         establishment: str = "MTI",
         wing: str = "B",
         person: str | None = None,
+        drafted: bool = True,
     ) -> tuple[str, ...]:
-        """Issue a copy and take its pages in, read; give the page ids."""
+        """Issue a copy and take its pages in, read and drafted; give the page ids."""
         serial, at = self.serial(), self.clock()
         count = _pages_of(filled.form)
         numbers = tuple(pages or range(1, count + 1))
@@ -279,7 +282,26 @@ class Prison:
             )
             with self.store.begin() as kept:
                 kept.pages.keep(f"{intake}-{index}", 1, [work.Outcome(read, picture)], at=at)
+            if drafted:
+                self.drafts(f"{intake}-{index}", filled)
         return tuple(f"{intake}-{index}" for index in range(len(numbers)))
+
+    def drafts(self, page_id: str, filled: Filled) -> None:
+        """Draft a page's free text, as a worker does when nothing else waits."""
+        with self.store.begin() as kept:
+            job = kept.drafts.job(page_id, 1)
+            if job is None:
+                return
+            made = [
+                Draft(
+                    field=name,
+                    words=filled.drafts.get(name, str(filled.answers[name]).lower()),
+                    score=0.4,
+                    by="reader-1",
+                )
+                for name in job.fields
+            ]
+            kept.drafts.keep(page_id, 1, made, at=self.clock())
 
     def goes_wrong(self, code: str, message: str, remedy: str, *, seen: bool = True) -> str:
         """Take a page in that has to be set aside; give its id."""

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pypdfium2
 import pytest
@@ -394,6 +394,34 @@ def test_json_escapes_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[s
     assert json.loads(told) == odd
     assert all(line.isprintable() for line in told.splitlines())
     assert "\u0141ukasz" in told
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_read_suggests_what_free_text_says_unless_told_not_to(data: Path, jobs: int) -> None:
+    scans = Path(__file__).parents[2] / "demo" / "scans"
+    files = [scans / "fax.tif", scans / "phone.jpg"]
+    given = ["read", *files, "--jobs", jobs]
+    with_them = [json.loads(line) for line in run(*given).stdout.splitlines()]
+    without = [json.loads(line) for line in run(*given, "--no-drafts").stdout.splitlines()]
+    assert sum(bool(words) for words in suggestions(with_them)) == 5
+    assert not any(suggestions(without))
+    assert len(suggestions(without)) == len(suggestions(with_them))
+    for one, other in zip(with_them, without, strict=True):
+        assert one["fields"].keys() == other["fields"].keys()
+        assert all(
+            field == other["fields"][name]
+            for name, field in one["fields"].items()
+            if field["kind"] != "free_text"
+        )
+
+
+def suggestions(lines: list[dict[str, Any]]) -> list[str | None]:
+    return [
+        field["suggestion"]
+        for line in lines
+        for field in line["fields"].values()
+        if field["kind"] == "free_text"
+    ]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -23,7 +23,11 @@ def test_the_demo_reads_most_of_its_batch_and_says_what_came_of_it(
     with house.store.look() as kept:
         counts = kept.pages.counts()
         missing = len(kept.sheets.missing())
+        left = kept.drafts.due()
+        drafts = [d for page in kept.pages.with_status(Status.AWAITING) for d in page.drafts]
     house.close()
+    assert left == ()
+    assert len([each for each in drafts if each.words]) >= 10
     assert counts[Status.AWAITING] + counts[Status.VERIFIED] >= 14
     assert counts[Status.SET_ASIDE] <= 5
     assert counts[Status.RECEIVED] == counts[Status.READING] == 0

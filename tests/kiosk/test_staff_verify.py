@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +14,7 @@ from forms.published import published
 from kiosk.staff import wording
 from kiosk.staff.pictures import badges_for, place_of
 from pipeline import stages
+from pipeline.records_export import definitions_for, write
 
 STATIC = Path(wording.__file__).parent / "static"
 
@@ -159,6 +162,50 @@ def test_a_copy_without_all_its_pages_can_be_settled(prison, visitor, samples) -
     assert "Verified" in text
 
 
+def test_free_text_is_asked_with_its_draft_when_there_is_one_and_without_before(
+    prison, visitor, samples
+) -> None:
+    _, back = prison.comes_in(samples.self_referral, drafted=False)
+    petra, path = visitor("petra"), f"/pages/{back}/fields/more"
+    before = petra.get(path)
+    assert before.status_code == 200
+    assert "I have looked at it" in before.text
+    assert 'class="draft' not in before.text
+    assert "Start from the draft" not in before.text
+    early = petra.decide(back, "more", act="draft")
+    assert early.status_code == 200
+    assert "he took my radio" not in early.text
+    prison.drafts(back, samples.self_referral)
+    after = petra.get(path).text
+    assert "often wrong, not an answer" in after
+    assert "he took my radio" in after.partition('class="draft"')[2].partition("</div>")[0]
+    assert "he took my radio" not in after.partition("<textarea")[2].partition("</textarea>")[0]
+    taken = petra.decide(back, "more", act="draft").text
+    assert "he took my radio" in taken.partition("<textarea")[2].partition("</textarea>")[0]
+
+
+def test_a_draft_is_no_answer_and_leaves_the_export_as_it_was(prison, visitor, samples) -> None:
+    lines = []
+    for drafted in (False, True):
+        front, back = prison.comes_in(samples.self_referral, drafted=drafted)
+        with prison.store.begin() as kept:
+            for page in (kept.pages.get(front), kept.pages.get(back)):
+                for reading in page.undecided:
+                    given = None if reading.field == "more" else reading.value
+                    kept.decisions.add(
+                        page.decide(reading.field, given, by="petra", at=prison.clock())
+                    )
+            record = kept.records.get(kept.pages.get(front).record)
+        assert record.state == "verified"
+        out = io.BytesIO()
+        write([record], definitions_for("rj-1"), "jsonl", out)
+        line = json.loads(out.getvalue())
+        assert "he took my radio" not in out.getvalue().decode()
+        lines.append({k: v for k, v in line.items() if v not in (record.id, record.serial)})
+        assert len(lines[-1]) < len(line)
+    assert lines[0] == lines[1]
+
+
 def test_what_people_wrote_cannot_become_markup(prison, visitor, samples) -> None:
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     filled = replace(
@@ -170,8 +217,8 @@ def test_what_people_wrote_cannot_become_markup(prison, visitor, samples) -> Non
                 "why": ("low-confidence",),
                 "candidates": ((evil, 0.5), ("{{7*7}}", 0.4)),
             },
-            "more": {"suggestion": evil, "review": True, "why": ("free-text",)},
         },
+        drafts={"more": evil},
     )
     front, back = prison.comes_in(filled)
     petra = visitor("petra")

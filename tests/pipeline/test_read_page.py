@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pikepdf
 import pypdfium2
@@ -18,6 +21,8 @@ from kiosk.compose import reading_kit
 from pipeline.export import page_line
 from pipeline.read_page import FileRecipe, Kit, read_file
 from pipeline.stages import PageRead, Quarantined, State
+
+SCANS = Path(__file__).parents[2] / "demo" / "scans"
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +127,32 @@ def test_a_cross_drawn_on_a_filled_pdf_is_not_lost(kit: Kit, tmp_path: Path) -> 
     first = next(iter(read_file(tmp_path / "drawn.pdf", kit)))
     assert isinstance(first, PageRead)
     assert "drawn-on" in first.reading("safe").why
+
+
+@pytest.mark.parametrize(("file", "index", "fields"), [("batch.pdf", 3, 1), ("fax.tif", 0, 4)])
+def test_free_text_drafted_later_says_what_it_would_have_said_at_once_and_changes_nothing_else(
+    kit: Kit, file: str, index: int, fields: int
+) -> None:
+    data = (SCANS / file).read_bytes()
+    (at_once,) = FileRecipe(lambda: kit).read(data, "file 1", index)
+    later = FileRecipe(lambda: replace(kit, drafts=False, pictures=True))
+    (read,) = later.read(data, "file 1", index)
+    assert isinstance(read, PageRead)
+    assert isinstance(at_once, PageRead)
+    assert read.upright is not None
+    packed = cv2.imencode(".jpg", read.upright, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    said = {r.field: r.suggestion for r in at_once.readings if r.kind == "free_text"}
+    wanted = [field for field, words in said.items() if words]
+    drafts = later.draft(picture, read.id, wanted)
+    assert [each.field for each in drafts] == wanted
+    assert len(drafts) == fields
+    for each in drafts:
+        alike = SequenceMatcher(None, each.words, said[each.field] or "", autojunk=False).ratio()
+        assert alike > 0.85, each.field
+        assert 0.45 < each.score <= 1.0
+        assert each.words not in repr(each)
+    for ours, theirs in zip(read.readings, at_once.readings, strict=True):
+        if theirs.kind == "free_text":
+            theirs = replace(theirs, suggestion=None, confidence=ours.confidence)
+        assert ours == theirs
