@@ -28,10 +28,15 @@ SURE_SHARE = 0.045
 """Of the inside: the thinnest tick covers 0.065, a stray stroke 0.04."""
 BLACKED_SHARE = 0.82
 """Share of the inside that is solid ink when a box was blacked out."""
-BLACKED_RIM = 0.30
+BLACKED_RIM = 0.20
 """Share of the rim just outside the box that is then inked over as well."""
 MINE = 0.35
 """Share of a stroke's ink that must lie in the box for it to be a mark of this box."""
+MINE_LEAVING = 0.65
+"""The same for a stroke that runs out of the crop, unless it reaches right across the box: the
+end of a neighbour's long tick had 0.57, and more of it lay where the crop does not show it."""
+ACROSS_EXTENT = 0.9
+"""Of the box's side: how far such a stroke then reaches."""
 
 
 SCATTER_SHARE = 0.005
@@ -56,6 +61,7 @@ class Look:
         outline: share of the printed outline that is there, so that it is surely this box.
         through: that stroke runs on through the whole crop, or is a ruled line from edge to
             edge of the box, as dirt on a scanner's glass draws it.
+        leaves: that stroke runs out of the crop.
         scattered: share of the inside that holds ink in pieces, specks and all, that lie far
             apart: what a fax leaves of a light pencil; 0.0 when they lie together.
     """
@@ -68,6 +74,7 @@ class Look:
     rim: float
     outline: float = 1.0
     through: bool = False
+    leaves: bool = False
     scattered: float = 0.0
 
 
@@ -87,7 +94,7 @@ def look(crop: Crop) -> Look:
     joined = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels = cv2.connectedComponents(joined)
     best = (0.0, 0.0, 1.0)
-    through = False
+    through = leaves = False
     for number in range(1, count):
         mine = within & (labels[rows, columns] == number)
         held = int(mine.sum())
@@ -100,6 +107,7 @@ def look(crop: Crop) -> Look:
         if min(extent, 2 * depth) > min(best[0], 2 * best[1]):
             best = (extent, depth, held / int(whole.sum()))
             through = _runs_through(whole) or _is_ruled(mine, crop.px_per_mm)
+            leaves = any(_edges(whole))
     solid = cv2.morphologyEx(within.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return Look(
         share=float(within.mean()),
@@ -110,6 +118,7 @@ def look(crop: Crop) -> Look:
         rim=_rim(ink, crop),
         outline=_outline(crop),
         through=through,
+        leaves=leaves,
         scattered=scattered,
     )
 
@@ -130,17 +139,23 @@ def _scattered(within: Mask) -> float:
 
 def _runs_through(stroke: Mask) -> bool:
     """Say whether a stroke reaches two opposite edges of its crop."""
+    top, bottom, left, right = _edges(stroke)
+    return (top and bottom) or (left and right)
+
+
+def _edges(stroke: Mask) -> tuple[bool, bool, bool, bool]:
+    """Say which edges of its crop a stroke reaches: top, bottom, left, right."""
     near = max(stroke.shape[0] // 30, 1)
-    top, bottom = stroke[:near].any(), stroke[-near:].any()
-    left, right = stroke[:, :near].any(), stroke[:, -near:].any()
-    return bool((top and bottom) or (left and right))
+    sides = (stroke[:near], stroke[-near:], stroke[:, :near], stroke[:, -near:])
+    top, bottom, left, right = (bool(side.any()) for side in sides)
+    return top, bottom, left, right
 
 
 def _is_ruled(stroke: Mask, px_per_mm: float) -> bool:
     """Say whether a stroke is thin, straight, upright or level, and spans the whole box."""
     for mask in (stroke, stroke.T):
         counts = mask.sum(axis=1)
-        if (counts > 0).mean() < 0.95 or counts.max() > _RULED_WIDE_MM * px_per_mm:
+        if (counts > 0).mean() < _RULED_LONG or counts.max() > _RULED_WIDE_MM * px_per_mm:
             continue
         rows = np.flatnonzero(counts)
         middles = (mask[rows] * np.arange(mask.shape[1])).sum(axis=1) / counts[rows]
@@ -151,6 +166,8 @@ def _is_ruled(stroke: Mask, px_per_mm: float) -> bool:
     return False
 
 
+_RULED_LONG = 0.88
+"""Share of the box that it spans: the printed outline hides 0.3 mm of it at either end."""
 _RULED_WIDE_MM = 1.0
 _RULED_SLOPE = 0.09
 _RULED_OFF_MM = 0.25
@@ -197,7 +214,9 @@ def judge(seen: Look) -> Mark:
     if seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM:
         return Mark(state=MarkState.TAKEN_BACK, score=score, confidence=0.7)
     reach = min(seen.extent / SURE_EXTENT, seen.depth / SURE_DEPTH, seen.share / SURE_SHARE)
-    if reach >= 1.0 and seen.mine >= MINE and not seen.through:
+    passing = seen.leaves and seen.extent < ACROSS_EXTENT
+    mine = seen.mine >= (MINE_LEAVING if passing else MINE)
+    if reach >= 1.0 and mine and not seen.through:
         return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
     doubt_depth = PASSING_DEPTH if seen.mine < MOSTLY else DOUBT_DEPTH
     slight = min(seen.extent / DOUBT_EXTENT, seen.depth / doubt_depth)
