@@ -2,7 +2,8 @@
 
 Every person is weighed at once against an explicit "not on the list": for each identifying
 field, how likely are these boxes if this person wrote them? Nobody is matched unless two of the
-three fields agree, each by itself, and none speaks against it.
+three fields agree, each by itself, and none speaks against it. How well they agree counts too:
+a brother who is not on the roll has the same surname, the same cell and nearly the same number.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from enum import IntEnum
 from pathlib import Path
 from typing import TextIO
 
@@ -51,11 +53,14 @@ AGREES = 0.99
 
 DIFFERS = 0.05
 
-SLIP = {"number": 0.01, "name": 0.02, "cell": 0.01}
+SLIP = {"number": 0.002, "name": 0.02, "cell": 0.01}
 """Chance that a person writes another character than the roll has."""
 
 OTHERS = {"number": 0.02, "name": 0.03, "cell": 0.15}
 """Chance that a person writes something else altogether: a nickname, a cell of last week."""
+
+NICKNAME = 0.05
+"""Chance that a person writes another forename than the roll has."""
 
 SKIPPED = 0.02
 """Chance that one character too many or too few is written."""
@@ -64,6 +69,18 @@ CLEAR = 0.9
 """A box read this surely contradicts a person whose character there is under `UNLIKELY`."""
 
 UNLIKELY = 0.02
+
+PLAIN = 0.5
+"""A number is plain when every box of it reads as this person's, at least this surely."""
+
+LEGIBLE = 0.3
+"""A box of a number that holds nothing more surely than this counts as a blank one."""
+
+BLURRED = 0.1
+"""A legible box that is less surely this person's leaves the whole number open."""
+
+SURE = 0.98
+"""What every box must reach where a number stands against another forename than the roll's."""
 
 COMMON_NAME = 0.003
 """Without the number, a name that fits more than this share of the roll is not enough."""
@@ -322,11 +339,26 @@ class _Weighed:
         return float(np.exp(mine - self.total()[person]))
 
 
+class _Fit(IntEnum):
+    """How well a field fits one person; what fits better is worth more."""
+
+    AGAINST = 0
+    UNKNOWN = 1
+    KIN = 2
+    """Their surname, with a forename that is not theirs: a nickname, or a brother."""
+    PART = 3
+    """Nothing that differs, but not everything either: a blurred number, a surname alone."""
+    WHOLE = 4
+    """A number plain in every box; a forename with its surname; their cell."""
+    SURE = 5
+
+
 class RollIndex:
     """Everybody on the roll, laid out so that one page is weighed against all in milliseconds."""
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._people = tuple(people)
+        self._known = frozenset(p.prison_number for p in people)
         self._numbers = np.array(
             [[SYMBOLS.index(c) for c in p.prison_number] for p in people], np.int64
         ).reshape(-1, NUMBER_LENGTH)
@@ -386,9 +418,14 @@ class RollIndex:
         chances = odds / (odds.sum() + np.exp(outside - peak))
         order = np.argsort(-chances, kind="stable")[:3]
         top = int(order[0])
-        agreed, against = self._verdicts(readings, said, top)
-        why = _doubts(chances, order, agreed, against)
-        if "number" not in agreed and "name" in agreed and _is_common(said["name"], top):
+        fits = {
+            "number": self._number_fit(readings.get("number"), said.get("number"), top),
+            "name": self._name_fit(readings.get("name"), said.get("name"), top),
+            "cell": _cell_fit(said.get("cell"), top),
+        }
+        agreed = tuple(kind for kind, fit in fits.items() if fit >= _Fit.KIN)
+        why = _doubts(chances, order, fits)
+        if fits["number"] < _Fit.KIN <= fits["name"] and _is_common(said["name"], top):
             why = (*why, "common-name")
         return PersonMatch(
             person=person,
@@ -399,36 +436,57 @@ class RollIndex:
             why=why,
         )
 
-    def _verdicts(
-        self, readings: Mapping[str, Reading], said: Mapping[str, _Weighed], top: int
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Say which fields agree with a person by themselves, and which speak against."""
-        agreed, against = [], []
-        for kind, each in said.items():
-            share = each.own_share(top)
-            if kind == "number":
-                seen = _seen(readings["number"], SYMBOLS)
-                wrong, known = self._contradictions(seen, top)
-                if wrong >= 2 or share <= DIFFERS:
-                    against.append(kind)
-                elif wrong == 0 and known >= NUMBER_LENGTH - 1 and share >= AGREES:
-                    agreed.append(kind)
-            elif share >= AGREES:
-                agreed.append(kind)
-            elif share <= DIFFERS:
-                against.append(kind)
-        return tuple(agreed), tuple(against)
+    def _number_fit(self, reading: Reading | None, weighed: _Weighed | None, top: int) -> _Fit:
+        """Say how well a number fits a person; one slip of the pen leaves that open."""
+        seen = _seen(reading, SYMBOLS)
+        if seen is None or weighed is None:
+            return _Fit.UNKNOWN
+        best = seen.chances.max(axis=1)
+        mine = seen.chances[np.arange(len(best)), self._numbers[top, seen.places]]
+        best, mine = best[best >= LEGIBLE], mine[best >= LEGIBLE]
+        share = weighed.own_share(top)
+        read = "".join(SYMBOLS[k] for k in seen.chances.argmax(axis=1))
+        other = read in self._known and read != self._people[top].prison_number
+        wrong = int(((best >= CLEAR) & (mine < UNLIKELY)).sum())
+        if other or share <= DIFFERS or wrong >= 2:
+            return _Fit.AGAINST
+        if wrong or share < AGREES or len(mine) < NUMBER_LENGTH - 1 or mine.min() < BLURRED:
+            return _Fit.UNKNOWN
+        if (mine < best).any() or mine.min() < PLAIN:
+            return _Fit.PART
+        whole = len(mine) == NUMBER_LENGTH
+        return _Fit.SURE if whole and mine.min() >= SURE else _Fit.WHOLE
 
-    def _contradictions(self, seen: _Seen | None, top: int) -> tuple[int, int]:
-        """Count boxes of a number that surely hold something else, and boxes that hold any."""
-        if seen is None:
-            return 0, 0
-        mine = [
-            (float(row.max()), float(row[self._numbers[top, place]]))
-            for row, place in zip(seen.chances, seen.places, strict=True)
-            if place < NUMBER_LENGTH
-        ]
-        return sum(best >= CLEAR and own < UNLIKELY for best, own in mine), len(mine)
+    def _name_fit(self, reading: Reading | None, weighed: _Weighed | None, top: int) -> _Fit:
+        """Say how well a name fits a person, their forename with it."""
+        seen = _seen(reading, LETTERS)
+        if seen is None or weighed is None:
+            return _Fit.UNKNOWN
+        share = weighed.own_share(top)
+        if share < AGREES:
+            return _Fit.AGAINST if share <= DIFFERS else _Fit.UNKNOWN
+        person = self._people[top]
+        wordings = _name_wordings(person)
+        whole = {text for text in wordings if _is_whole_name(text, person)}
+        weights = _weights(seen.chances, SLIP["name"])
+        surname = _lay_out([{_letters(person.surname): 1.0}], LETTERS)
+        ways = np.array(
+            [
+                _with_anything(weights, surname, 1)[0] + np.log(NICKNAME),
+                *(
+                    _likelihoods(weights, _lay_out([some], LETTERS), 1, full=seen.full)[0]
+                    + np.log(sum(some.values(), 1e-12))
+                    for some in (
+                        {text: w for text, w in wordings.items() if text not in whole},
+                        {text: w for text, w in wordings.items() if text in whole},
+                    )
+                ),
+            ]
+        )
+        shares = np.exp(ways - np.logaddexp.reduce(ways))
+        if shares[2] >= AGREES:
+            return _Fit.WHOLE
+        return _Fit.KIN if shares[0] > 1 - AGREES else _Fit.PART
 
     def _weigh_number(self, seen: _Seen | None) -> _Weighed | None:
         """Weigh a number by its boxes' own places; a box left blank says nothing."""
@@ -457,7 +515,7 @@ class RollIndex:
         weights = _weights(seen.chances, SLIP["name"])
         own = _likelihoods(weights, self._names, len(self._people), full=seen.full)
         loose = _with_anything(weights, self._surnames, len(self._people))
-        own = np.maximum(own, loose + np.log(0.05))
+        own = np.maximum(own, loose + np.log(NICKNAME))
         random = float(np.log(weights @ self._letter_shares).sum() - np.log(15.0))
         return _mixed(own, random, OTHERS["name"])
 
@@ -474,26 +532,65 @@ class RollIndex:
         return _mixed(own, random, OTHERS["cell"])
 
 
-def _doubts(
-    chances: Floats,
-    order: Ints,
-    agreed: Sequence[str],
-    against: Sequence[str],
-) -> tuple[str, ...]:
-    """Give the reasons why the likeliest person is not a safe match; none when it is."""
+def _cell_fit(weighed: _Weighed | None, top: int) -> _Fit:
+    """Say how well a cell fits a person."""
+    if weighed is None:
+        return _Fit.UNKNOWN
+    share = weighed.own_share(top)
+    if share >= AGREES:
+        return _Fit.WHOLE
+    return _Fit.AGAINST if share <= DIFFERS else _Fit.UNKNOWN
+
+
+def _is_whole_name(text: str, person: Person) -> bool:
+    """Say whether a wording holds forename and surname, where the roll has a forename."""
+    surname = _letters(person.surname)
+    first = _letters((person.forenames.split() or [""])[0])
+    if not first:
+        return text == surname
+    rest = text.removeprefix(first) if text.startswith(first) else text.removesuffix(first)
+    return len(text) > len(rest) > 0
+
+
+def _doubts(chances: Floats, order: Ints, fits: Mapping[str, _Fit]) -> tuple[str, ...]:
+    """Give the reasons why the likeliest person is not a safe match; none when it is.
+
+    Args:
+        chances: of every person, shape (people,).
+        order: the likeliest people, best first.
+        fits: how well each field fits the first of them.
+    """
     why = []
     if 1.0 - float(chances.sum()) > 0.5:
         why.append("not-on-roll")
     elif float(chances[order[0]]) < SAFE:
         rivals = len(order) > 1 and float(chances[order[1]]) > (1 - SAFE) / 2
         why.append("more-than-one" if rivals else "not-sure")
-    why += [f"{kind}-differs" for kind in against if kind != "cell"]
+    why += [f"{kind}-differs" for kind in ("number", "name") if fits[kind] is _Fit.AGAINST]
+    agreed = [kind for kind, fit in fits.items() if fit >= _Fit.KIN]
     if len(agreed) < 2:
-        if "cell" in against:
+        if fits["cell"] is _Fit.AGAINST:
             why.append("cell-differs")
         if not why or len(agreed) == 1:
             why.append("one-reading-only" if len(agreed) == 1 else "weak-readings")
+    elif not why and not _enough(**fits):
+        why.append("name-differs" if fits["name"] is _Fit.KIN else "weak-readings")
     return tuple(dict.fromkeys(why))
+
+
+def _enough(number: _Fit, name: _Fit, cell: _Fit) -> bool:
+    """Say whether two fields that agree do so well enough that it is nobody's brother.
+
+    A name with another forename needs a number beyond doubt; a blurred number needs the whole
+    name, or the cell as well; and without a number the whole name and the cell must agree.
+    """
+    if name is _Fit.KIN:
+        return number is _Fit.SURE
+    if number >= _Fit.WHOLE:
+        return name >= _Fit.PART or cell is _Fit.WHOLE
+    if number is _Fit.PART:
+        return name is _Fit.WHOLE or (name is _Fit.PART and cell is _Fit.WHOLE)
+    return name is _Fit.WHOLE and cell is _Fit.WHOLE
 
 
 def _is_common(name: _Weighed, top: int) -> bool:
