@@ -43,6 +43,9 @@ NOMINAL_STROKE_MM2 = 2.0
 SPECK_MM = 0.65
 """Nothing that anybody writes is smaller all round, blur included; a speck of dust is."""
 
+RULED_MM = 1.0
+"""How far a line that is nobody's writing may wander from straight, its width included."""
+
 _DUST_PX = 0.6 * WORK_PX_PER_MM**2
 
 Floats = NDArray[np.float32]
@@ -60,6 +63,8 @@ class Glyph:
         width: of the ink's bounds, as a share of the box's height too.
         middle: of the ink's bounds, from 0.0 (top of the box) to 1.0 (its foot).
         touching: ink runs on beyond the box at its left or right, as of a neighbour.
+        ruled: it is a thin line from beyond one side of the box to beyond the other, as a dirty
+            scanner draws it.
     """
 
     pixels: Gray = field(repr=False)
@@ -69,6 +74,7 @@ class Glyph:
     width: float = 0.0
     middle: float = 0.5
     touching: bool = False
+    ruled: bool = False
 
 
 def glyph_of(crop: Crop) -> Glyph:
@@ -119,6 +125,7 @@ def glyph_of(crop: Crop) -> Glyph:
         width=(right - left) / share,
         middle=((top + bottom) / 2 - edge) / share,
         touching=touching,
+        ruled=_is_ruled(mask),
     )
 
 
@@ -258,6 +265,14 @@ def _strokes(ink: Floats, level: float, edge: int) -> tuple[NDArray[np.bool_], b
     mask = keep[labels]
     sides = mask[slack : height - slack, 0].sum() + mask[slack : height - slack, -1].sum()
     return mask, bool(sides >= 2)
+
+
+def _is_ruled(mask: NDArray[np.bool_]) -> bool:
+    """Say whether ink is one thin line through the whole cut, which is wider than the box."""
+    top, bottom, left, right = _bounds(mask)
+    thin = RULED_MM * WORK_PX_PER_MM
+    upright = top <= 1 and bottom >= mask.shape[0] - 1 and right - left <= thin
+    return upright or (left <= 1 and right >= mask.shape[1] - 1 and bottom - top <= thin)
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -379,3 +379,14 @@ def test_words_beside_a_ticked_box_are_not_asked_about() -> None:
 def test_a_label_and_a_neighbours_tick_are_no_words(draws: tuple[Draw, ...]) -> None:
     reading = read_choice(question(many=True), asked(True, (), ()), [room(*draws)])
     assert reading.why == ()
+
+
+def test_the_end_of_a_long_tick_that_comes_far_into_an_empty_box_is_asked_about() -> None:
+    tail = line((-3.2, 11.2), (-1.5, 8.5), (3.2, 3.4), wide=0.8)
+    assert read_mark(tick_crop(tail)).state is MarkState.UNCLEAR
+
+
+@pytest.mark.parametrize("where", [0.5, 4.0, 7.4])
+def test_a_line_ruled_through_a_box_is_no_mark_though_its_outline_breaks_it(where: float) -> None:
+    broken = [line((where, a), (where, b), wide=0.3) for a, b in ((-3, -1), (0.2, 7.7), (9, 11))]
+    assert read_mark(tick_crop(*broken)).state is not MarkState.MARKED
