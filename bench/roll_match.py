@@ -18,7 +18,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -280,9 +280,6 @@ STORIES: Mapping[str, tuple[float, Callable[[Town, Rng], Said]]] = {
 ORDINARY = ("plain", "surname first", "moved cell", "name blank", "cell blank")
 """What people write on most days: their own number, and their name or cell or both."""
 
-ASKED_ALWAYS = ("number of another",)
-"""Stories at whose end a person must have been asked, whoever was matched."""
-
 
 def readings_of(said: Said, bank: Bank, condition: str, rng: Rng) -> dict[str, Reading]:
     """Let the reader look at what was written, as it looked at one writer's boxes."""
@@ -330,21 +327,27 @@ Found = dict[tuple[str, str], Count]
 
 
 def judge(
-    story: str, said: Said, match: PersonMatch, readings: Sequence[Reading], count: Count
+    said: Said,
+    match: PersonMatch,
+    readings: Sequence[Reading],
+    on_roll: Container[str],
+    count: Count,
 ) -> None:
-    """Count one sheet: right, wrong, or asked; and whether somebody looks at the number."""
-    looked_at = any(r.review and r.field == FIELDS["number"] for r in readings)
+    """Count one sheet: right, wrong, or asked; and whether somebody looks at the number.
+
+    Whoever is matched, somebody must look at a number that was read as another man's.
+    """
+    number = next(r for r in readings if r.field == FIELDS["number"])
     count.n["sheets"] += 1
     if match.match is None:
         count.n["asked"] += 1
         count.why.update(match.why)
-    elif said.who is None or match.match != said.who.prison_number:
-        count.n["wrong"] += 1
-    else:
-        count.n["right"] += 1
-        count.n["number asked"] += looked_at
-    unasked = match.match is not None and not looked_at
-    count.n["should have asked"] += unasked and story in ASKED_ALWAYS
+        return
+    right = said.who is not None and match.match == said.who.prison_number
+    count.n["right" if right else "wrong"] += 1
+    count.n["number asked"] += right and number.review
+    others = number.value in on_roll and number.value != match.match
+    count.n["should have asked"] += others and not number.review
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -379,7 +382,7 @@ def run_job(job: Job) -> tuple[Found, float]:
         match = roll.match(readings)
         spent += time.perf_counter() - then
         judged = triage(definition, tuple(readings.values()), (match,), on_roll=by_number)
-        judge(story, said, match, judged, found.setdefault((story, condition), Count()))
+        judge(said, match, judged, by_number, found.setdefault((story, condition), Count()))
     return found, spent
 
 
@@ -479,7 +482,8 @@ def main() -> int:
         print(f"right without a human, {condition}: {100 * share:.2f} % of {ordinary['sheets']}")
     every = total(found, tuple(STORIES)).n
     print(f"wrong person: {every['wrong']} of {every['sheets']} (none promised)")
-    print(f"matched beside another man's number and nobody asked: {every['should have asked']}")
+    missed = every["should have asked"]
+    print(f"matched beside another man's number, and nobody looks at it: {missed} (none promised)")
     print(f"{1000 * spent / asked.sheets:.1f} ms a page")
     if asked.json:
         kept = [
