@@ -58,7 +58,8 @@ class Look:
         mine: share of that stroke's ink that lies inside the box.
         solid: share of the inside that is solid ink, thin gaps closed.
         rim: share of the rim just outside the printed outline that is inked over.
-        outline: share of the printed outline that is there, so that it is surely this box.
+        outline: share of the printed outline's best upright and best level side, whichever is
+            less, that is there: so that it is surely this box.
         through: that stroke runs on through the whole crop, or is a ruled line from edge to
             edge of the box, as dirt on a scanner's glass draws it.
         leaves: that stroke runs out of the crop.
@@ -184,17 +185,28 @@ def _rim(ink: Mask, crop: Crop) -> float:
 
 
 def _outline(crop: Crop) -> float:
-    """Say how much of the printed outline shows in the scan where it should; ink hides none."""
+    """Say how much of the printed outline shows in the scan where it should; ink hides none.
+
+    One upright and one level side prove that it is this box: a fax loses whole thin lines.
+    """
     paper = float(np.percentile(crop.blank, 95))
-    ring = np.zeros(crop.blank.shape, dtype=bool)
-    ring[inside(crop, -0.7)] = True
-    ring[inside(crop, 0.3)] = False
-    printed = ring & (crop.blank < 0.75 * paper)
+    outer, inner = inside(crop, -0.7), inside(crop, 0.3)
+    sides = np.zeros(crop.blank.shape, dtype=np.uint8)
+    sides[outer[0], outer[1].start : inner[1].start] = 1
+    sides[outer[0], inner[1].stop : outer[1].stop] = 2
+    sides[outer[0].start : inner[0].start, inner[1]] = 3
+    sides[inner[0].stop : outer[0].stop, inner[1]] = 4
+    printed = (sides > 0) & (crop.blank < 0.75 * paper)
     if printed.sum() < 0.5 * crop.px_per_mm * min(crop.box.box.width, crop.box.box.height):
         return 1.0
     level = float(np.median(crop.blank[printed]))
     darkest = cv2.erode(crop.pixels, np.ones((5, 5), np.uint8))
-    return float((darkest[printed] < paper - 0.35 * (paper - level)).mean())
+    there = darkest < paper - 0.35 * (paper - level)
+    left, right, top, bottom = (
+        float(there[each].mean()) if (each := printed & (sides == k)).any() else 0.0
+        for k in (1, 2, 3, 4)
+    )
+    return min(max(left, right), max(top, bottom))
 
 
 def read_mark(crop: Crop) -> Mark:
