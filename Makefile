@@ -10,7 +10,7 @@ help:
 	@echo 'make test    every test (ARGS=... goes to pytest)'
 	@echo 'make setup   install what is missing, nothing else'
 	@echo 'make lint    ruff and mypy --strict'
-	@echo 'make bench   the measurements, short runs'
+	@echo 'make bench   the measurements, in about ten minutes (ARGS="--glyphs FOLDER": real handwriting)'
 
 setup:
 	@./setup.sh
@@ -27,6 +27,8 @@ lint: setup
 	$(PYTHON) -m mypy
 
 bench: setup
+	$(PYTHON) -m bench.reading --sheets 30 $(ARGS)
+	$(PYTHON) -m bench.roll_match
+	$(PYTHON) -m bench.round_trip --n 2 --spoiled 2 --conditions scan
 	$(PYTHON) -m bench.print_speed --counts 1 10 100
-	$(PYTHON) -m bench.intake_speed
-	$(PYTHON) -m bench.round_trip --forms rj-1 rj-2 --n 6 --spoiled 2
+	$(PYTHON) -m bench.intake_speed 5
