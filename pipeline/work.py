@@ -15,6 +15,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from forms import library
 from forms.errors import UserError
 from forms.fields import Choice, FormDefinition, Option
 from forms.page_id import PageId
@@ -56,6 +57,14 @@ class SerialOtherForm(UserError):
     code = "serial-other-form"
     message = "This page's code names another form than its serial number was issued for."
     remedy = "Keep the paper and show it to the person who looks after the forms."
+
+
+class SeedSheetTakenIn(UserError):
+    """A sheet that teaches the readers came in among the forms."""
+
+    code = "seed-sheet"
+    message = "This is a seed sheet, which teaches the machine to read: it makes no record."
+    remedy = "Give the paper to the person who looks after the reading; nothing is to be done here."
 
 
 class FileUnreadable(UserError):
@@ -211,7 +220,9 @@ def set_aside(
 
 
 def objection(page: PageId, sheet: Sheet | None) -> UserError | None:
-    """Say what speaks against a page's serial; None when it was issued as just this form."""
+    """Say what speaks against a page; None when its serial was issued as just this form."""
+    if any(form.id == page.form and form.seed for form in library.FORMS):
+        return SeedSheetTakenIn()
     if sheet is None:
         return SerialUnknown()
     printed = (page.form, page.version, page.language, page.large_print)

@@ -26,6 +26,8 @@ PITCH_PX = 40
 TALL_PX = 34
 """The tallest character of a row; the others keep their size beside it."""
 _SIDE_PX = 8
+LONGEST = 40
+"""Boxes read as one line; a longer row (the seed sheet's) would not fit the reader's strip."""
 
 
 def second_opinion(row: Sequence[Glyph | None]) -> Floats:
@@ -38,6 +40,9 @@ def second_opinion(row: Sequence[Glyph | None]) -> Floats:
         Shape (boxes, len(CLASSES)): how strongly each character was seen in each box, 0.0 to
         1.0; rows do not add to 1, and a blank box's is 0 all along.
     """
+    if len(row) > LONGEST:
+        parts = [row[at : at + LONGEST] for at in range(0, len(row), LONGEST)]
+        return np.concatenate([second_opinion(part) for part in parts])
     seen = np.zeros((len(row), len(CLASSES)))
     written = [at for at, glyph in enumerate(row) if glyph is not None and glyph.pixels.any()]
     if not written:

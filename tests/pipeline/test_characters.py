@@ -359,6 +359,15 @@ def test_the_second_reader_sees_each_character_in_its_own_box() -> None:
             assert scores.max() > 0.5
 
 
+def test_a_row_longer_than_a_line_is_read_to_its_end() -> None:
+    text = "A12 34-BC" + " " * 66 + "K7"
+    seen = second_opinion(glyphs(text))
+    assert seen.shape == (len(text), len(CLASSES))
+    for at in (0, 8, 75, 76):
+        assert CLASSES[int(seen[at].argmax())] == text[at]
+    assert not seen[9:75].any()
+
+
 def test_blank_boxes_round_a_word_change_nothing() -> None:
     alone, among = second_opinion(glyphs("CAT")), second_opinion(glyphs("  CAT "))
     assert np.allclose(alone, among[2:5], atol=0.01)

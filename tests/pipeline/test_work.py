@@ -134,6 +134,20 @@ def test_a_page_must_be_of_a_copy_issued_as_just_this_form(
     assert (problem.code if problem else None) == code
 
 
+def test_a_seed_sheet_taken_in_makes_no_record_though_its_serial_was_issued() -> None:
+    page = PageId(form="rj-0", version=1, language="en", serial="7KQ4M2XD", page=1)
+    sheet = Sheet(
+        serial="7KQ4M2XD",
+        form="rj-0",
+        version=1,
+        language="en",
+        large_print=False,
+        pages=1,
+        issued_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    assert isinstance(work.objection(page, sheet), work.SeedSheetTakenIn)
+
+
 def test_a_serial_that_was_never_issued_is_objected_to() -> None:
     assert isinstance(work.objection(PAGE, None), work.SerialUnknown)
 
