@@ -6,7 +6,7 @@ Codes here and from the readers are put in words by the staff site.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -18,6 +18,9 @@ from pipeline.stages import PersonMatch, Reading, State
 ACCEPT_TEXT = 0.98
 """Rows of characters and dates below this confidence go to a person. Of 349 simulated fields, 3
 read at 0.95 or above were wrong; see `pipeline/readers/models/charnet.md`."""
+
+PRINTED = ("number", "name")
+"""What a copy made out to somebody already says of them, see `kiosk.issue`."""
 
 
 def triage(
@@ -58,11 +61,48 @@ def triage(
                     continue
                 if _says(kind, by_name[name], person):
                     confirmed[name] = match.confidence
-                elif kind == "number":
-                    extra[name].append("number-differs")
+                elif kind == "number" or (kind == "cell" and name not in match.agreed):
+                    extra[name].append(f"{kind}-differs")
     return tuple(
         _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
     )
+
+
+def unprinted(
+    definition: FormDefinition, people: Sequence[PersonMatch], issued_to: str | None
+) -> tuple[PersonMatch, ...]:
+    """Let what was printed on a bound copy count for nothing: it does not say who wrote there.
+
+    Args:
+        definition: the form; a bound copy has its sender's number and name in their boxes.
+        people: who the identifying fields point at.
+        issued_to: prison number that the copy is bound to; None for nobody.
+
+    Returns:
+        The same, but whoever the copy was made out to is matched no longer when only print
+        agrees with the roll.
+    """
+    printed = {
+        field.name
+        for field in definition.fillable()
+        if isinstance(field, Text) and field.person == "sender"
+        if field.identifies in PRINTED
+    }
+    if not issued_to or not printed:
+        return tuple(people)
+    return tuple(
+        _by_hand(each, printed)
+        if each.person == "sender" and _bare(each.match or "") == _bare(issued_to)
+        else each
+        for each in people
+    )
+
+
+def _by_hand(match: PersonMatch, printed: Collection[str]) -> PersonMatch:
+    agreed = tuple(name for name in match.agreed if name not in printed)
+    if agreed:
+        return replace(match, agreed=agreed)
+    return replace(match, match=None, agreed=(), why=("only-printed",))
 
 
 def ask_whose(
@@ -75,7 +115,8 @@ def ask_whose(
 
     Neither is taken to be right: the number read and the one matched on the roll stay as they
     are, and so does the register. A form that names several people is in order when one of them
-    is the one it was issued to; a page that names nobody says nothing against it.
+    is the one it was issued to; a page that names nobody says nothing against it. A cell that is
+    not theirs does, whatever number and name stand there: those are our own print.
 
     Args:
         definition: the form.
@@ -98,7 +139,10 @@ def ask_whose(
         named = {_bare(each) for each in (number, matched.get(person)) if isinstance(each, str)}
         named.discard("")
         if named == {_bare(issued_to)}:
-            return tuple(readings)
+            cell = fields.get("cell")
+            moved = cell is not None and "cell-differs" in by_name[cell].why
+            others = [cell] if cell is not None and moved else []
+            break
         if named:
             others.append(_subject(fields))
     return tuple(

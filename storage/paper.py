@@ -16,7 +16,7 @@ from forms.fields import FormDefinition
 from pipeline import work
 from pipeline.kept import Decision, Intake, KeptPage, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
-from pipeline.triage import ask_whose
+from pipeline.triage import ask_whose, unprinted
 from storage import rows as convert
 from storage.events import MACHINE, Events
 from storage.fetch import load_pages, load_records
@@ -516,6 +516,7 @@ class Pages:
         readings = read.readings
         if definition is not None and issued is not None:
             readings = ask_whose(definition, readings, read.people, issued.person)
+            row.people = convert.people_to_json(unprinted(definition, read.people, issued.person))
         row.urgent = definition is not None and work.is_urgent(definition, read.readings)
         row.confidential = definition is not None and work.is_confidential(
             definition, read.readings

@@ -65,6 +65,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "common-name": "More than one person on the roll has this name.",
         "roll-empty": "There is no roll to compare it with.",
         "nothing-to-match": "Neither a number nor a name is written.",
+        "only-printed": "The number and name were printed on it: they do not say who wrote here.",
         "other-person": "This copy was made out to one person, and this points at another.",
         # filled in on a computer
         "input-missing": "The file lacks this answer's box: it was changed after it was made.",

@@ -156,3 +156,27 @@ def test_free_text_drafted_later_says_what_it_would_have_said_at_once_and_change
         if theirs.kind == "free_text":
             theirs = replace(theirs, suggestion=None, confidence=ours.confidence)
         assert ours == theirs
+
+
+def test_a_cell_typed_on_a_copy_with_number_and_name_printed_is_asked_when_it_is_not_theirs(
+    tmp_path: Path,
+) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(
+        "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
+        "A1234BC,SMITH,JOHN,B-1-014,MTI,\nB9876ZY,JONES,KIT,C-3-222,MTI,\n",
+        encoding="utf-8",
+    )
+    copy = CopyToPrint(
+        serial=new_serial(), written={"me_number": "A1234BC", "me_name": "JOHN SMITH"}
+    )
+    pdf = pikepdf.open(io.BytesIO(fillable_copy(published("rj-1"), copy)))
+    for widget in pdf.pages[0].get("/Annots", []):
+        field, _, place = str(widget.get("/T", "")).rpartition("__")
+        if field == "me_cell" and int(place) < len("C-3-222"):
+            widget.V = pikepdf.String("C-3-222"[int(place)])
+    pdf.save(tmp_path / "filled.pdf")
+    first, _ = read_file(tmp_path / "filled.pdf", reading_kit(roll))
+    assert isinstance(first, PageRead)
+    cell = next(each for each in first.readings if each.field == "me_cell")
+    assert (cell.value, cell.review, cell.why) == ("C-3-222", True, ("cell-differs",))

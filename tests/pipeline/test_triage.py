@@ -6,7 +6,7 @@ from datetime import date
 from forms import library
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
-from pipeline.triage import ACCEPT_TEXT, ask_whose, triage
+from pipeline.triage import ACCEPT_TEXT, ask_whose, triage, unprinted
 
 RJ1, RJ2, RJ3H = (library.definition(form) for form in ("rj-1", "rj-2", "rj-3h"))
 PERSON = Person(
@@ -117,6 +117,45 @@ def test_free_text_is_for_people_and_empty_room_is_not() -> None:
 def test_a_number_of_somebody_else_than_the_match_is_asked() -> None:
     (number,) = triage(RJ1, [comb("me_number", "A1234BD")], [MATCH], on_roll={"A1234BC": PERSON})
     assert number.why == ("number-differs",)
+
+
+def test_a_cell_that_is_not_the_matched_persons_is_asked_and_a_shorter_way_to_write_it_is_not() -> (
+    None
+):
+    mine = [comb("me_number", "A1234BC"), comb("me_name", "EXAMPLE SAM")]
+    roll = {"A1234BC": PERSON}
+    *sure, cell = triage(RJ1, [*mine, comb("me_cell", "C-3-222")], [MATCH], on_roll=roll)
+    assert (cell.value, cell.review, cell.why) == ("C-3-222", True, ("cell-differs",))
+    assert not any(each.review for each in sure)
+    agrees = replace(MATCH, agreed=("me_number", "me_name", "me_cell"))
+    for written, match in (("B2014", MATCH), ("B214", agrees), (None, MATCH)):
+        *_, cell = triage(RJ1, [*mine, comb("me_cell", written)], [match], on_roll=roll)
+        assert not cell.review
+
+
+def test_another_cell_on_a_bound_copy_may_be_another_mans_though_number_and_name_are_print() -> (
+    None
+):
+    read = [comb("me_number", "A1234BC"), comb("me_name", "EXAMPLE SAM")]
+    read.append(comb("me_cell", "C-3-222"))
+    judged = triage(RJ1, read, [MATCH], on_roll={"A1234BC": PERSON})
+    number, name, cell = ask_whose(RJ1, judged, [MATCH], "A1234BC")
+    assert cell.why == ("cell-differs", "other-person")
+    assert not number.review
+    assert not name.review
+
+
+def test_what_we_printed_on_a_bound_copy_is_no_agreement() -> None:
+    (only,) = unprinted(RJ1, [MATCH], "A1234BC")
+    assert (only.match, only.agreed, only.why) == (None, (), ("only-printed",))
+    assert only.candidates == MATCH.candidates
+    by_hand = replace(MATCH, agreed=("me_number", "me_name", "me_cell"))
+    assert unprinted(RJ1, [by_hand], "A1234BC") == (replace(MATCH, agreed=("me_cell",)),)
+    # Nothing was printed on these: somebody else's hand, a copy for nobody, a slip without room.
+    assert unprinted(RJ1, [MATCH], "B9876ZY") == (MATCH,)
+    assert unprinted(RJ1, [MATCH], None) == (MATCH,)
+    slip = replace(MATCH, person="person_1")
+    assert unprinted(RJ2, [slip], "A1234BC") == (slip,)
 
 
 def test_answers_that_their_boxes_do_not_allow_are_asked_however_they_came() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from forms.page_id import new_serial, parse_serial
 from pipeline import work
 from pipeline.kept import RecordState, Status
-from pipeline.stages import Quarantined, Reading, State
+from pipeline.stages import PersonMatch, Quarantined, Reading, State
 from storage.paper import (
     FieldAlreadyDecided,
     FieldUnknown,
@@ -470,3 +471,31 @@ def test_a_bound_copy_that_names_somebody_else_waits_for_a_person(desk) -> None:
     assert desk.page(first).status is desk.page(second).status is Status.VERIFIED
     desk.decide(other)
     assert desk.page(other).status is Status.VERIFIED
+
+
+def test_print_on_a_bound_copy_matches_nobody_and_another_cell_waits_for_a_person(desk) -> None:
+    (own,) = desk.issue(person="A1234BC")
+    match = PersonMatch(
+        person="sender",
+        match="A1234BC",
+        confidence=1.0,
+        agreed=("me_number", "me_name"),
+        candidates=(("A1234BC", 1.0),),
+    )
+    read = desk.read(own, sure=True)
+    cell = Reading(
+        field="me_cell",
+        kind="comb",
+        state=State.FILLED,
+        value="C-3-222",
+        review=True,
+        why=("cell-differs",),
+    )
+    page = replace(read, readings=(*read.readings, cell), people=(match,))
+    first, _ = desk.bring(page, desk.read(own, page=2, readings=[]))
+    kept = desk.page(first)
+    assert kept.status is Status.AWAITING
+    assert [each.field for each in kept.undecided] == ["me_cell"]
+    assert kept.reading("me_cell").why == ("cell-differs", "other-person")
+    (person,) = kept.people
+    assert (person.match, person.agreed) == (None, ())
