@@ -90,10 +90,8 @@ class TooManyTries(UserError):
     status = 429
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(
-            "There were too many wrong tries.",
-            remedy=f"Wait {seconds} seconds, then try again.",
-        )
+        wait = "1 second" if seconds == 1 else f"{seconds} seconds"
+        super().__init__("There were too many wrong tries.", remedy=f"Wait {wait}, then try again.")
         self.seconds = seconds
 
 

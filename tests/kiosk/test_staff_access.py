@@ -305,6 +305,11 @@ def test_trying_many_names_from_one_place_is_slow_and_nowhere_else() -> None:
     delays.check("vera", "10.0.0.7")
 
 
+def test_one_second_to_wait_is_said_in_the_singular() -> None:
+    assert TooManyTries(1).remedy == "Wait 1 second, then try again."
+    assert TooManyTries(2).remedy == "Wait 2 seconds, then try again."
+
+
 FORM = st.dictionaries(
     st.sampled_from(
         ["answer", "answer-day", "answer-month", "answer-year", "seen", "sure", "act", "odd"]
