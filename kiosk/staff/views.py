@@ -21,7 +21,7 @@ from pipeline.kept import Answer, Decision, KeptPage, KeptRecord, RecordState, S
 from pipeline.ports import Person
 from pipeline.stages import Reading, State
 
-WIDE_FROM = 4.4
+WIDE_FROM = 2.6
 """A crop this many times as wide as high stands across the page, with the controls under it."""
 
 Kind = Literal["urgent", "consent", "rest"]

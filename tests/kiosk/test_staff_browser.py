@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -380,8 +381,50 @@ def test_each_verification_step_fits_the_screen(full_site, arrive, direction) ->
     if direction == "rtl":
         page.goto(full_site.url + steps["me_number"])
         page.evaluate("document.documentElement.dir = 'rtl'")
-        paper, ask = (page.locator(s).bounding_box() for s in (".paper", ".ask"))
-        assert ask["x"] + ask["width"] <= paper["x"]
+        typed, beside = (page.locator(s).bounding_box() for s in ("#answer", ".roll"))
+        assert beside["x"] + beside["width"] <= typed["x"]
+
+
+def test_the_picture_takes_what_the_controls_leave_of_the_screen(full_site, arrive) -> None:
+    page = arrive(full_site, "petra")
+    steps = {n: p for n, p in pages_of(full_site).items() if "/fields/" in p and n != "whole"}
+    for name, path in steps.items():
+        page.goto(full_site.url + path)
+        legend = page.locator(".legend").bounding_box()
+        assert SCREEN["height"] - 20 <= legend["y"] + legend["height"] <= SCREEN["height"], name
+        paper, crop, ask = (page.locator(s).bounding_box() for s in (".paper", "#crop", ".ask"))
+        assert crop["width"] >= paper["width"] - 30, name
+        assert crop["height"] >= 150, name
+        assert ask["y"] - (paper["y"] + paper["height"]) <= 20, name
+
+
+def test_a_list_breaks_no_name_time_or_place_in_two(run_site, arrive, samples) -> None:
+    site = run_site()
+    site.prison.roll(replace(samples.person, forenames="Jonathan Paul Bartholomew Maximilian" * 3))
+    front, _ = site.prison.comes_in(samples.self_referral)
+    site.prison.goes_wrong("odd", "We could not find it. " * 9, "Lay the page flat. " * 12)
+    page = arrive(site, "petra")
+    for path in ("/", "/records", "/set-aside", f"/pages/{front}/fields/me_number"):
+        page.goto(site.url + path)
+        broken = page.evaluate(
+            "[...document.querySelectorAll('.whole, .serial')].filter(e => {"
+            " const range = document.createRange(); range.selectNodeContents(e);"
+            " return new Set([...range.getClientRects()].map(r => Math.round(r.bottom / 12))).size"
+            " > 1 }).map(e => e.textContent)"
+        )
+        assert page.locator(".whole, .serial").count() > 0
+        assert broken == []
+
+
+def test_what_is_said_under_a_table_does_not_touch_it(run_site, arrive, samples) -> None:
+    site = run_site()
+    _, back = site.prison.comes_in(samples.self_referral)
+    page = arrive(site, "vera")
+    page.goto(f"{site.url}/pages/{back}/fields/mark")
+    press(page, "1", "Enter")
+    page.goto(site.url)
+    table, note = (page.locator(s).bounding_box() for s in ("table", ".after"))
+    assert note["y"] - (table["y"] + table["height"]) >= 12
 
 
 def test_the_server_itself_adds_nothing_and_weakens_nothing(full_site) -> None:
