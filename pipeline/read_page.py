@@ -21,7 +21,7 @@ from forms.page_id import PageId, decode
 from forms.published import Published
 from pipeline.blanks import BlankPages
 from pipeline.crop import cut, cut_again, cut_beside, upright
-from pipeline.identify import identify
+from pipeline.identify import PageBlank, PageCodeMissing, PageTooSmall, identify
 from pipeline.intake import FileDamaged, count_pages, open_file
 from pipeline.ports import Layouts, Person
 from pipeline.readers.characters import CharacterReader
@@ -48,6 +48,22 @@ from pipeline.triage import triage
 
 _PICTURE_PX = 1754
 """The long side of an A4 page at 150 dpi."""
+
+
+class PageInputsDisagree(UserError):
+    """A filled PDF whose hidden input names another page than its square codes do."""
+
+    code = "page-inputs-disagree"
+    message = "This file was changed: inside it says that it is another form than its codes show."
+    remedy = "Find out who sent it and which form they filled in, and have it filled in anew."
+
+
+class PageInputsAlone(UserError):
+    """A filled PDF whose square codes are covered or gone: nothing bears its hidden input out."""
+
+    code = "page-inputs-alone"
+    message = "The square codes of this filled-in file cannot be seen on its page."
+    remedy = "Have the file filled in anew, with nothing drawn or put over its square codes."
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +124,8 @@ def read_scan(scan: Scan, kit: Kit) -> tuple[PageRead | Quarantined, ...]:
     for page in pages:
         try:
             results.append(_read(page, kit, started))
+        except (PageInputsDisagree, PageInputsAlone) as problem:
+            results.append(_set_aside(scan, problem, None, started, kit, page.warnings))
         except UserError as problem:
             results.append(_set_aside(scan, problem, page.id, started, kit, page.warnings))
         started = time.perf_counter()
@@ -147,8 +165,13 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
 
 
 def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit) -> PageRead:
-    """Take the answers of a filled PDF straight from its fields."""
+    """Take the answers of a filled PDF straight from its fields.
+
+    Raises:
+        PageInputsDisagree, PageInputsAlone: its picture does not show the page it says it is.
+    """
     layout = published.layout.page(page.id.page)
+    shown = _shown(page, kit)
     readings, people = settle(
         published.definition,
         _with_bounds(
@@ -156,7 +179,7 @@ def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit)
         ),
         kit,
     )
-    readings = _beside_ink(readings, page, published, kit)
+    readings = _beside_ink(readings, shown, published, kit)
     typed = hashlib.sha256(
         repr(sorted((page.scan.filled or {}).items())).encode() + page.scan.digest.encode()
     ).hexdigest()
@@ -179,15 +202,25 @@ def _typed(page: IdentifiedPage, published: Published, started: float, kit: Kit)
     )
 
 
+def _shown(page: IdentifiedPage, kit: Kit) -> IdentifiedPage:
+    """Find a filled PDF's page by its picture; it must be the one that its hidden input names."""
+    try:
+        found = identify(page.scan, kit.layouts)
+    except (PageBlank, PageCodeMissing, PageTooSmall):
+        raise PageInputsAlone from None
+    if any(each.id != page.id for each in found):
+        raise PageInputsDisagree
+    return found[0]
+
+
 def _beside_ink(
     readings: Sequence[Reading], page: IdentifiedPage, published: Published, kit: Kit
 ) -> tuple[Reading, ...]:
     """Ask about empty fields of a filled PDF on which something was drawn instead of typed."""
     try:
-        (found,) = identify(page.scan, kit.layouts)
         layout = published.layout.page(page.id.page)
         blank = kit.blanks.page(published, page.id.page)
-        placed = register(found, layout, published.layout.page_mm, blank=blank)
+        placed = register(page, layout, published.layout.page_mm, blank=blank)
         crops = _by_field(cut(placed, layout, blank))
     except (UserError, ValueError):
         return tuple(readings)

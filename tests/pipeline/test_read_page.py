@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from forms.fillable import fillable_copy
+from forms.layout import IDENTITY_INPUT
 from forms.page_id import new_serial
 from forms.printing import CopyToPrint, print_copies
 from forms.published import published
@@ -180,3 +182,45 @@ def test_a_cell_typed_on_a_copy_with_number_and_name_printed_is_asked_when_it_is
     assert isinstance(first, PageRead)
     cell = next(each for each in first.readings if each.field == "me_cell")
     assert (cell.value, cell.review, cell.why) == ("C-3-222", True, ("cell-differs",))
+
+
+def test_a_filled_pdf_with_the_hidden_input_of_another_copy_is_set_aside(
+    kit: Kit, tmp_path: Path
+) -> None:
+    one, other = (
+        pikepdf.open(io.BytesIO(fillable_copy(published("rj-1"), CopyToPrint(serial=new_serial()))))
+        for _ in range(2)
+    )
+    for mine, theirs in zip(_hidden(one), _hidden(other), strict=True):
+        mine.V, theirs.V = str(theirs.V), str(mine.V)
+    one.save(tmp_path / "swapped.pdf")
+    found = list(read_file(tmp_path / "swapped.pdf", kit))
+    assert [each.code for each in found if isinstance(each, Quarantined)] == [
+        "page-inputs-disagree",
+        "page-inputs-disagree",
+    ]
+    assert not any(each.id for each in found), "neither copy is said to have come back"
+
+
+def test_a_filled_pdf_with_its_codes_covered_is_set_aside(kit: Kit, tmp_path: Path) -> None:
+    paper = published("rj-1")
+    pdf = pikepdf.open(io.BytesIO(fillable_copy(paper, CopyToPrint(serial=new_serial()))))
+    cover = "q 1 g "
+    for code in paper.layout.page(1).codes:
+        x, y, wide, high = (72 / 25.4 * mm for mm in code.box.as_list())
+        cover += f"{x - 2} {297 * 72 / 25.4 - y - high - 2} {wide + 4} {high + 4} re f "
+    pdf.pages[0].contents_add(pdf.make_stream(f"{cover}Q".encode()))
+    pdf.save(tmp_path / "covered.pdf")
+    first, second = read_file(tmp_path / "covered.pdf", kit)
+    assert isinstance(first, Quarantined)
+    assert first.code == "page-inputs-alone"
+    assert isinstance(second, PageRead)
+
+
+def _hidden(pdf: pikepdf.Pdf) -> list[Any]:
+    return [
+        widget
+        for page in pdf.pages
+        for widget in page.get("/Annots", [])
+        if str(widget.get("/T", "")).startswith(IDENTITY_INPUT)
+    ]
