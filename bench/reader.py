@@ -24,7 +24,7 @@ def open_reader(roll: Path | None = None, *, drafts: bool = True, second: bool =
     from pipeline.read_page import read_file
     from pipeline.readers.characters import CharacterReader
 
-    kit = replace(reading_kit(roll), drafts=drafts)
+    kit = reading_kit(roll, drafts=drafts)
     if not second:
         kit = replace(kit, characters=CharacterReader(second=False))
     return lambda path: read_file(path, kit)
