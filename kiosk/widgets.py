@@ -25,6 +25,12 @@ NOTHING_TICKED = "-nothing"
 KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
 """The key that picks each option of a choice, in order."""
 
+_IN_A_BOX = 2
+"""Characters somebody may squeeze into one box of the paper; more is no answer to a question."""
+
+_IN_A_LINE = 300
+"""Characters in one line of free text: two rows of the smallest hand across the whole page."""
+
 _WORDS_AT_MOST = 4000
 """Longer than anybody writes in the largest box on our paper."""
 
@@ -78,6 +84,7 @@ class Control:
         hint: what helps to answer it.
         value: what is typed in already (text and words).
         boxes: how many characters the paper has room for (text).
+        longest: how many characters are taken at most (text and words).
         options: what can be picked (one, many).
         parts: day, month and year (date).
         blind: nothing is filled in already: the person says what they see, and is asked to look
@@ -90,6 +97,7 @@ class Control:
     hint: str = ""
     value: str = field(default="", repr=False)
     boxes: int = 0
+    longest: int = 0
     options: tuple[OptionShown, ...] = field(default=(), repr=False)
     parts: tuple[DatePart, ...] = field(default=(), repr=False)
     blind: bool = False
@@ -140,6 +148,7 @@ def control_for(
                 hint=_pattern_hint(asked.pattern),
                 value=text,
                 boxes=asked.boxes,
+                longest=_longest(asked),
             )
         case Date():
             return Control(kind="date", label=asked.label, parts=_date_parts(value, filled))
@@ -166,7 +175,13 @@ def control_for(
                 blind=blind,
             )
         case FreeText():
-            return Control(kind="words", label=asked.label, value=typed or "", draft=draft)
+            return Control(
+                kind="words",
+                label=asked.label,
+                value=typed or "",
+                draft=draft,
+                longest=_longest(asked),
+            )
         case _:
             assert_never(asked)
 
@@ -186,7 +201,7 @@ def answer_in(asked: Fillable, sent: Mapping[str, Sequence[str]]) -> Value:
     """
     match asked:
         case Text():
-            return _text_answer(_typed(sent, "answer"))
+            return _text_answer(asked, _typed(sent, "answer"))
         case Date():
             return _date_answer(sent)
         case Choice():
@@ -198,10 +213,13 @@ def answer_in(asked: Fillable, sent: Mapping[str, Sequence[str]]) -> Value:
             return answers == (YES,)
         case FreeText():
             words = _typed(sent, "answer").replace("\r\n", "\n").strip()
-            if len(words) > _WORDS_AT_MOST or "\x00" in words:
+            if len(words) > _longest(asked):
                 raise AnswerNotClear(
-                    "That is longer than any box on the paper.", remedy="Type fewer words."
+                    "That is longer than this box on the paper can hold.",
+                    remedy="Type fewer words; the picture is kept in any case.",
                 )
+            if "\x00" in words:
+                raise AnswerNotClear
             return words or None
         case _:
             assert_never(asked)
@@ -220,6 +238,8 @@ def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: d
             assert not isinstance(value, bool | tuple)
             if not value:
                 return ""
+            if len(value) > asked.boxes:
+                return f"This is longer than the {asked.boxes} boxes on the paper."
             if not _fits(asked.pattern, value):
                 example = asked.pattern.example
                 shape = f" It normally looks like {example}." if example else ""
@@ -307,10 +327,26 @@ def _fits(pattern: Pattern, value: str) -> bool:
     return len(value) == len(pattern.allowed) if exact else len(value) <= len(pattern.allowed)
 
 
-def _text_answer(typed: str) -> str | None:
+def _longest(asked: Text | FreeText) -> int:
+    """Say how many characters can have been written where the paper asks."""
+    match asked:
+        case Text():
+            return _IN_A_BOX * asked.boxes
+        case FreeText():
+            return min(_IN_A_LINE * asked.lines, _WORDS_AT_MOST)
+        case _:
+            assert_never(asked)
+
+
+def _text_answer(asked: Text, typed: str) -> str | None:
     """Tidy what was typed: capitals, single spaces, straight apostrophes."""
     text = re.sub(r"\s+", " ", typed).strip().upper().replace("\u2019", "'")
-    if len(text) > 200 or any(not c.isprintable() for c in text):
+    if len(text) > _longest(asked):
+        raise AnswerNotClear(
+            f"That is longer than the {asked.boxes} boxes on the paper can hold.",
+            remedy="Type what the paper says, or say that it cannot be read.",
+        )
+    if any(not c.isprintable() for c in text):
         raise AnswerNotClear
     return text or None
 

@@ -127,6 +127,23 @@ def test_typed_text_is_tidy_or_refused(typed: str) -> None:
     assert answer_in(NAME, {"answer": (value or "",)}) == value
 
 
+def test_more_than_the_boxes_is_looked_at_again_and_twice_as_much_is_refused() -> None:
+    for fits, boxes in (("A" * 24, NAME), ("A1234BC", NUMBER)):
+        assert answer_in(boxes, {"answer": (fits,)}) == fits
+        assert not doubt_about(boxes, fits, None, TODAY)
+    squeezed = answer_in(NAME, {"answer": ("A" * 48,)})
+    assert "longer than the 24 boxes" in doubt_about(NAME, squeezed, None, TODAY)
+    for asked, typed in ((NAME, "X" * 49), (NAME, "X" * 5000), (NUMBER, "A" * 15)):
+        with pytest.raises(AnswerNotClear, match=f"the {asked.boxes} boxes"):
+            answer_in(asked, {"answer": (typed,)})
+
+
+def test_free_text_longer_than_its_lines_is_refused() -> None:
+    assert answer_in(WORDS, {"answer": ("x" * 900,)}) == "x" * 900
+    with pytest.raises(AnswerNotClear, match="this box on the paper"):
+        answer_in(WORDS, {"answer": ("x" * 901,)})
+
+
 @given(st.dates(min_value=date(1900, 1, 1), max_value=date(2100, 1, 1)))
 def test_a_date_typed_in_parts_is_that_date(day: date) -> None:
     sent = {"answer-day": (f"{day.day}",), "answer-month": (f"{day.month}",)}
