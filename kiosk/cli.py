@@ -71,6 +71,7 @@ app.add_typer(records, name="records")
 Form = Annotated[str, typer.Argument(help="The form, such as rj-1; see `counterfoil forms`.")]
 Language = Annotated[str, typer.Option(help="Language code.")]
 LargePrint = Annotated[bool, typer.Option("--large-print", help="The 18 pt variant.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -136,6 +137,7 @@ def print_form(
     person: Annotated[str, typer.Option(help="Prison number it is bound to.")] = "",
     fillable: Annotated[bool, typer.Option("--fillable", help="To fill in on a screen.")] = False,
     large_print: LargePrint = False,
+    force: Force = False,
 ) -> None:
     """Issue copies of a form, each with its own serial, and write one PDF; gives the serials."""
     if fillable and copies != 1:
@@ -156,7 +158,7 @@ def print_form(
     )
     order.check()
     with _house() as house, _progress("Printing", copies) as told:
-        issued = issue(house.store, order, out, by=_who(), at=_now(), progress=told)
+        issued = issue(house.store, order, out, by=_who(), at=_now(), replace=force, progress=told)
     for serial in issued.serials:
         typer.echo(serial)
     _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {shown(out)}.")
@@ -354,6 +356,7 @@ def export_records(
     form: Annotated[str | None, typer.Option(help="Only this form.")] = None,
     shape: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     out: Annotated[Path | None, typer.Option(help="File to write.", dir_okay=False)] = None,
+    force: Force = False,
 ) -> None:
     """Give the verified records, one a row, with one column for each field."""
     from forms.library import definition
@@ -372,7 +375,7 @@ def export_records(
         if out is None:
             number = write(found, asked, shape, typer.get_binary_stream("stdout"))
         else:
-            with whole_file(out) as file:
+            with whole_file(out, replace=force) as file:
                 number = write(found, asked, shape, file)
     _say(f"Gave {_count(number, 'record', 'records')}.")
 

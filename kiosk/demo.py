@@ -125,7 +125,7 @@ def _prepare(house: House, data: Path) -> None:
     for form, copies in PAD:
         file = data / f"pad-{form}.pdf"
         order = Order(form=form, copies=copies, establishment=ESTABLISHMENT, wing=WING)
-        issue(house.store, order, file, by=BY, at=_now())
+        issue(house.store, order, file, by=BY, at=_now(), replace=True)
         _say(f"Printed: {copies} copies of {form.upper()} ({definition(form).title}), {file}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +21,64 @@ class CannotWrite(UserError):
     remedy = "Look whether its folder is there, has room, and may be written to."
 
 
+class FileThere(UserError):
+    """A file of that name holds something already."""
+
+    code = "file-there"
+    message = "There is a file of that name already, so nothing was written."
+    remedy = "Choose another name, or give --force as well to replace that file."
+
+
+class NotAnOrdinaryFile(UserError):
+    """A device, a pipe, a folder, a broken link: putting a file in its place would break it."""
+
+    code = "not-an-ordinary-file"
+    message = (
+        "That name belongs to a device, a pipe, a folder or a broken link, so nothing was written."
+    )
+    remedy = "Name a file in a folder of your own, such as pad.pdf."
+
+
+def look_before_writing(path: Path, *, replace: bool = False) -> None:
+    """Refuse a place where a new file would do harm; an empty file is in nobody's way.
+
+    Args:
+        path: where a file is about to appear.
+        replace: a file that is there may go.
+
+    Raises:
+        CannotWrite: its folder is missing or may not be looked at.
+        NotAnOrdinaryFile: what is there is no file.
+        FileThere: there is a file, and it may not go.
+    """
+    with told():
+        if not path.parent.is_dir():
+            raise FileNotFoundError
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise NotAnOrdinaryFile from None  # It points at nothing, and is somebody's.
+            return
+    if not stat.S_ISREG(there.st_mode):
+        raise NotAnOrdinaryFile
+    if there.st_size and not replace:
+        raise FileThere
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name only when everything is in it and on the disk.
+
+    Args:
+        path: where it appears.
+        replace: a file that is there may go.
 
     Raises:
         CannotWrite: it cannot be written; what was there before is as it was.
+        FileThere, NotAnOrdinaryFile: see `look_before_writing`.
     """
+    look_before_writing(path, replace=replace)
     with told():
         handle, name = tempfile.mkstemp(prefix=".counterfoil-", suffix=".part", dir=path.parent)
     try:

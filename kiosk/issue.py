@@ -12,7 +12,7 @@ from forms.fields import FormDefinition, Text
 from forms.fillable import fillable_copy
 from forms.printing import CopyToPrint, print_to
 from forms.published import Published, published
-from kiosk.files import told, whole_file
+from kiosk.files import look_before_writing, told, whole_file
 from pipeline.ports import Person, Sheet
 from pipeline.roll import PRISON_NUMBER
 from storage.store import Store
@@ -154,6 +154,7 @@ def issue(
     *,
     by: str,
     at: datetime,
+    replace: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Issued:
     """Register new copies and write one PDF of them.
@@ -170,18 +171,18 @@ def issue(
         out: the PDF file; appears whole or not at all.
         by: user name.
         at: when, UTC.
+        replace: a file that is there may go; the copies in it stay issued.
         progress: told how many copies are written.
 
     Raises:
         PersonNotOnRoll: there is a roll, and nobody on it has that number.
         PersonElsewhere: the roll has that person in another establishment.
         CannotWrite: the file cannot be written.
+        FileThere, NotAnOrdinaryFile: something else has that name; nothing is issued.
         UserError: see `Order.check`.
     """
     paper = order.check()
-    with told():
-        if not out.parent.is_dir():
-            raise FileNotFoundError
+    look_before_writing(out, replace=replace)
     with store.begin() as kept:
         person = _on_roll(kept.roll.people(), order.person)
         if person and order.establishment not in ("", person.establishment.strip().upper()):
@@ -222,7 +223,7 @@ def issue(
     )
     try:
         if order.fillable:
-            with whole_file(out) as file:
+            with whole_file(out, replace=replace) as file:
                 file.write(fillable_copy(paper, next(copies)))
         else:
             with told():

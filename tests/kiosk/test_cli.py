@@ -112,6 +112,60 @@ def test_a_file_that_cannot_be_written_issues_nothing(data: Path, tmp_path: Path
     assert missing() == []
 
 
+def test_a_pad_that_is_there_is_replaced_only_when_told_to(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pad.pdf"
+    assert run("print", "rj-1", "--out", out).exit_code == 0
+    pad, issued = out.read_bytes(), missing()
+    for more in ([], ["--fillable"]):
+        refused = run("print", "rj-1", "--out", out, *more)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "There is a file of that name already" in refused.stderr
+        assert "--force" in refused.stderr
+    assert (out.read_bytes(), missing()) == (pad, issued)
+    assert run("print", "rj-1", "--out", out, "--force").exit_code == 0
+    assert out.read_bytes() != pad
+    assert len(missing()) == 2
+    (tmp_path / "empty.pdf").touch()
+    assert run("print", "rj-1", "--out", tmp_path / "empty.pdf").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("print", "rj-1"), ("print", "rj-1", "--fillable"), ("records",)]
+)
+def test_a_device_a_pipe_or_a_link_to_one_is_never_replaced_by_a_file(
+    data: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    pipe, link, astray = (tmp_path / name for name in ("pipe", "link", "astray"))
+    os.mkfifo(pipe)
+    link.symlink_to(os.devnull)
+    astray.symlink_to(tmp_path / "nowhere")
+    command = ("records", "export") if words == ("records",) else words
+    for place in (pipe, link, astray):
+        refused = run(*command, "--out", place, "--force")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "a device, a pipe, a folder or a broken link" in refused.stderr
+    assert pipe.is_fifo()
+    assert link.is_char_device()
+    assert astray.is_symlink()
+    assert sorted(each.name for each in tmp_path.iterdir() if each != data) == [
+        "astray",
+        "link",
+        "pipe",
+    ]
+    assert missing() == []
+
+
+def test_an_export_replaces_a_file_only_when_told_to(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "records.csv"
+    out.write_text("mine")
+    refused = run("records", "export", "--out", out)
+    assert refused.exit_code == 1
+    assert "already" in refused.stderr
+    assert out.read_text() == "mine"
+    assert run("records", "export", "--out", out, "--force").exit_code == 0
+    assert out.read_text().startswith("record,form,")
+
+
 def test_copies_whose_file_failed_halfway_are_cancelled(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
