@@ -5,9 +5,10 @@ r"""Read filled seed sheets (RJ-0) into labelled characters and marks, and keep 
 SCANS are files or folders: PDF, TIFF, JPEG, PNG, any way up. FILE.npz is what
 `training.sources.glyph_file` reads: X (n, 32, 32; 255 is ink), Y (index in
 `pipeline.readers.glyphs.CLASSES`) and WRITER_GROUP, one number for each writer, counted from 0 in
-the order of the scans. FILE.marks.npz holds the tick boxes: X and BLANK (n, 64, 64; 0 is black; the
-box with 3 mm round it, as scanned and as printed), Y (index in KINDS), KINDS and WRITER_GROUP. No
-serial, file name or page goes into either.
+the order of the scans. FILE.marks holds the tick boxes: X and BLANK (n, 64, 64; 0 is black; the box
+with 3 mm round it, as scanned and as printed), Y (index in KINDS), KINDS and WRITER_GROUP. It is an
+NPZ file too, but training takes all of a folder's *.npz for characters. No serial, file name or
+page goes into either.
 
 A box is labelled with the character printed above it. Left out, and told as JSON: boxes that are
 blank, faint, crossed out, or crossed by a scanner's streak, and whole rows that plainly say
@@ -36,7 +37,7 @@ from kiosk.compose import reading_kit
 from kiosk.files import whole_file
 from pipeline.intake import open_file
 from pipeline.read_page import Kit
-from pipeline.readers.characters import BLANK_BELOW, FILLED_FROM
+from pipeline.readers.characters import BLANK_BELOW, FILLED_FROM, CharacterReader
 from pipeline.readers.glyphs import CLASSES, SIDE, Glyph, glyph_of
 from pipeline.readers.marks import read_mark
 from pipeline.stages import Crop, Gray, MarkState, Quarantined, Scan
@@ -148,16 +149,16 @@ class Learnt:
         """
         if not self.labels and not self.kinds:
             raise NothingToLearn
-        beside = out.with_suffix(".marks.npz")
+        beside = out.with_suffix(".marks")
         with whole_file(out) as file:
-            _save(
+            save_arrays(
                 file,
                 X=stacked(self.glyphs, SIDE),
                 Y=np.array(self.labels, np.int64),
                 WRITER_GROUP=np.array(self.groups, np.int64),
             )
         with whole_file(beside) as file:
-            _save(
+            save_arrays(
                 file,
                 X=stacked(self.marks, MARK_SIDE),
                 BLANK=stacked(self.blanks, MARK_SIDE),
@@ -198,7 +199,7 @@ class Learnt:
             for glyph, told, crop, chance in zip(glyphs, row.told, crops, chances, strict=True)
         ]
         written = [k for k, reason in enumerate(why) if not reason]
-        if _says_other([chances[k] for k in written], [row.told[k] for k in written]):
+        if says_other([chances[k] for k in written], [row.told[k] for k in written]):
             why = [reason or "row-says-other" for reason in why]
         for glyph, told, reason in zip(glyphs, row.told, why, strict=True):
             if reason:
@@ -249,8 +250,13 @@ def _inked(crop: Crop) -> float:
     return float((crop.pixels[edge:-edge, edge:-edge] < 0.5 * paper).mean())
 
 
-def _says_other(chances: Sequence[Mapping[str, float]], told: Sequence[str]) -> bool:
-    """Say whether a row of written boxes plainly holds other characters than it was told to."""
+def says_other(chances: Sequence[Mapping[str, float]], told: Sequence[str]) -> bool:
+    """Say whether a row of written boxes plainly holds other characters than it was told to.
+
+    Args:
+        chances: of each written box, the probability of each character.
+        told: what each of them should hold.
+    """
     other = sum(
         max((p for c, p in each.items() if c not in ("", want)), default=0.0) >= OTHER_FROM
         for each, want in zip(chances, told, strict=True)
@@ -263,7 +269,8 @@ def _square(pixels: Gray) -> Gray:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _save(file: IO[bytes], **arrays: NDArray[Any]) -> None:
+def save_arrays(file: IO[bytes], **arrays: NDArray[Any]) -> None:
+    """Write arrays as NPZ, and nothing beside them."""
     np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
@@ -280,14 +287,19 @@ SCANS = {".pdf", ".tif", ".tiff", ".jpg", ".jpeg", ".png"}
 """Files of a folder that are taken for scans."""
 
 
+def seed_kit() -> Kit:
+    """Put together what reading needs; the network alone looks for rows gone wrong."""
+    return replace(reading_kit(), characters=CharacterReader(second=False))
+
+
 def learn(paths: Sequence[Path], kit: Kit | None = None) -> Learnt:
     """Read seed sheets.
 
     Args:
         paths: files or folders of scans.
-        kit: what reading needs; the product's own when None.
+        kit: what reading needs; `seed_kit` when None.
     """
-    kit, learnt = kit or reading_kit(), Learnt()
+    kit, learnt = kit or seed_kit(), Learnt()
     for path in files_in(paths):
         for scan in open_file(path):
             learnt.take(scan, kit)

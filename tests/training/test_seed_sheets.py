@@ -30,10 +30,10 @@ from forms.fillable import fillable_copy
 from forms.page_id import new_serial
 from forms.printing import CopyToPrint, print_copies
 from forms.published import published
-from kiosk.compose import reading_kit
 from pipeline.readers.glyphs import CLASSES
 from pipeline.stages import Scan
-from training.seed_sheets import Learnt, learn, main
+from training.pool import draw_pool
+from training.seed_sheets import Learnt, learn, main, seed_kit
 from training.sources import glyph_file
 
 SHEETS = 2
@@ -91,7 +91,7 @@ def test_every_written_box_comes_back_with_its_own_character(
         plain = np.array(labels) < 36
         same = read_by_the_net(found["X"]) == np.array(labels)
         assert same[plain].mean() > 0.85  # letters and digits not told apart, faces never learnt
-    with np.load(tmp_path / "seed.marks.npz") as marks:
+    with np.load(tmp_path / "seed.marks") as marks:
         assert marks["KINDS"].tolist() == list(DRAWN)
         assert marks["X"].shape == marks["BLANK"].shape == (len(kinds), 64, 64)
         assert marks["Y"].tolist() == kinds
@@ -106,9 +106,12 @@ def test_every_written_box_comes_back_with_its_own_character(
 def test_training_takes_the_file_and_holds_whole_writers_out(tmp_path: Path) -> None:
     expected("scan", False, tmp_path)
     main([str(tmp_path), "--out", str(tmp_path / "seed.npz")])
-    learnt, back = glyph_file(tmp_path / "seed.npz")
+    (only,) = tmp_path.glob("*.npz")  # as training looks for them
+    learnt, back = glyph_file(only)
     assert min(len(learnt.labels), len(back.labels)) > 150
     assert set(np.unique(learnt.labels)) == set(range(len(CLASSES)))
+    pool = draw_pool([(learnt, 1.0)], 80, np.random.default_rng(2), junk=0.0)
+    assert len(np.unique(pool.labels)) > 20
 
 
 def test_nothing_that_is_written_names_the_sheet(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_nothing_that_is_written_names_the_sheet(tmp_path: Path) -> None:
         write_images(tmp_path, "somebody", sheet.images, "pdf")
         serial = sheet.truth[0][0].serial
     assert main([str(tmp_path), "--out", str(out)]) == 0
-    for file in (out, tmp_path / "seed.marks.npz"):
+    for file in (out, tmp_path / "seed.marks"):
         with np.load(file) as kept:
             everything = file.read_bytes() + b"".join(kept[name].tobytes() for name in kept)
         for word in (serial, "somebody", "rj-0", "RJ-0"):
@@ -147,7 +150,7 @@ def filled(
 
 
 def learnt_from(*scans: Scan) -> Learnt:
-    found, kit = Learnt(), reading_kit()
+    found, kit = Learnt(), seed_kit()
     for scan in scans:
         found.take(scan, kit)
     return found
