@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.paper.hands import FontGlyphs, Glyphs
+import numpy as np
+
+from bench.paper.hands import FileGlyphs, FontGlyphs, Glyphs
 from training.end_to_end import SHIPPED_FACES, held_out
 
 
@@ -23,3 +25,13 @@ def held_out_glyphs(folder: Path | None) -> Glyphs:
     if not any(folder.glob("*.npz")):
         raise ValueError(f"no folder with .npz files: {folder.name}")
     return held_out(folder)
+
+
+def how_much(glyphs: Glyphs) -> str:
+    """Say how much writing there is: figures of many sheets hang on these few shapes."""
+    if isinstance(glyphs, FontGlyphs):
+        return f"{len(glyphs.faces)} handwriting faces"
+    if isinstance(glyphs, FileGlyphs):
+        rarest = int(np.bincount(glyphs.classes, minlength=36).min())
+        return f"{len(glyphs.classes)} pictures of real characters, {rarest} of the rarest"
+    return "writing of an unknown kind"

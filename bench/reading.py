@@ -22,6 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from bench.held_out import held_out_glyphs, how_much
 from bench.paper.damage import CONDITIONS, MEASURED
 from bench.reading_speed import Speed, lines, measure
 from bench.round_trip import Job, run
@@ -273,6 +274,7 @@ def keep(path: Path, asked: argparse.Namespace, found: Found, speeds: Sequence[S
     """Keep everything counted, so that runs add up."""
     kept = {
         "sheets": asked.sheets,
+        "writing": how_much(held_out_glyphs(asked.glyphs)),
         "forms": list(asked.forms),
         "seed": asked.seed,
         "conditions": {condition: tally.to_json() for condition, tally in found.items()},
@@ -301,8 +303,12 @@ def add_up(paths: Sequence[Path]) -> tuple[Found, list[Speed], str]:
             total = found.setdefault(condition, Tally())
             total += Tally.from_json(tally)
         speeds = [Speed(**each) for each in kept["speeds"]] or speeds
-        told.append(f"seed {kept['seed']}: {kept['sheets']} of {' and '.join(kept['forms'])}")
+        told.append(_told_of(kept["seed"], kept["sheets"], kept["forms"], kept["writing"]))
     return found, speeds, "; ".join(told)
+
+
+def _told_of(seed: int, sheets: int, forms: Sequence[str], writing: str) -> str:
+    return f"seed {seed}: {sheets} of {' and '.join(forms)}, written with {writing}"
 
 
 def main() -> int:
@@ -329,10 +335,11 @@ def main() -> int:
     else:
         speeds = measure(asked.speed_sheets, asked.processes) if asked.speed_sheets else []
         found = measure_sheets(asked)
-        told = f"seed {asked.seed}: {asked.sheets} of {' and '.join(asked.forms)}"
+        writing = how_much(held_out_glyphs(asked.glyphs))
+        told = _told_of(asked.seed, asked.sheets, asked.forms, writing)
         if asked.json:
             keep(asked.json, asked, found, speeds)
-    print(f"Sheets under each condition, {told}\n")
+    print(f"The same sheets under every condition. {told}\n")
     print(table(found))
     print(f"\nBoxes:\n{blanks_table(found)}")
     print(f"\nPages:\n{pages_table(found)}")
