@@ -254,6 +254,8 @@ def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: d
             if asked.earliest_days is not None and given < today - timedelta(asked.earliest_days):
                 return "This date is a long time ago."
             return ""
+        case Choice() if left := _words_left(asked, value, reading):
+            return f"Words stand beside {left}, and you did not pick it."
         case Choice() | Signature():
             if not is_blind(asked) or reading is None or reading.confidence < _SURE:
                 return ""
@@ -264,6 +266,12 @@ def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: d
             return ""
         case _:
             assert_never(asked)
+
+
+def _words_left(asked: Choice, value: Value, reading: Reading | None) -> str:
+    """Name the options that words stand beside and an answer leaves out; "" for none."""
+    left = _words_beside(asked, reading) - set(value if isinstance(value, tuple) else ())
+    return " and ".join(f"\u201c{o.label}\u201d" for o in asked.options if o.name in left)
 
 
 _SURE = 0.9
@@ -401,8 +409,10 @@ def _picked(
     if isinstance(value, tuple):
         if not asked.many and len(value) > 1:
             return frozenset()
-        return frozenset(value) or (frozenset() if asked.many else frozenset({NOTHING_TICKED}))
-    if reading is not None and reading.state == "blank" and not asked.consent and not asked.many:
+        if value:
+            return frozenset(value)
+    blank = value == () or (reading is not None and reading.state == "blank" and not asked.consent)
+    if blank and not asked.many and not _words_beside(asked, reading):
         return frozenset({NOTHING_TICKED})
     return frozenset()
 
@@ -415,17 +425,29 @@ _SEEN = {
 }
 
 
+def _words_beside(asked: Choice, reading: Reading | None) -> frozenset[str]:
+    """Name the options that words stand beside although their box is not ticked."""
+    if reading is None or "writing-no-tick" not in reading.why:
+        return frozenset()
+    marks = reading.options or {}
+    asking = (o.name for o in asked.options if o.asks_words and o.name in marks)
+    return frozenset(name for name in asking if marks[name].state != MarkState.MARKED)
+
+
 def _options(
     asked: Choice, reading: Reading | None, picked: frozenset[str]
 ) -> tuple[OptionShown, ...]:
     marks = (reading.options if reading is not None else None) or {}
+    worded = _words_beside(asked, reading)
     return tuple(
         OptionShown(
             name=option.name,
             label=option.label,
             key=KEYS[i] if i < len(KEYS) else "",
             chosen=option.name in picked,
-            note=_note(marks.get(option.name), chosen=option.name in picked),
+            note="words beside it"
+            if option.name in worded
+            else _note(marks.get(option.name), chosen=option.name in picked),
             box=option.name,
         )
         for i, option in enumerate(asked.options)

@@ -403,6 +403,8 @@ class AnswerRow:
     when: str = ""
     href: str = ""
     crop: str = ""
+    words: bool = False
+    """The crop shows words beside a tick box: it needs the width of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -523,6 +525,9 @@ def _answer_row(
         by = "Read by machine" if answer.reading.by == "scan" else "As typed"
         empty = isinstance(asked, FreeText) and answer.reading.state is State.BLANK
         when, value = "", "Nothing written" if empty else say(asked, answer.value)
+    words = isinstance(asked, Choice) and _has_words(asked, answer)
+    written = isinstance(asked, FreeText) and answer.reading.state is not State.BLANK
+    on_paper = page.upright and answer.reading.by == "scan"
     return AnswerRow(
         label=asked.label,
         value=value,
@@ -531,12 +536,17 @@ def _answer_row(
         when=when,
         href=field_path(page.id, asked.name),
         crop=f"{field_path(page.id, asked.name)}/crop.png"
-        if isinstance(asked, FreeText)
-        and page.upright
-        and answer.reading.by == "scan"
-        and answer.reading.state is not State.BLANK
+        if on_paper and (written or words)
         else "",
+        words=words,
     )
+
+
+def _has_words(asked: Choice, answer: Answer) -> bool:
+    """Say whether words may stand beside a tick box, which no answer in ticks can tell."""
+    picked = answer.value if isinstance(answer.value, tuple) else ()
+    asking = {o.name for o in asked.options if o.asks_words}
+    return "writing-no-tick" in answer.reading.why or bool(asking & set(picked))
 
 
 TILES = (

@@ -51,7 +51,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "two-ticks": "More than one box is ticked, and only one is asked for.",
         "taken-back": "A box looks ticked and then blacked out.",
         "blacked-out": "A box is blacked out and no other one is ticked.",
-        "writing-no-tick": "Something is written beside a box that is not ticked.",
+        "writing-no-tick": "Words stand beside a box without a tick: pick it if they answer.",
         "streak": "A line from a dirty scanner runs through it.",
         # who it is
         "number-differs": "The number does not fit the other answers on the roll.",

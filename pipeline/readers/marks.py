@@ -249,16 +249,18 @@ def read_choice(field: Choice, crops: Sequence[Crop], beside: Sequence[Crop] = (
         field: the question; tick one, or any.
         crops: its boxes, in any order.
         beside: the room beside those of its options that ask for words.
+
+    Returns:
+        A reading whose bounds hold the boxes, and the room beside one where words are written.
     """
     marks = {c.box.option: read_mark(c) for c in crops if c.box.option is not None}
     options = {o.name: marks[o.name] for o in field.options if o.name in marks}
     options, why = _settle(field, options)
     if any(c.crossed for c in crops):
         why.append("streak")
-    for room in beside:
-        mark = options.get(room.box.option or "")
-        if mark is not None and mark.state is not MarkState.MARKED and has_words(room):
-            why.append("writing-no-tick")
+    worded = [room for room in beside if room.box.option in options and has_words(room)]
+    if any(options[room.box.option or ""].state is not MarkState.MARKED for room in worded):
+        why.append("writing-no-tick")
     marked = tuple(n for n, m in options.items() if m.state is MarkState.MARKED)
     unclear = any(m.state is MarkState.UNCLEAR for m in options.values())
     confidence = min((m.confidence for m in options.values()), default=1.0)
@@ -275,7 +277,7 @@ def read_choice(field: Choice, crops: Sequence[Crop], beside: Sequence[Crop] = (
         review=bool(why),
         why=tuple(dict.fromkeys(why)),
         options=options,
-        bounds=bounds_of(crops),
+        bounds=bounds_of([*crops, *worded]),
     )
 
 
@@ -296,7 +298,7 @@ def _settle(field: Choice, options: dict[str, Mark]) -> tuple[dict[str, Mark], l
 
 
 def bounds_of(crops: Sequence[Crop]) -> Rect | None:
-    """Give the rectangle round all of a field's boxes, mm."""
+    """Give the rectangle round the boxes of some crops, mm."""
     if not crops:
         return None
     left = min(c.box.box.x for c in crops)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from forms.layout import Rect
 from forms.published import published
 from kiosk.staff import wording
 from kiosk.staff.pictures import badges_for, place_of
@@ -370,3 +371,41 @@ def test_the_bundled_axe_is_the_one_that_was_recorded() -> None:
     assets = Path(__file__).parents[1] / "assets"
     digest = hashlib.sha256((assets / "axe.min.js").read_bytes()).hexdigest()
     assert digest in (assets / "README.md").read_text("utf-8")
+
+
+def test_words_beside_a_box_are_shown_asked_about_and_stay_in_the_record(
+    prison, visitor, samples
+) -> None:
+    layout = published("rj-1").layout
+    boxes = [b.box for b in layout.page(1).boxes if b.field == "kind"]
+    left, top = min(b.x for b in boxes), min(b.y for b in boxes)
+    bottom = max(b.bottom for b in boxes)
+    room = Rect(left, top, 200.0 - left, bottom - top)
+    worded = {"review": True, "why": ("writing-no-tick",), "bounds": room}
+    page, _ = prison.comes_in(replace(samples.self_referral, read_as={"kind": worded}))
+    vera = visitor("vera")
+    text = vera.get(f"/pages/{page}/fields/kind").text
+    assert "words beside it" in text
+    assert float(text.partition('viewBox="0 0 ')[2].partition(" ")[0]) + left >= 200.0
+    left_out = vera.decide(page, "kind", answer="fight")
+    assert left_out.status_code == 422
+    assert "you did not pick it" in left_out.text
+    sure = left_out.text.partition('name="sure" value="')[2].partition('"')[0]
+    with prison.store.look() as kept:
+        record = kept.pages.get(page).record
+    crop = f'src="/pages/{page}/fields/kind/crop.png"'
+    assert vera.decide(page, "kind", answer="fight", sure=sure).status_code == 303
+    assert crop in vera.get(f"/records/{record}").text
+    assert vera.decide(page, "kind", answer="other").status_code == 303
+    shown = vera.get(f"/records/{record}").text
+    assert crop in shown
+    assert "Other" in shown
+
+
+def test_ticks_without_words_need_no_picture_in_the_record(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    with prison.store.look() as kept:
+        record = kept.pages.get(page).record
+    assert (
+        f"/pages/{page}/fields/kind/crop.png" not in visitor("vera").get(f"/records/{record}").text
+    )

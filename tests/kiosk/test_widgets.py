@@ -101,6 +101,24 @@ def test_what_the_machine_saw_is_said_only_where_it_helps() -> None:
     assert [o.note for o in options] == ["", "not clear", "crossed out"]
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_words_beside_a_box_without_a_tick_are_left_out_only_on_purpose(many: bool) -> None:
+    other = Option(name="other", label="Other", asks_words=True)
+    asked = Choice(name="kind", label="Kind", options=(*ABC, other), many=many)
+    marks = {o.name: Mark(state=MarkState.BLANK, score=0.0) for o in asked.options}
+    machine = read("kind", options=marks, value=(), why=("writing-no-tick",))
+    machine = replace(machine, state=State.BLANK)
+    options = control_for(asked, machine).options
+    assert [o.name for o in options if o.chosen] == []
+    assert [o.name for o in options if o.note] == ["other"]
+    assert "\u201cOther\u201d" in doubt_about(asked, (), machine, TODAY)
+    assert "\u201cOther\u201d" in doubt_about(asked, ("a",), machine, TODAY)
+    assert not doubt_about(asked, ("other",), machine, TODAY)
+    assert not doubt_about(asked, (), replace(machine, why=()), TODAY)
+    ticked = {**marks, "other": Mark(state=MarkState.MARKED, score=0.4)}
+    assert not doubt_about(asked, ("a",), replace(machine, options=ticked), TODAY)
+
+
 @given(st.sampled_from(["", "a", "b", "c", NOTHING_TICKED, "d", "A", " "]), st.booleans())
 def test_a_choice_takes_nothing_that_is_not_on_the_paper(name: str, twice: bool) -> None:
     sent = {"answer": (name, name) if twice else (name,)}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forms.fields import Choice, Option
 from forms.layout import Box, Rect
 from pipeline.readers.ink import ink_share, read_presence, read_signature
-from pipeline.readers.marks import look, read_choice, read_mark
+from pipeline.readers.marks import bounds_of, look, read_choice, read_mark
 from pipeline.stages import Crop, Gray, MarkState, State
 
 PPM, MARGIN, SIDE = 10.0, 3.0, 8.0
@@ -367,6 +367,17 @@ def test_words_beside_a_box_without_a_tick_are_asked_about(grey: int) -> None:
     reading = read_choice(question(many=True), asked(True, (), ()), [room(words(grey))])
     assert reading.why == ("writing-no-tick",)
     assert reading.review
+
+
+@pytest.mark.parametrize("tick", [(), (line((1.5, 4), (3, 6.5), (6.5, 1)),)])
+def test_the_bounds_of_a_reading_hold_words_beside_a_box_and_no_empty_room(tick) -> None:
+    written, empty = room(words()), room()
+    crops = asked(True, (), tick)
+    bounds = read_choice(question(many=True), crops, [written]).bounds
+    assert bounds is not None
+    assert bounds.right >= written.box.box.right
+    assert bounds.bottom >= written.box.box.bottom
+    assert read_choice(question(many=True), crops, [empty]).bounds == bounds_of(crops)
 
 
 def test_words_beside_a_ticked_box_are_not_asked_about() -> None:
