@@ -33,7 +33,7 @@ from forms import library
 from forms.errors import UserError
 from forms.fields import Date, Text, Visibility
 from kiosk.compose import open_house
-from kiosk.files import whole_file
+from kiosk.files import look_before_writing, whole_file
 from pipeline.intake import open_file
 from pipeline.kept import KeptPage
 from pipeline.ports import Blobs
@@ -247,7 +247,16 @@ def _pages(scan: Scan, kit: Kit) -> Iterator[CutPage]:
             yield page
 
 
-def write(found: Corrected, store: Store, out: Path, *, reason: str, by: str, at: datetime) -> None:
+def write(
+    found: Corrected,
+    store: Store,
+    out: Path,
+    *,
+    reason: str,
+    by: str,
+    at: datetime,
+    replace: bool = False,
+) -> None:
     """Note each page in the list of events, then write the file, in mixed order.
 
     Args:
@@ -257,22 +266,24 @@ def write(found: Corrected, store: Store, out: Path, *, reason: str, by: str, at
         reason: why, see `REASON`.
         by: user name.
         at: when, UTC.
+        replace: a file that is there may go.
 
     Raises:
         ReasonNeeded: there is none, or the list of events cannot hold it.
         NothingDecided: there is nothing to write.
-        CannotWrite: the file cannot be written.
+        CannotWrite, FileThere: the file cannot be written.
     """
     if not REASON.fullmatch(reason):
         raise ReasonNeeded
     if not found.labels:
         raise NothingDecided
+    look_before_writing(out, replace=replace)
     with store.begin() as kept:
         for page in found.pages:
             kept.events.add(TAKEN, page, by=by, at=at, code=reason)
     mixed = np.random.default_rng().permutation(len(found.labels))
     names = {group: number for number, group in enumerate(sorted(set(found.groups)))}
-    with whole_file(out) as file:
+    with whole_file(out, replace=replace) as file:
         save_arrays(
             file,
             X=stacked(found.glyphs, SIDE)[mixed],
@@ -290,6 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     ask.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     ask.add_argument("--reason", required=True, help="why; goes into the list of events")
+    ask.add_argument("--force", action="store_true", help="replace a file that is there")
     given = ask.parse_args(arguments)
     if given.out.suffix != ".npz":
         ask.error("the file to write ends in .npz")
@@ -297,12 +309,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not REASON.fullmatch(given.reason):
             raise ReasonNeeded
+        look_before_writing(given.out, replace=given.force)
         house = open_house()
         try:
             found = gather(house.store, house.blobs, seed_kit())
             print(json.dumps(found.summary(), indent=1))
             write(
-                found, house.store, given.out, reason=given.reason, by=_who(), at=datetime.now(UTC)
+                found,
+                house.store,
+                given.out,
+                reason=given.reason,
+                by=_who(),
+                at=datetime.now(UTC),
+                replace=given.force,
             )
         finally:
             house.close()

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from forms.errors import UserError
 from forms.fields import DRAWN, Choice, Text, sorts_of
 from kiosk.compose import reading_kit
-from kiosk.files import whole_file
+from kiosk.files import look_before_writing, whole_file
 from pipeline.intake import open_file
 from pipeline.read_page import Kit
 from pipeline.readers.characters import BLANK_BELOW, FILLED_FROM, CharacterReader
@@ -137,27 +137,30 @@ class Learnt:
             "pages_set_aside": dict(Counter(problem.code for _, _, problem in self.set_aside)),
         }
 
-    def write(self, out: Path) -> tuple[Path, Path]:
+    def write(self, out: Path, *, replace: bool = False) -> tuple[Path, Path]:
         """Write both files, each whole or not at all.
+
+        Args:
+            out: where the characters go; the marks go beside it, see `beside`.
+            replace: files that are there may go.
 
         Returns:
             Where the characters are, and where the marks are.
 
         Raises:
             NothingToLearn: not one box was written in.
-            CannotWrite: a file cannot be written.
+            CannotWrite, FileThere: a file cannot be written.
         """
         if not self.labels and not self.kinds:
             raise NothingToLearn
-        beside = out.with_suffix(".marks")
-        with whole_file(out) as file:
+        with whole_file(out, replace=replace) as file:
             save_arrays(
                 file,
                 X=stacked(self.glyphs, SIDE),
                 Y=np.array(self.labels, np.int64),
                 WRITER_GROUP=np.array(self.groups, np.int64),
             )
-        with whole_file(beside) as file:
+        with whole_file(beside(out), replace=replace) as file:
             save_arrays(
                 file,
                 X=stacked(self.marks, MARK_SIDE),
@@ -166,7 +169,7 @@ class Learnt:
                 KINDS=np.array(DRAWN),
                 WRITER_GROUP=np.array(self.mark_groups, np.int64),
             )
-        return out, beside
+        return out, beside(out)
 
     def _refuse(self, scan: Scan | Quarantined, problem: UserError) -> None:
         self.set_aside.append((scan.source, scan.page_index, problem))
@@ -274,6 +277,11 @@ def save_arrays(file: IO[bytes], **arrays: NDArray[Any]) -> None:
     np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
+def beside(out: Path) -> Path:
+    """Say where the marks go: not where training looks for characters."""
+    return out.with_suffix(".marks")
+
+
 def files_in(paths: Sequence[Path]) -> Iterator[Path]:
     """Give files, and the scans in folders, deepest too, in the order of their names."""
     for path in paths:
@@ -315,15 +323,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     ask.add_argument("scans", nargs="+", type=Path, metavar="SCANS", help="files or folders")
     ask.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    ask.add_argument("--force", action="store_true", help="replace files that are there")
     given = ask.parse_args(arguments)
     if given.out.suffix != ".npz":
         ask.error("the file to write ends in .npz")
     cv2.setNumThreads(1)
-    learnt = learn(given.scans)
-    for source, index, problem in learnt.set_aside:
-        print(f"{source}, page {index + 1}: {problem.message} {problem.remedy}", file=sys.stderr)
     try:
-        written = learnt.write(given.out)
+        for file in (given.out, beside(given.out)):
+            look_before_writing(file, replace=given.force)
+        learnt = learn(given.scans)
+        for source, index, problem in learnt.set_aside:
+            place = f"{source}, page {index + 1}"
+            print(f"{place}: {problem.message} {problem.remedy}", file=sys.stderr)
+        written = learnt.write(given.out, replace=given.force)
     except UserError as problem:
         print(f"{problem.message} {problem.remedy}", file=sys.stderr)
         return 1

@@ -18,6 +18,7 @@ from forms.fields import Choice
 from forms.page_id import PageId
 from forms.published import published
 from kiosk.compose import House, open_house
+from kiosk.files import FileThere
 from kiosk.settings import Settings
 from pipeline import work
 from pipeline.kept import Decision, KeptPage, Status
@@ -120,6 +121,8 @@ def test_the_file_is_mixed_and_each_page_has_an_event_with_who_and_why(
         pairs = {(x.tobytes(), int(y)) for x, y in zip(data["X"], data["Y"], strict=True)}
         own = {(x.tobytes(), y) for x, y in zip(found.glyphs, found.labels, strict=True)}
         assert pairs == own
+    with pytest.raises(FileThere):
+        write(found, house.store, out, reason="once more", by="kim", at=AT)
     with house.store.look() as kept:
         for page in found.pages:
             last = kept.events.of(page)[-1]

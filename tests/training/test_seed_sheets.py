@@ -33,7 +33,7 @@ from forms.published import published
 from pipeline.readers.glyphs import CLASSES
 from pipeline.stages import Scan
 from training.pool import draw_pool
-from training.seed_sheets import Learnt, learn, main, seed_kit
+from training.seed_sheets import Learnt, beside, learn, main, seed_kit
 from training.sources import glyph_file
 
 SHEETS = 2
@@ -112,6 +112,18 @@ def test_training_takes_the_file_and_holds_whole_writers_out(tmp_path: Path) -> 
     assert set(np.unique(learnt.labels)) == set(range(len(CLASSES)))
     pool = draw_pool([(learnt, 1.0)], 80, np.random.default_rng(2), junk=0.0)
     assert len(np.unique(pool.labels)) > 20
+
+
+def test_files_that_are_there_stay_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet, out = blank("rj-0", tmp_path / "a.pdf"), tmp_path / "seed.npz"
+    beside(out).write_bytes(b"marks of last week")
+    assert main([str(sheet), "--out", str(out)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main([str(sheet), "--out", str(out), "--force"]) == 1
+    assert "no written box" in capsys.readouterr().err
+    assert beside(out).read_bytes() == b"marks of last week"
 
 
 def test_nothing_that_is_written_names_the_sheet(tmp_path: Path) -> None:
