@@ -300,6 +300,7 @@ class Waiting:
         what: which page of which copy.
         fields: the fields to decide, in the form's order; none when only `why` is to be settled.
         why: codes of all of them together, and "page-missing" or "serial-twice" of the record.
+        occurrence: which sheet with this serial it is, from 1; see `KeptRecord`.
         urgent: it stands at the head of the queue.
     """
 
@@ -308,6 +309,7 @@ class Waiting:
     what: PageId
     fields: tuple[str, ...]
     why: tuple[str, ...]
+    occurrence: int = 1
     urgent: bool
     confidential: bool
     received_at: datetime

@@ -14,7 +14,7 @@ from forms import library
 from forms.errors import UserError
 from forms.fields import FormDefinition
 from pipeline import work
-from pipeline.kept import Decision, Intake, KeptPage, Status, Waiting
+from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
 from storage import rows as convert
@@ -280,8 +280,8 @@ class Pages:
             PageRow.slot,
         )
         pages = load_pages(self._rows, self._rows.scalars(found.limit(limit)).all())
-        flags = self._flags({page.record for page in pages if page.record})
-        return tuple(_waiting(page, flags[page.record or ""]) for page in pages)
+        records = self._records_of(pages)
+        return tuple(_waiting(page, records[page.record or ""]) for page in pages)
 
     def queue_length(
         self,
@@ -447,9 +447,10 @@ class Pages:
             raise PageUnknown
         return row
 
-    def _flags(self, records: Collection[str]) -> dict[str, tuple[str, ...]]:
-        rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(records))).all()
-        return {each.id: each.flags for each in load_records(self._rows, rows)}
+    def _records_of(self, pages: Sequence[KeptPage]) -> dict[str, KeptRecord]:
+        ids = {page.record for page in pages if page.record}
+        rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(ids))).all()
+        return {each.id: each for each in load_records(self._rows, rows)}
 
     def _keep_slip(self, first: PageRow, slot: int, outcome: work.Outcome, *, at: datetime) -> None:
         """Keep a further slip of an uncut sheet, unless an earlier attempt has kept it."""
@@ -650,16 +651,17 @@ def _first_of_incomplete(sheet: type[SheetRow]) -> ColumnElement[bool]:
     )
 
 
-def _waiting(page: KeptPage, flags: tuple[str, ...]) -> Waiting:
+def _waiting(page: KeptPage, record: KeptRecord) -> Waiting:
     undecided = page.undecided
     why = dict.fromkeys(code for reading in undecided for code in reading.why)
     assert page.what is not None  # a page that awaits somebody has been read
     return Waiting(
         page=page.id,
-        record=page.record or "",
+        record=record.id,
         what=page.what,
         fields=tuple(each.field for each in undecided),
-        why=(*why, *flags),
+        why=(*why, *record.flags),
+        occurrence=record.occurrence,
         urgent=page.urgent,
         confidential=page.confidential,
         received_at=page.received_at,

@@ -130,6 +130,7 @@ def routers() -> tuple[APIRouter, ...]:
                 "href": f"/records/{record.id}",
                 "title": title_of(queue.form_of(office, record)),
                 "serial": show_serial(record.serial),
+                "sheet": wording.which_sheet(record.occurrence, record.flags),
                 "state": state_words(record, now, names),
                 "verified": record.state is RecordState.VERIFIED,
                 "here": record.expected - len(record.missing),

@@ -11,6 +11,7 @@ from forms.errors import UserError
 from forms.fields import Choice, FormDefinition
 from forms.published import Published, VersionUnknown
 from kiosk.access import Role, User
+from kiosk.staff import wording
 from kiosk.staff.kit import Office
 from kiosk.staff.rights import hidden_fields
 from kiosk.staff.views import field_path, fields_for
@@ -162,6 +163,14 @@ def form_of(office: Office, thing: KeptRecord | KeptPage) -> FormDefinition:
     if isinstance(thing, KeptRecord):
         return published_of(office, thing).definition
     return published_as(office, thing).definition
+
+
+def which_sheet(kept: Kept, page: KeptPage) -> str:
+    """Say which sheet of several with one serial a page belongs to; "" for the only one."""
+    if not page.record:
+        return ""
+    record = kept.records.get(page.record)
+    return wording.which_sheet(record.occurrence, record.flags)
 
 
 def people_meant(kept: Kept, page: KeptPage) -> Mapping[str, Person]:

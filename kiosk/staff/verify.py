@@ -277,6 +277,7 @@ def _ask(
         skip=skip,
         names=names,
         people=queue.people_meant(kept, page),
+        sheet=queue.which_sheet(kept, page),
         company=company,
         filled=filled,
         again=again,

@@ -61,6 +61,7 @@ class QueueRow:
     why: str
     fields: int
     came: str
+    sheet: str = ""
     confidential: bool = False
 
 
@@ -84,6 +85,7 @@ def queue_row(
         why=reasons[0] if reasons else wording.LEFT_TO_PEOPLE,
         fields=len(fields),
         came=wording.clock(line.received_at, now),
+        sheet=wording.which_sheet(line.occurrence, line.why),
         confidential=line.confidential,
     )
 
@@ -160,11 +162,19 @@ def field_path(page: str, name: str) -> str:
     return f"/pages/{page}/fields/{name}"
 
 
-def page_name(what: PageId | None, pages: int, form: FormDefinition) -> str:
-    """Name a page: "RJ-1 Self-referral, page 1 of 2, serial 7KQ4-M2XD"."""
+def page_name(what: PageId | None, pages: int, form: FormDefinition, sheet: str = "") -> str:
+    """Name a page: "RJ-1 Self-referral, page 1 of 2, serial 7KQ4-M2XD".
+
+    Args:
+        what: which page of which copy; None when it is not known.
+        pages: how many the copy has.
+        form: what it asks.
+        sheet: which sheet of several with one serial, in words; "" for the only one.
+    """
     if what is None:
         return title_of(form)
-    return f"{title_of(form)}, page {what.page} of {pages}, serial {show_serial(what.serial)}"
+    name = f"{title_of(form)}, page {what.page} of {pages}, serial {show_serial(what.serial)}"
+    return f"{name}, {sheet.lower()}" if sheet else name
 
 
 def needed_fields(page: KeptPage, form: FormDefinition, user: User) -> tuple[str, ...]:
@@ -208,6 +218,7 @@ def show_field(
     skip: str,
     names: Mapping[str, str],
     people: Mapping[str, Person],
+    sheet: str = "",
     company: str = "",
     filled: Mapping[str, Sequence[str]] | None = None,
     again: UserError | None = None,
@@ -226,6 +237,7 @@ def show_field(
         skip: address of what comes when they leave this one; "" for nothing.
         names: what the people who decided are called, by user name.
         people: those on the roll who may be meant, by prison number.
+        sheet: which sheet of several with one serial, in words; "" for the only one.
         company: what a colleague who has this page open is called.
         filled: what they have sent already.
         again: why they are asked to look again.
@@ -248,7 +260,7 @@ def show_field(
     roll, caption = ((), "") if blind else _roll(asked, page, people)
     whole = f"{field_path(page.id, asked.name)}/whole" if page.upright else ""
     return FieldShown(
-        where=page_name(page.what, page.pages, form),
+        where=page_name(page.what, page.pages, form, sheet),
         at=at,
         of=max(len(needed), 1),
         waiting=wording.count(waiting, "more page waiting", "more pages waiting"),
@@ -424,6 +436,7 @@ class RecordShown:
 
     title: str
     serial: str
+    sheet: str = ""
     state: str
     verified: bool
     pages: int
@@ -468,6 +481,7 @@ def show_record(
     return RecordShown(
         title=title_of(form),
         serial=show_serial(record.serial),
+        sheet=wording.which_sheet(record.occurrence, record.flags),
         state=state_words(record, now, names),
         verified=record.state is RecordState.VERIFIED,
         pages=record.expected,

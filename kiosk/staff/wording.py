@@ -94,6 +94,11 @@ NOBODY_NAMED = (
 LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."
 
 
+def which_sheet(occurrence: int, flags: Iterable[str]) -> str:
+    """Tell sheets with one serial apart, as photocopies of a blank are; "" for the only one."""
+    return f"Sheet {occurrence} with this serial" if "serial-twice" in flags else ""
+
+
 def why_sentences(codes: Iterable[str]) -> tuple[str, ...]:
     """Put the codes of a reading in sentences, each once."""
     found = dict.fromkeys(_WHY.get(code, _UNKNOWN_WHY) for code in codes)

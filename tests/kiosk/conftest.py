@@ -215,6 +215,7 @@ class Prison:
         self.blobs = FolderBlobs(folder / "blobs")
         self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}")
         self._count = 0
+        self.last = ""
 
     def staffed(self) -> None:
         """Make the tables, and let the staff in."""
@@ -232,7 +233,8 @@ class Prison:
         """Make the next serial; the same in every run."""
         self._count += 1
         body = f"{self._count:07d}"
-        return body + check_symbol(body)
+        self.last = body + check_symbol(body)
+        return self.last
 
     def comes_in(
         self,
@@ -243,29 +245,32 @@ class Prison:
         wing: str = "B",
         person: str | None = None,
         drafted: bool = True,
+        photocopy: int = 0,
     ) -> tuple[str, ...]:
-        """Issue a copy and take its pages in, read and drafted; give the page ids."""
-        serial, at = self.serial(), self.clock()
+        """Issue a copy and take its pages in, read and drafted; give the page ids.
+
+        With `photocopy`, which counts them, the last copy issued was photocopied before it was
+        filled in: the pages carry its serial.
+        """
+        serial, at = self.last if photocopy else self.serial(), self.clock()
         count = _pages_of(filled.form)
         numbers = tuple(pages or range(1, count + 1))
+        issued = Issued(
+            serial=serial,
+            form=filled.form,
+            version=1,
+            language="en",
+            large_print=False,
+            pages=count,
+            issued_at=at,
+            establishment=establishment,
+            wing=wing,
+            person=person,
+        )
         with self.store.begin() as kept:
-            kept.sheets.issue(
-                [
-                    Issued(
-                        serial=serial,
-                        form=filled.form,
-                        version=1,
-                        language="en",
-                        large_print=False,
-                        pages=count,
-                        issued_at=at,
-                        establishment=establishment,
-                        wing=wing,
-                        person=person,
-                    )
-                ]
-            )
-            intake = self._take_in(kept, f"scan of {serial}".encode(), len(numbers))
+            if not photocopy:
+                kept.sheets.issue([issued])
+            intake = self._take_in(kept, f"scan of {serial} {photocopy}".encode(), len(numbers))
         for index, number in enumerate(numbers):
             picture = self.blobs.put(drawn(filled.form, number, filled.answers))
             read = PageRead(
@@ -278,7 +283,7 @@ class Prison:
                 scale=1.0,
                 residual_mm=0.1,
                 people=filled.people if number == 1 else (),
-                digest=hashlib.sha256(f"{serial}/{number}".encode()).hexdigest(),
+                digest=hashlib.sha256(f"{serial}/{number}/{photocopy}".encode()).hexdigest(),
             )
             with self.store.begin() as kept:
                 kept.pages.keep(f"{intake}-{index}", 1, [work.Outcome(read, picture)], at=at)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from forms.layout import Rect
+from forms.page_id import show_serial
 from forms.published import published
 from kiosk.staff import wording
 from kiosk.staff.pictures import badges_for, place_of
@@ -409,3 +410,25 @@ def test_ticks_without_words_need_no_picture_in_the_record(prison, visitor, samp
     assert (
         f"/pages/{page}/fields/kind/crop.png" not in visitor("vera").get(f"/records/{record}").text
     )
+
+
+def test_two_sheets_with_one_serial_are_told_apart_wherever_they_are_listed(
+    prison, visitor, samples
+) -> None:
+    prison.comes_in(samples.unsafe)
+    alone = prison.last
+    front, _ = prison.comes_in(samples.self_referral)
+    again, _ = prison.comes_in(samples.self_referral, photocopy=1)
+    vera = visitor("vera")
+    for listed, lines in (("/", 4), ("/records", 2)):
+        text = vera.get(listed).text
+        assert text.count("Sheet 1 with this serial") == lines // 2
+        assert text.count("Sheet 2 with this serial") == lines // 2
+        line = text.partition(show_serial(alone))[2].partition("</tr>")[0]
+        assert "with this serial" not in line
+    for page, sheet in ((front, 1), (again, 2)):
+        said = f"serial {show_serial(prison.last)}, sheet {sheet} with this serial"
+        assert said in vera.get(f"/pages/{page}/fields/me_number").text
+        with prison.store.look() as kept:
+            record = kept.pages.get(page).record
+        assert f"Sheet {sheet} with this serial" in vera.get(f"/records/{record}").text
