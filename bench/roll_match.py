@@ -27,6 +27,7 @@ import numpy as np
 from bench.bank import KEPT, Bank, sort_of
 from bench.paper.pens import Rng
 from bench.paper.people import FORENAMES, LETTERS, SURNAMES
+from bench.score import Reliability
 from forms.fields import Text
 from forms.published import published
 from pipeline.ports import Person
@@ -316,10 +317,13 @@ class Count:
 
     n: Counter[str] = field(default_factory=Counter)
     why: Counter[str] = field(default_factory=Counter)
+    sure: Reliability = field(default_factory=Reliability)
+    """How likely the best candidate was said to be, and whether it was the right one."""
 
     def __iadd__(self, other: Count) -> Count:
         self.n += other.n
         self.why += other.why
+        self.sure += other.sure
         return self
 
 
@@ -339,6 +343,9 @@ def judge(
     """
     number = next(r for r in readings if r.field == FIELDS["number"])
     count.n["sheets"] += 1
+    if match.candidates:
+        best, chance = match.candidates[0]
+        count.sure.add(chance, said.who is not None and best == said.who.prison_number)
     if match.match is None:
         count.n["asked"] += 1
         count.why.update(match.why)
@@ -477,9 +484,11 @@ def main() -> int:
     print(f"{asked.sheets} sheets, {asked.people} people on the roll, {kept_boxes} boxes read")
     print(table(found))
     for condition in asked.conditions:
-        ordinary = total(found, ORDINARY, condition).n
-        share = ordinary["right"] / max(1, ordinary["sheets"])
-        print(f"right without a human, {condition}: {100 * share:.2f} % of {ordinary['sheets']}")
+        ordinary = total(found, ORDINARY, condition)
+        n, error = ordinary.n["sheets"], ordinary.sure.error()
+        share = ordinary.n["right"] / max(1, n)
+        print(f"ordinary sheets, {condition}: right without a human {100 * share:.2f} % of {n};")
+        print(f"  calibration error of the likeliest person {100 * error:.2f} %")
     every = total(found, tuple(STORIES)).n
     print(f"wrong person: {every['wrong']} of {every['sheets']} (none promised)")
     missed = every["should have asked"]

@@ -141,6 +141,7 @@ def test_a_short_run_matches_nobody_wrongly_and_its_counts_add_up() -> None:
     assert every["wrong"] == every["should have asked"] == 0
     ordinary = total(found, ORDINARY).n
     assert ordinary["right"] / ordinary["sheets"] > 0.9
+    assert total(found, tuple(STORIES)).sure.n.sum() == 300
     assert seconds > 0.0
     lines = table(found).splitlines()
     assert {line.split("  ")[0] for line in lines[1:-1]} == {story for story, _ in found}
