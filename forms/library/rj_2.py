@@ -1,4 +1,7 @@
-"""RJ-2: an officer refers two people, in under two minutes. Two slips to an A4 sheet."""
+"""RJ-2: an officer refers two people, in under two minutes.
+
+Two slips to an A4 sheet, printed on both sides; a stub with the serial stays with the officer.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from forms.fields import (
     A5_SLIP,
     ALPHANUMERIC,
     CELL_CHARACTERS,
+    DIGIT,
     PRISON_NUMBER,
     Choice,
+    Counterfoil,
     Date,
     FormDefinition,
     FreeText,
@@ -23,20 +28,23 @@ from forms.fields import (
 )
 
 YES = (Option(name="yes", label="Yes"),)
-COLUMN = 27.4
-"""Width of one of the six columns in which tick boxes stand, mm."""
+MARGIN = 16.0
+"""Width of the column in which the labels stand, mm."""
+COLUMN = 33.0
+"""Width of one of the five columns in which tick boxes stand, mm."""
 
 ROLES = (
-    Option(name="harmed", label="Harmed"),
-    Option(name="responsible", label="Responsible"),
-    Option(name="both", label="Both"),
-    Option(name="not_known", label="Not known"),
+    Option(name="harmed", label="Harmed", width=COLUMN),
+    Option(name="responsible", label="Responsible", width=COLUMN),
+    Option(name="both", label="Both", width=COLUMN),
+    Option(name="not_known", label="Not known", width=COLUMN),
 )
 CELL = Pattern(allowed=(CELL_CHARACTERS,) * 10, example="B-2-014")
+CLOCK = Pattern(allowed=(DIGIT,) * 4, example="1430")
 
 
-def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, Text, Text]:
-    """Ask who one of the two people is: a row of the table."""
+def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Text, Text, Choice]:
+    """Ask who one of the two people is: a row of the table, and the role on a line below it."""
     return (
         FreeText(
             name=f"{person}_name",
@@ -45,14 +53,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, 
             needed=needed,
             visibility=Visibility.IDENTITY,
             lines=1,
-            width=40.4,
-        ),
-        Choice(
-            name=f"{person}_role",
-            label=f"{says}: role",
-            short="Role",
-            options=ROLES,
-            width=37.5,
+            width=57.5,
         ),
         Text(
             name=f"{person}_number",
@@ -64,7 +65,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, 
             pattern=PRISON_NUMBER,
             identifies="number",
             person=f"person_{person[1]}",
-            width=43,
+            width=46,
         ),
         Text(
             name=f"{person}_cell",
@@ -77,6 +78,12 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Choice, 
             places=True,
             identifies="cell",
             person=f"person_{person[1]}",
+        ),
+        Choice(
+            name=f"{person}_role",
+            label=f"{says}: role",
+            short="Role",
+            options=ROLES,
         ),
     )
 
@@ -91,16 +98,19 @@ OFFICER_REFERRAL = FormDefinition(
     sections=(
         section(
             "",
-            Printed(name="prison", label="Prison", stamp="establishment", width=42),
+            Printed(name="prison", label="Prison", stamp="establishment", width=46),
             Printed(name="wing", label="Wing", stamp="wing"),
+            place="head",
+        ),
+        section(
+            "",
             Choice(
                 name="about_staff",
                 label="A member of staff is part of this",
                 needed=Need.NO,
                 many=True,
                 options=(Option(name="yes", label="Yes", confidential=True),),
-                width=40,
-                new_row=True,
+                width=MARGIN + 2 * COLUMN,
             ),
             Choice(
                 name="conf_ref",
@@ -108,29 +118,28 @@ OFFICER_REFERRAL = FormDefinition(
                 needed=Need.NO,
                 many=True,
                 options=YES,
-                width=34,
             ),
-            Choice(
-                name="need",
-                label="Needs",
-                needed=Need.NO,
-                many=True,
-                options=(
-                    Option(name="interpreter", label="Interpreter"),
-                    Option(name="help_reading", label="Help reading"),
-                    Option(name="other", label="Other", asks_words=True),
-                ),
-            ),
-            place="head",
+            place="top",
         ),
         section(
             "",
             *_person("p1", "Person 1", needed=Need.HARD),
             *_person("p2", "Person 2", needed=Need.NO),
-            rows=("Person 1", "Person 2 if known"),
+            rows=("Person 1", "Person 2\n(if known)"),
         ),
         section(
             "",
+            Choice(
+                name="told",
+                label="Person 1 knows about this slip",
+                gutter=MARGIN + COLUMN,
+                needed=Need.HARD,
+                options=(
+                    Option(name="yes", label="Yes", width=COLUMN),
+                    Option(name="no", label="No", width=COLUMN),
+                    Option(name="not_safe", label="Not yet safe to ask", width=2 * COLUMN),
+                ),
+            ),
             Choice(
                 name="type",
                 label="What? Tick any.",
@@ -147,47 +156,78 @@ OFFICER_REFERRAL = FormDefinition(
                     Option(name="cell_mate", label="Cell mate", width=COLUMN),
                     Option(
                         name="staff_prisoner",
-                        label="Staff and prisoner",
+                        label="Staff-prisoner",
                         confidential=True,
                         width=COLUMN,
                     ),
-                    Option(name="tension", label="Tension, no incident yet", width=2 * COLUMN),
+                    Option(name="tension", label="Tension, no incident yet", width=COLUMN),
                 ),
-                columns=6,
+                columns=5,
             ),
-            Date(name="when", label="When?", width=66.9),
+        ),
+        section(
+            "",
+            Choice(
+                name="need",
+                label="Needs",
+                gutter=12,
+                needed=Need.NO,
+                many=True,
+                options=(
+                    Option(name="interpreter", label="Interpreter", width=COLUMN),
+                    Option(name="help_reading", label="Help reading", width=COLUMN),
+                    Option(name="other", label="Other", asks_words=True, width=2 * COLUMN),
+                ),
+            ),
+            Printed(
+                name="not_for",
+                label="Not for emergencies",
+                style="footer",
+                text=(
+                    "Not for emergencies. Does not replace IR, CSIP or ACCT. "
+                    "Post in RJ box or scan at wing office; keep stub."
+                ),
+            ),
+            place="foot",
+        ),
+        section(
+            "",
+            Date(name="when", label="When?", width=MARGIN + 2 * COLUMN),
             Choice(
                 name="when_part",
                 label="Part of the day",
                 silent=True,
                 needed=Need.NO,
                 options=(
-                    Option(name="am", label="AM"),
-                    Option(name="pm", label="PM"),
-                    Option(name="ed", label="Eve"),
+                    Option(name="am", label="AM", width=22),
+                    Option(name="pm", label="PM", width=22),
+                    Option(name="ed", label="ED", width=22),
                 ),
-                width=45.2,
             ),
-            Text(
-                name="refs",
-                label="IR / charge no.",
-                gutter=9.2,
-                needed=Need.NO,
-                boxes=10,
-                pattern=any_of(ALPHANUMERIC, 10),
-            ),
+            page_break=True,
+            place="top",
+        ),
+        section(
+            "",
             Choice(
                 name="where",
                 label="Where?",
                 options=(
-                    Option(name="cell", label="Cell", width=COLUMN),
-                    Option(name="landing", label="Wing or landing", width=COLUMN),
-                    Option(name="yard_gym", label="Yard or gym", width=COLUMN),
-                    Option(name="work_classes", label="Work or classes", width=COLUMN),
+                    Option(name="cell", label="Wing cell", width=COLUMN),
+                    Option(name="landing", label="Wing landing", width=COLUMN),
+                    Option(name="yard", label="Yard", width=COLUMN),
+                    Option(name="gym", label="Gym", width=COLUMN),
+                    Option(name="education", label="Education", width=COLUMN),
+                    Option(name="workshop", label="Workshop", width=COLUMN),
+                    Option(name="kitchen", label="Kitchen", width=COLUMN),
                     Option(name="visits", label="Visits", width=COLUMN),
-                    Option(name="other", label="Other", asks_words=True, width=COLUMN),
+                    Option(name="healthcare", label="Healthcare", width=COLUMN),
+                    Option(name="reception", label="Reception", width=COLUMN),
+                    Option(name="library", label="Library", width=COLUMN),
+                    Option(name="faith", label="Multi-faith", width=COLUMN),
+                    Option(name="other", label="Other", asks_words=True, width=3 * COLUMN),
                 ),
-                columns=6,
+                columns=5,
             ),
             Choice(
                 name="done_already",
@@ -195,14 +235,21 @@ OFFICER_REFERRAL = FormDefinition(
                 needed=Need.HARD,
                 many=True,
                 options=(
-                    Option(name="ir", label="IR raised", width=COLUMN),
-                    Option(name="on_report", label="Placed on report", width=COLUMN),
-                    Option(name="csip", label="CSIP", width=COLUMN),
-                    Option(name="acct", label="ACCT opened", width=COLUMN),
-                    Option(name="security", label="Security told", width=COLUMN),
-                    Option(name="none", label="None yet", width=COLUMN),
+                    Option(name="ir", label="IR raised", width=27.5),
+                    Option(name="on_report", label="Placed on report", width=27.5),
+                    Option(name="csip", label="CSIP", width=27.5),
+                    Option(name="acct", label="ACCT opened", width=27.5),
+                    Option(name="security", label="Security told", width=27.5),
+                    Option(name="none", label="None yet", width=27.5),
                 ),
-                columns=6,
+            ),
+            Text(
+                name="refs",
+                label="IR / charge no.",
+                gutter=MARGIN + COLUMN,
+                needed=Need.NO,
+                boxes=10,
+                pattern=any_of(ALPHANUMERIC, 10),
             ),
             Choice(
                 name="risk_now",
@@ -210,31 +257,19 @@ OFFICER_REFERRAL = FormDefinition(
                 needed=Need.HARD,
                 options=(
                     Option(name="none_seen", label="None seen", width=COLUMN),
-                    Option(name="some", label="Some", width=18),
+                    Option(name="some", label="Some", width=COLUMN),
                     Option(
                         name="high",
                         label="High - I have told the Orderly Officer",
                         urgent=True,
-                        width=36,
+                        width=3 * COLUMN,
                     ),
-                ),
-                width=16 + 3 * COLUMN,
-            ),
-            Choice(
-                name="told",
-                label="Person 1 knows about this slip",
-                gutter=23,
-                needed=Need.HARD,
-                options=(
-                    Option(name="yes", label="Yes", width=15),
-                    Option(name="no", label="No", width=14),
-                    Option(name="not_safe", label="Not yet safe to ask", width=29),
                 ),
             ),
             FreeText(
                 name="line",
                 label="One line: what you saw or heard (facts only)",
-                gutter=37,
+                gutter=MARGIN + COLUMN,
                 needed=Need.NO,
                 lines=1,
                 limit=160,
@@ -245,26 +280,35 @@ OFFICER_REFERRAL = FormDefinition(
             FreeText(
                 name="off_name",
                 label="Your name",
+                gutter=18,
                 needed=Need.HARD,
                 visibility=Visibility.IDENTITY,
                 lines=1,
-                width=84,
+                width=86,
             ),
             Text(
                 name="off_id",
                 label="Staff no.",
+                gutter=15,
                 needed=Need.HARD,
                 visibility=Visibility.IDENTITY,
                 boxes=8,
                 pattern=any_of(ALPHANUMERIC, 8),
             ),
-            Signature(name="off_sign", label="Sign", needed=Need.HARD, width=84, new_row=True),
-            Date(name="off_date", label="Date", needed=Need.HARD),
+            Signature(
+                name="off_sign", label="Sign", gutter=18, needed=Need.HARD, width=55.5, new_row=True
+            ),
+            Date(name="off_date", label="Date", gutter=9, needed=Need.HARD, width=62.5),
+            Text(
+                name="off_time",
+                label="Time",
+                gutter=9,
+                needed=Need.NO,
+                boxes=4,
+                pattern=CLOCK,
+            ),
             place="foot",
         ),
     ),
-    footer=(
-        "Not for emergencies. Does not replace IR, CSIP or ACCT. "
-        "Post in RJ box or scan at wing office."
-    ),
+    counterfoil=Counterfoil(text="Keep this stub. The code of this slip is {code}."),
 )

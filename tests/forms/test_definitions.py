@@ -68,7 +68,7 @@ KEYS = {
     "first_contact no_rep quiet help lang best_time more helped_by know_limits mark",
     "rj-2": "p1_number p1_name p1_cell p2_number p2_name p2_cell p1_role p2_role type when "
     "when_part where done_already refs risk_now told need line about_staff conf_ref off_name "
-    "off_id off_sign off_date",
+    "off_id off_sign off_date off_time",
     "rj-3h": "c_know c_free c_no_harm c_no_gain c_stop c_contact c_name c_msg c_letter c_meet "
     "c_rep c_rep_what c_supporter c_share_safer c_share_agree c_research limits "
     "rep_not_listener teach_back capacity how_read interp sign date prac_sign review_on "

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from forms import library
-from forms.fields import Choice, FormDefinition, Printed, Text
+from forms.fields import Choice, FormDefinition, Option, Printed, Text
 from forms.layout import Layout, Rect
 from forms.measure import MapDisagrees, boxes_of, measure
 from forms.publish import AlreadyPublished, main, publish
@@ -153,12 +153,14 @@ def test_everything_that_matters_lies_where_every_printer_reaches(form: str, lar
     low, high = (11.0, 137.5) if slip else (14.0, 283.0)
     for page in layout.pages:
         boxes = [b.box for b in page.boxes] + [f.box for f in page.fiducials]
-        boxes += [c.box for c in page.codes] + [s.box for s in page.stamps]
+        boxes += [c.box for c in page.codes] + [s.box for s in page.stamps if s.what != "code"]
         for box in boxes:
             assert box.x >= 8 - 0.005
             assert box.right <= 202 + 0.005
             assert box.y >= low - 0.005
             assert box.bottom <= high + 0.005
+        for stub in (s.box for s in page.stamps if s.what == "code"):  # nothing reads it back
+            assert stub.bottom <= layout.page_mm[1] - 5.5
 
 
 @editions
@@ -250,8 +252,7 @@ def said(definition: FormDefinition, *, large: bool) -> Counter[str]:
 
 @editions
 def test_no_printed_word_is_lost(form: str, large: bool) -> None:
-    with pdfplumber.open(io.BytesIO(kept(form, large).paper)) as pdf:
-        text = " ".join(page.extract_text(x_tolerance=1.5) for page in pdf.pages)
+    text = " ".join(page_text(form, large))
     lost = said(library.definition(form), large=large) - Counter(re.findall(r"\w+", text))
     assert not lost
 
@@ -259,7 +260,7 @@ def test_no_printed_word_is_lost(form: str, large: bool) -> None:
 @editions
 def test_words_are_large_enough_to_read(form: str, large: bool) -> None:
     if library.definition(form).style == "staff" and not large:
-        least, small = 5.5, ""
+        least, small = 7.9, ""
     else:
         least, small = (17.9, r"Page\d+of\d+") if large else (13.9, r"Page\d+of\d+")
     for _, characters in drawn(form, large):
@@ -267,10 +268,67 @@ def test_words_are_large_enough_to_read(form: str, large: bool) -> None:
         assert not re.sub(rf"{small}|\s", "", words.replace(" ", ""))
 
 
-def test_the_self_referral_is_one_sheet_and_the_slip_and_the_seed_sheet_one_side() -> None:
+def test_the_self_referral_and_the_slip_have_two_sides_and_the_seed_sheet_one() -> None:
     pages = {form.id: len(kept(form.id, False).layout.pages) for form in library.FORMS}
-    assert pages == {"rj-1": 2, "rj-2": 1, "rj-3h": 4, "rj-3r": 4, "rj-3w": 1, "rj-0": 1}
+    assert pages == {"rj-1": 2, "rj-2": 2, "rj-3h": 4, "rj-3r": 4, "rj-3w": 1, "rj-0": 1}
     assert len(kept("rj-0", True).layout.pages) == 2
+
+
+@editions
+def test_a_long_tick_does_not_reach_the_next_row(form: str, large: bool) -> None:
+    for page in kept(form, large).layout.pages:
+        ticks = [b for b in page.boxes if b.kind == "tick"]
+        for one, other in combinations(ticks, 2):
+            across = max(one.box.x - other.box.right, other.box.x - one.box.right)
+            if across < 0:
+                assert apart(one.box, other.box) >= 1.795, (one.input_name, other.input_name)
+
+
+OTHERS = [
+    (form.id, each.name, option)
+    for form in library.FORMS
+    for each in form.fillable()
+    if isinstance(each, Choice)
+    for option in each.options
+    if option.asks_words
+]
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("form", "field", "option"), OTHERS, ids=lambda v: str(v)[:12])
+def test_a_word_or_two_can_be_written_beside_other(
+    form: str, field: str, option: Option, large: bool
+) -> None:
+    for page, (_, characters) in zip(
+        kept(form, large).layout.pages, drawn(form, large), strict=True
+    ):
+        for box in page.boxes:
+            if (box.field, box.option) != (field, option.name):
+                continue
+            middle = box.box.centre[1]
+            beside = [rect(c) for c in characters if c["text"].strip()]
+            beside = [c for c in beside if c.y < middle < c.bottom and c.x > box.box.right]
+            beside.sort(key=lambda c: c.x)
+            word = beside.pop(0).right
+            while beside and beside[0].x - word < 0.8:
+                word = beside.pop(0).right
+            room = Rect(word + 0.5, middle - 3.0, 18.0, 6.0)
+            assert room.right <= 202
+            things = [b.box for b in page.boxes] + [f.box for f in page.fiducials]
+            things += [c.box for c in page.codes]
+            assert all(apart(room, thing) >= 0 for thing in things)
+            assert all(apart(room, c) >= 0 for c in beside)
+
+
+def test_no_word_on_the_slip_is_broken() -> None:
+    for large in (False, True):
+        words = set(re.findall(r"[\w-]+", " ".join(page_text("rj-2", large))))
+        assert not [w for w in words if w.endswith(("-", "\u2010")) and len(w) > 1]
+
+
+def page_text(form: str, large: bool) -> list[str]:
+    with pdfplumber.open(io.BytesIO(kept(form, large).paper)) as pdf:
+        return [page.extract_text(x_tolerance=1.5) for page in pdf.pages]
 
 
 def test_who_and_what_and_whether_safe_share_the_first_page_of_the_self_referral() -> None:

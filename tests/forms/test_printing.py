@@ -326,6 +326,18 @@ def test_an_odd_slip_stands_on_the_upper_half_and_nothing_below(
     assert image[half + 8 :].min() == 255
 
 
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_printed_on_both_sides_a_slip_has_its_own_back_behind_it(count: int) -> None:
+    slip = fixture_form(pages=2, slip=True)
+    copies = some(count)
+    pdf = printed(slip, copies)
+    for sheet in range((count + 1) // 2):
+        on_it = copies[2 * sheet : 2 * sheet + 2]
+        for side in (1, 2):  # turned on the long edge, what is above stays above
+            expected = [identity(slip, copy, side) for copy in on_it for _ in ("M", "H")]
+            assert codes(pdf, 2 * sheet + side - 1, 300) == expected
+
+
 def test_printed_halves_lie_where_the_layout_says(slip: Published) -> None:
     image = pixels(printed(slip, some(2)))
     place = slip.layout.pages[0].codes[0].box
