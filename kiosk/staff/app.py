@@ -51,5 +51,5 @@ def create_app(kit: StaffKit) -> FastAPI:
 def _tell(request: Request, problem: UserError, status: int) -> Response:
     """Tell a person of a problem; whoever is not signed in is asked to."""
     if isinstance(problem, SignInNeeded):
-        return see_other("/sign-in")
+        return see_other(signing.door_from(request))
     return show_problem(request, problem, status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from threading import BoundedSemaphore
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +16,7 @@ from kiosk.access import (
     AT_MOST,
     EVERY_ROLE,
     IDLE,
+    SAFE_METHODS,
     FormSent,
     Role,
     SignedIn,
@@ -32,6 +35,13 @@ from storage.people import TOUCH
 
 _HASHING = BoundedSemaphore(2)
 """How many passwords are checked at once: each takes 64 MiB and a fifth of a second of a core."""
+
+
+_PLACE = re.compile(
+    r"/(?:verify|records|set-aside"
+    r"|(?:pages|records|set-aside)/[0-9A-Za-z.-]{1,60}(?:/fields/[a-z0-9_]{1,60})?)"
+)
+"""Pages of ours that somebody is taken back to after signing in, and nothing else."""
 
 
 class SignInRefused(UserError):
@@ -53,6 +63,25 @@ def user_from(staff: Staff) -> User:
         establishments=staff.establishments,
         wings=staff.wings,
     )
+
+
+def door_from(request: Request) -> str:
+    """Give the address of the sign-in page that leads back to where somebody was.
+
+    What they had just sent is not kept; the address holds ids only, and says that it was lost.
+    """
+    path = request.url.path
+    lost = request.method not in SAFE_METHODS
+    if lost and not _PLACE.fullmatch(path):
+        path = path.rpartition("/")[0]
+    if not _PLACE.fullmatch(path):
+        return "/sign-in"
+    return "/sign-in?" + urlencode({"to": path, **({"lost": "1"} if lost else {})}, safe="/")
+
+
+def _place(said: str) -> str:
+    """Give where to go after signing in: a page of ours, or the start page."""
+    return said if _PLACE.fullmatch(said) else "/"
 
 
 class WhoAsks:
@@ -101,12 +130,15 @@ def routers() -> tuple[APIRouter, ...]:
     @door.get("/sign-in")
     def ask(request: Request, office: Given) -> Response:
         """Ask who somebody is."""
-        return _ask(request, office)
+        query = request.query_params
+        to = _place(query.get("to", ""))
+        return _ask(request, office, to=to, lost=to != "/" and query.get("lost") == "1")
 
     @door.post("/sign-in")
     def sign_in(request: Request, form: FormSent, office: Given) -> Response:
         """Let somebody in with a fresh session, or say that name and password do not fit."""
         kit = office.kit
+        to = _place(form.one("to"))
         name = form.one("name").replace("\x00", "").strip().lower()[:80]
         password = form.one("password")[:1000]
         address = request.client.host if request.client else ""
@@ -118,13 +150,13 @@ def routers() -> tuple[APIRouter, ...]:
                 office.delays.wrong(name, address)
                 raise SignInRefused
         except UserError as problem:
-            return _ask(request, office, problem)
+            return _ask(request, office, problem, to=to)
         office.delays.right(name, address)
         with kit.store.begin() as kept:
             if request.state.user is not None:
                 kept.sessions.close(request.state.secret, at=kit.now())
             secret = kept.sessions.open(staff.username, at=kit.now(), lasts=AT_MOST)
-        response = see_other("/")
+        response = see_other(to)
         give_cookie(response, session_cookie(tls=kit.tls), secret, tls=kit.tls)
         drop_cookie(response, visitor_cookie(tls=kit.tls), tls=kit.tls)
         return response
@@ -144,16 +176,33 @@ def routers() -> tuple[APIRouter, ...]:
     return door, inside
 
 
-def _ask(request: Request, office: Office, problem: UserError | None = None) -> Response:
-    """Show the sign-in page, tied to this browser by a cookie of its own."""
+def _ask(
+    request: Request,
+    office: Office,
+    problem: UserError | None = None,
+    *,
+    to: str = "/",
+    lost: bool = False,
+) -> Response:
+    """Show the sign-in page, tied to this browser by a cookie of its own.
+
+    Args:
+        request: who asks.
+        office: the site.
+        problem: why they were not let in.
+        to: where they go after signing in.
+        lost: they had sent something that was not kept.
+    """
     tls = office.kit.tls
     fresh = ""
     if request.state.user is not None:
-        return see_other("/")
+        return see_other(to)
     if not request.state.secret:
         fresh = request.state.secret = new_secret()
     status = 200 if problem is None else int(getattr(problem, "status", 400))
-    response = show(request, "sign_in.html", title="Sign in", status=status, problem=problem)
+    response = show(
+        request, "sign_in.html", title="Sign in", status=status, problem=problem, to=to, lost=lost
+    )
     if fresh:
         give_cookie(response, visitor_cookie(tls=tls), fresh, tls=tls)
     return response

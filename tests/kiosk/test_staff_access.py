@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from fastapi import FastAPI
@@ -100,11 +100,12 @@ def test_each_route_lets_in_whom_the_table_says(place, browsers, visit, method, 
         if path == "/sign-out":
             assert 'counterfoil=""' in answer.headers["set-cookie"]
         elif path != "/sign-in":
-            assert answer.headers.get("location") != "/sign-in"
+            assert not answer.headers.get("location", "").startswith("/sign-in")
     elif role:
         assert answer.status_code == 403
     else:
-        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        assert answer.status_code == 303
+        assert answer.headers["location"].partition("?")[0] == "/sign-in"
 
 
 def test_a_route_without_a_gate_stops_the_site_from_starting(prison) -> None:
@@ -303,6 +304,49 @@ def test_trying_many_names_from_one_place_is_slow_and_nowhere_else() -> None:
         delays.check("vera", "10.0.0.66")
     assert waits.value.seconds <= SignInDelays.LONGEST_FOR_ADDRESS + 1
     delays.check("vera", "10.0.0.7")
+
+
+def test_whoever_was_signed_out_comes_back_to_the_page_they_asked_for(place, visit) -> None:
+    browser = visit(place.app)
+    where = f"/pages/{place.page}/fields/me_number"
+    door = browser.get(where).headers["location"]
+    assert door == f"/sign-in?to={where}"
+    text = browser.get(door).text
+    assert "not kept" not in text
+    token = text.partition('name="csrf" value="')[2].partition('"')[0]
+    form = {"name": "vera", "password": "wrong", "csrf": token, "to": where}
+    refused = browser.post("/sign-in", data=form)
+    assert f'name="to" value="{where}"' in refused.text
+    form["password"] = "four unrelated words do"
+    assert browser.post("/sign-in", data=form).headers["location"] == where
+
+
+def test_what_is_sent_after_signing_out_is_said_to_be_lost_and_never_repeated(place, visit) -> None:
+    browser = visit(place.app)
+    for path, back in (
+        (f"/pages/{place.page}/fields/me_number", f"/pages/{place.page}/fields/me_number"),
+        (f"/records/{place.record}/without-missing", f"/records/{place.record}"),
+    ):
+        door = browser.post(path, data={"answer": "A9876XY", "csrf": "old"}).headers["location"]
+        assert door == f"/sign-in?to={back}&lost=1"
+        text = browser.get(door).text
+        assert "your last answer was not kept" in text
+        assert "A9876XY" not in text
+    assert browser.post("/sign-out", data={}).headers["location"] == "/sign-in"
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "/pages/../x",
+     "/pages/a/fields/b/crop.png", "/static/staff.css", "/sign-out", "/records/a\n", "pages/a", ""],
+)  # fmt: skip
+def test_signing_in_leads_to_no_place_but_our_own_pages(place, visit, to) -> None:
+    browser = visit(place.app)
+    token = browser.token("/sign-in?" + urlencode({"to": to, "lost": "1"}))
+    assert "not kept" not in browser.get("/sign-in?" + urlencode({"to": to, "lost": "1"})).text
+    form = {"name": "vera", "password": "four unrelated words do", "csrf": token, "to": to}
+    answer = browser.post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 def test_one_second_to_wait_is_said_in_the_singular() -> None:

@@ -295,6 +295,36 @@ def test_the_next_verifier_is_sent_to_another_page(run_site, arrive, samples) ->
     assert vera.url.split("/")[4] != victor.url.split("/")[4]
 
 
+def test_an_answer_sent_after_signing_out_elsewhere_is_said_to_be_lost(
+    run_site, arrive, samples
+) -> None:
+    site = run_site()
+    front, _ = site.prison.comes_in(samples.self_referral)
+    where = f"{site.url}/pages/{front}/fields/me_number"
+    page = arrive(site, "vera")
+    page.goto(where)
+    page.locator("#answer").fill("A1234BC")
+    other = page.context.new_page()
+    other.goto(site.url)
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url(f"{site.url}/sign-in")
+    page.locator("#answer").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("your last answer was not kept")
+    assert "A1234BC" not in page.url
+    assert violations(page) == []
+    page.locator("#name").fill("vera")
+    page.locator("#password").fill("four unrelated words do")
+    page.locator("#password").press("Enter")
+    question(page, label("me_number"))
+    assert page.url == where
+    expect(page.locator("#answer")).to_have_value("A1Z34BC")
+    page.locator("#answer").fill("A1234BC")
+    page.locator("#answer").press("Enter")
+    question(page, label("today"))
+    with site.prison.store.look() as kept:
+        assert [d.value for d in kept.pages.get(front).decisions] == ["A1234BC"]
+
+
 def test_the_back_button_shows_nothing_after_signing_out(full_site, arrive) -> None:
     page = arrive(full_site, "vera")
     page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number")
