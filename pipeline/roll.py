@@ -467,7 +467,7 @@ class RollIndex:
             return _Fit.AGAINST if share <= DIFFERS else _Fit.UNKNOWN
         person = self._people[top]
         wordings = _name_wordings(person)
-        whole = {text for text in wordings if _is_whole_name(text, person)}
+        whole = _whole_names(person)
         weights = _weights(seen.chances, SLIP["name"])
         surname = _lay_out([{_letters(person.surname): 1.0}], LETTERS)
         ways = np.array(
@@ -540,16 +540,6 @@ def _cell_fit(weighed: _Weighed | None, top: int) -> _Fit:
     if share >= AGREES:
         return _Fit.WHOLE
     return _Fit.AGAINST if share <= DIFFERS else _Fit.UNKNOWN
-
-
-def _is_whole_name(text: str, person: Person) -> bool:
-    """Say whether a wording holds forename and surname, where the roll has a forename."""
-    surname = _letters(person.surname)
-    first = _letters((person.forenames.split() or [""])[0])
-    if not first:
-        return text == surname
-    rest = text.removeprefix(first) if text.startswith(first) else text.removesuffix(first)
-    return len(text) > len(rest) > 0
 
 
 def _doubts(chances: Floats, order: Ints, fits: Mapping[str, _Fit]) -> tuple[str, ...]:
@@ -703,10 +693,30 @@ def _with_anything(weights: Floats, surnames: Mapping[int, _Wordings], people: i
     return best
 
 
+def _names(person: Person) -> tuple[str, list[str], list[str]]:
+    """Give a person's surname, forenames, and the halves of a double surname, letters only."""
+    parts = [p for p in (_letters(w) for w in re.split(r"[\s]+", person.forenames)) if p]
+    halves = [h for h in (_letters(w) for w in re.split(r"[-\s]+", person.surname)) if h]
+    return _letters(person.surname), parts, halves if len(halves) > 1 else []
+
+
+def _whole_names(person: Person) -> set[str]:
+    """Give the wordings that hold forename and surname; none when the roll has an initial only."""
+    surname, parts, halves = _names(person)
+    if not parts or len(parts[0]) < 2:
+        return set()
+    first, every = parts[0], "".join(parts)
+    initials = first + "".join(p[0] for p in parts[1:])
+    return {
+        *(first + last for last in (surname, *halves)),
+        *(surname + names for names in (first, every)),
+        *(names + surname for names in (every, initials)),
+    }
+
+
 def _name_wordings(person: Person) -> dict[str, float]:
     """Give the ways people write their name, as letters only, with how usual each is."""
-    surname = _letters(person.surname)
-    parts = [p for p in (_letters(w) for w in re.split(r"[\s]+", person.forenames)) if p]
+    surname, parts, halves = _names(person)
     found: dict[str, float] = {}
 
     def add(text: str, weight: float) -> None:
@@ -726,12 +736,10 @@ def _name_wordings(person: Person) -> dict[str, float]:
         add(surname + initials, 0.02)
         add(first + initials[1:] + surname, 0.03)
         add(first, 0.02)
-    halves = [h for h in (_letters(w) for w in re.split(r"[-\s]+", person.surname)) if h]
-    if len(halves) > 1:
-        for half in halves:
-            if len(half) > 2:
-                add(first + half, 0.02)
-                add(half, 0.01)
+    for half in halves:
+        if len(half) > 2:
+            add(first + half, 0.02)
+            add(half, 0.01)
     return found
 
 

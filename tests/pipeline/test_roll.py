@@ -117,6 +117,8 @@ BROTHERS = (
     somebody("A5567EF", "ŁUKASZ", "ADAM", "RES1-2-014"),
     somebody("A4410FF", "BROWN", "PAUL", "RECP"),
     somebody("A4419FF", "BROWN", "PAUL", "C-1-002"),
+    somebody("A2250GH", "JOHNSON", "JOHN", "D-2-007"),
+    somebody("A2261GH", "ABARA", "T", "D-2-009"),
 )
 
 
@@ -324,6 +326,17 @@ def test_a_blank_number_needs_the_whole_name_and_the_cell(roll: RollIndex) -> No
     assert roll.match(asked(None, "OKAFOR DAVID", "A-1-001")).match == "A7001CD"
     for name, cell in (("OKAFOR", "A1001"), ("D OKAFOR", "A1001"), ("DAVID OKAFOR", None)):
         assert roll.match(asked(None, name, cell)).match is None
+
+
+@pytest.mark.parametrize("name", ["JOHNSON", "JOHNSON J", "J JOHNSON"])
+def test_a_surname_that_holds_the_forename_is_no_whole_name(roll: RollIndex, name: str) -> None:
+    assert roll.match(asked(None, name, "D2007")).match is None
+    assert roll.match(asked(None, "JOHN JOHNSON", "D2007")).match == "A2250GH"
+
+
+def test_an_initial_on_the_roll_makes_no_whole_name(roll: RollIndex) -> None:
+    assert roll.match(asked(None, "T ABARA", "D2009")).match is None
+    assert roll.match(asked("A2261GH", "T ABARA", None)).match == "A2261GH"
 
 
 def test_a_blank_name_needs_a_plain_number_and_the_cell(roll: RollIndex) -> None:
