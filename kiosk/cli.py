@@ -63,10 +63,12 @@ serve = typer.Typer(no_args_is_help=True, help="Run a web app.")
 roll = typer.Typer(no_args_is_help=True, help="The people of the establishment.")
 staff = typer.Typer(no_args_is_help=True, help="Who may sign in.")
 records = typer.Typer(no_args_is_help=True, help="Verified records.")
+audit = typer.Typer(no_args_is_help=True, help="The list of who did what.")
 app.add_typer(serve, name="serve")
 app.add_typer(roll, name="roll")
 app.add_typer(staff, name="staff")
 app.add_typer(records, name="records")
+app.add_typer(audit, name="audit")
 
 Form = Annotated[str, typer.Argument(help="The form, such as rj-1; see `counterfoil forms`.")]
 Language = Annotated[str, typer.Option(help="Language code.")]
@@ -383,6 +385,26 @@ def export_records(
 @records.callback()
 def _records() -> None:
     """Verified records."""
+
+
+# The list of who did what
+
+
+@audit.command("verify")
+def verify_events(
+    noted: Annotated[
+        str, typer.Option(help="A head noted before, which must still be in the list.")
+    ] = "",
+) -> None:
+    """Check that the list of who did what is as it was written; gives its head to note down."""
+    with _house() as house, house.store.look() as kept:
+        head = kept.events.verify(noted)
+    typer.echo(f"{_count(head.number, 'event', 'events')}, as written. Head: {head.told}")
+
+
+@audit.callback()
+def _audit() -> None:
+    """The list of who did what."""
 
 
 # The running of it

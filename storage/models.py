@@ -379,7 +379,7 @@ class SessionRow(Base):
 
 
 class EventRow(Base):
-    """Who did what to which thing. Only ever added."""
+    """Who did what to which thing. Only ever added; see `storage.audit` for the chain."""
 
     __tablename__ = "events"
 
@@ -389,8 +389,21 @@ class EventRow(Base):
     what: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(80))
     code: Mapped[str] = mapped_column(String(40), default="")
+    hash: Mapped[str] = mapped_column(String(64))
 
     __table_args__ = (
         Index("ix_events_subject", "subject"),
         {"sqlite_autoincrement": True},
     )
+
+
+class EventHeadRow(Base):
+    """The one row that says which event is the newest; whoever adds one holds it meanwhile."""
+
+    __tablename__ = "event_head"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -531,6 +532,28 @@ def test_an_export_of_nothing_has_a_heading(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "records.parquet"
     assert run("records", "export", "--format", "parquet", "--out", out).exit_code == 0
     assert out.stat().st_size > 0
+
+
+def test_the_list_of_events_is_checked_and_what_was_done_to_it_is_told(
+    data: Path, tmp_path: Path
+) -> None:
+    assert run("print", "rj-2", "--out", tmp_path / "pad.pdf", "--copies", 3).exit_code == 0
+    well = run("audit", "verify")
+    assert (well.exit_code, well.stderr) == (0, "")
+    assert well.stdout.startswith("3 events, as written. Head: 3:")
+    head = well.stdout.split()[-1]
+    assert run("audit", "verify", "--noted", head).exit_code == 0
+    unlike = run("audit", "verify", "--noted", head.replace("3:", "2:"))
+    assert (unlike.exit_code, unlike.stdout) == (1, "")
+    assert "not the one that was noted" in unlike.stderr
+    assert run("audit", "verify", "--noted", "yesterday").exit_code == 1
+    with sqlite3.connect(data / "counterfoil.sqlite") as raw:
+        raw.execute("DROP TRIGGER events_no_delete")
+        raw.execute("DELETE FROM events WHERE number = 2")
+    broken = run("audit", "verify")
+    assert (broken.exit_code, broken.stdout) == (1, "")
+    assert "Event 3 does not follow from the one before it" in broken.stderr
+    assert len(broken.stderr.splitlines()) == 1
 
 
 def test_our_own_mistake_gives_a_reference_and_no_word_of_it(

@@ -91,7 +91,8 @@ INSERT INTO roll_people VALUES (1,1,'MTI','{"prison_number":"A1234BC","surname":
 INSERT INTO staff VALUES ('pat','Pat','hash','["verifier"]','[]','[]',1,'2026-11-23 08:00:00');
 INSERT INTO sessions VALUES ('s','pat','2026-11-23 09:00:00','2026-11-23 09:00:00',
     '2026-11-23 17:00:00');
-INSERT INTO events VALUES (1,'2026-11-23 09:00:00','pat','sheet-issued','7KQ4M2XD','rj-1');
+INSERT INTO events (number,at,"by",what,subject,code)
+    VALUES (1,'2026-11-23 09:00:00','pat','sheet-issued','7KQ4M2XD','rj-1');
 """
 
 
