@@ -151,6 +151,8 @@ class KeptPage:
         seconds: what reading it cost.
         urgent: a mark on it asks for help today.
         confidential: a mark on it takes it out of the ordinary queue.
+        establishment, wing: of its copy; of a page that names none, what can be told.
+        supposed: both are told by the other pages of its file alone.
         issued_to: prison number of whom the copy was issued to; None for nobody.
         readings: of the last attempt, in the form's order.
         decisions: every one, oldest first.
@@ -183,6 +185,7 @@ class KeptPage:
     confidential: bool = False
     establishment: str = ""
     wing: str = ""
+    supposed: bool = False
     issued_to: str | None = attribute(default=None, repr=False)
     people: tuple[PersonMatch, ...] = attribute(default=(), repr=False)
     readings: tuple[Reading, ...] = attribute(default=(), repr=False)

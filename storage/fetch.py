@@ -18,6 +18,7 @@ from storage.models import (
     RecordRow,
     SheetRow,
 )
+from storage.places import of_unread
 
 CHUNK = 200
 """Rows fetched together with what hangs on them; below every database's limit on parameters."""
@@ -53,6 +54,8 @@ def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
                 select(SheetRow).where(SheetRow.serial.in_({row.serial for row in some}))
             )
         }
+        nameless = [row.id for row in some if row.serial not in sheets]
+        places = of_unread(rows, nameless) if nameless else {}
         readings: dict[str, list[ReadingRow]] = {each: [] for each in ids}
         attempts = {row.id: row.attempt for row in some}
         for reading in rows.scalars(
@@ -79,6 +82,7 @@ def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
                 readings[row.id],
                 decisions[row.id],
                 drafts[row.id],
+                places.get(row.id),
             )
             for row in some
         )

@@ -30,6 +30,7 @@ from storage.models import (
     RecordRow,
     SheetRow,
 )
+from storage.places import kept_to, only_prison
 from storage.records import Records, RecordUnknown
 
 SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
@@ -226,29 +227,56 @@ class Pages:
         """
         return load_pages(self._rows, [self._row(page_id)])[0]
 
-    def counts(self) -> dict[Status, int]:
+    def counts(
+        self,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+        confidential: bool = True,
+    ) -> dict[Status, int]:
         """Count every page taken in once.
 
         A file that has not been taken apart is one page received. The same bytes again count as
         many duplicates as the file has pages.
+
+        Args:
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+            confidential: count the pages of records on which staff are named too.
         """
-        found = select(PageRow.status, func.count()).group_by(PageRow.status)
-        counted = {Status(status): n for status, n in self._rows.execute(found)}
-        whole = select(func.count()).where(IntakeRow.state == "received")
-        each_has = (
-            select(PageRow.intake, func.count().label("pages")).group_by(PageRow.intake).subquery()
+        only = only_prison(self._rows) if establishments or wings else ""
+        found = kept_to(
+            select(PageRow.status, func.count()).select_from(PageRow), establishments, wings, only
         )
-        again = (
-            select(func.coalesce(func.sum(func.coalesce(each_has.c.pages, 1)), 0))
-            .select_from(ArrivalRow)
-            .outerjoin(each_has, each_has.c.intake == ArrivalRow.intake)
-            .where(ArrivalRow.duplicate)
+        again = kept_to(
+            select(func.count())
+            .select_from(PageRow)
+            .join(ArrivalRow, ArrivalRow.intake == PageRow.intake)
+            .where(ArrivalRow.duplicate),
+            establishments,
+            wings,
+            only,
         )
-        extra = {
-            Status.RECEIVED: self._rows.scalar(whole) or 0,
-            Status.DUPLICATE: self._rows.scalar(again) or 0,
+        if not confidential:
+            found = found.where(~_names_staff())
+        counted = {
+            Status(status): n for status, n in self._rows.execute(found.group_by(PageRow.status))
         }
-        return {status: counted.get(status, 0) + extra.get(status, 0) for status in Status}
+        counted[Status.DUPLICATE] = counted.get(Status.DUPLICATE, 0) + (
+            self._rows.scalar(again) or 0
+        )
+        if not wings and (not establishments or only in establishments):
+            self._count_whole_files(counted)
+        return {status: counted.get(status, 0) for status in Status}
+
+    def _count_whole_files(self, counted: dict[Status, int]) -> None:
+        """Add the files that nobody has taken apart yet: of their pages nothing is known."""
+        whole = select(func.count()).select_from(IntakeRow).where(IntakeRow.state == "received")
+        again = whole.join(ArrivalRow, ArrivalRow.intake == IntakeRow.id).where(
+            ArrivalRow.duplicate
+        )
+        for status, found in ((Status.RECEIVED, whole), (Status.DUPLICATE, again)):
+            counted[status] = counted.get(status, 0) + (self._rows.scalar(found) or 0)
 
     def queue(
         self,
@@ -327,20 +355,33 @@ class Pages:
             .where(or_(undecided.exists(), _first_of_incomplete(sheet)))
         )
         if role not in SEES_CONFIDENTIAL:
-            other = aliased(PageRow)
-            named = exists().where(other.record == PageRow.record, other.confidential)
-            found = found.where(~named)
+            found = found.where(~_names_staff())
         if establishments:
             found = found.where(sheet.establishment.in_(establishments))
         if wings:
             found = found.where(sheet.wing.in_(wings))
         return found
 
-    def with_status(self, status: Status, limit: int = 100) -> tuple[KeptPage, ...]:
-        """Give pages of one status, the newest first; "set-aside" is the list to work through."""
+    def with_status(
+        self,
+        status: Status,
+        limit: int = 100,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> tuple[KeptPage, ...]:
+        """Give pages of one status, the newest first; "set-aside" is the list to work through.
+
+        Args:
+            status: which.
+            limit: at most so many.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
+        only = only_prison(self._rows) if establishments or wings else ""
+        found = kept_to(select(PageRow), establishments, wings, only)
         found = (
-            select(PageRow)
-            .join(IntakeRow, IntakeRow.id == PageRow.intake)
+            found.join(IntakeRow, IntakeRow.id == PageRow.intake)
             .where(PageRow.status == status)
             .order_by(IntakeRow.number.desc(), PageRow.page_index, PageRow.slot)
             .limit(limit)
@@ -632,6 +673,12 @@ def _definition(read: PageRead) -> FormDefinition | None:
         return library.definition(read.id.form, read.id.version)
     except UserError:
         return None
+
+
+def _names_staff() -> ColumnElement[bool]:
+    """Say of a page that staff are named on a page of its record."""
+    other = aliased(PageRow)
+    return exists().where(other.record == PageRow.record, other.confidential)
 
 
 def _first_of_incomplete(sheet: type[SheetRow]) -> ColumnElement[bool]:

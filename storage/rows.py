@@ -31,6 +31,7 @@ from storage.models import (
     SheetRow,
     StaffRow,
 )
+from storage.places import Place
 
 
 def sheet(row: SheetRow) -> Sheet:
@@ -117,6 +118,7 @@ def page(
     readings: Sequence[ReadingRow] = (),
     decisions: Sequence[DecisionRow] = (),
     drafts: Sequence[DraftRow] = (),
+    place: Place | None = None,
 ) -> KeptPage:
     """Give a page with what was read off it and decided on it."""
     reason = None
@@ -147,8 +149,9 @@ def page(
         warnings=tuple(row.warnings),
         urgent=row.urgent,
         confidential=row.confidential,
-        establishment=issued.establishment if issued else "",
-        wing=issued.wing if issued else "",
+        establishment=issued.establishment if issued else place.establishment if place else "",
+        wing=issued.wing if issued else place.wing if place else "",
+        supposed=place is not None and place.supposed,
         issued_to=issued.person if issued else None,
         people=people_from_json(row.people),
         readings=tuple(reading(each) for each in readings),

@@ -9,7 +9,7 @@ from forms.page_id import show_serial
 from kiosk.access import Role, SignedIn, User, router_for
 from kiosk.staff import queue, wording
 from kiosk.staff.kit import Given, Office
-from kiosk.staff.rights import may_open
+from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.views import (
     TILES,
@@ -21,6 +21,7 @@ from kiosk.staff.views import (
 )
 from pipeline.kept import KeptPage, RecordState, Status
 from storage.paper import PageUnknown, RecordUnknown
+from storage.store import Kept
 
 AT_ONCE = 100
 """Lines of a list shown at once."""
@@ -51,7 +52,7 @@ def routers() -> tuple[APIRouter, ...]:
         kit = office.kit
         counting = user.has(*VERIFIERS, Role.AUDITOR, Role.ADMIN)
         with kit.store.look() as kept:
-            counts = kept.pages.counts() if counting else {}
+            counts = _counts(kept, user) if counting else {}
             deciding = user.has(*VERIFIERS)
             lines = queue.lines_for(kept, office, user) if deciding else ()
             length = queue.length_for(kept, user) if deciding else 0
@@ -71,6 +72,7 @@ def routers() -> tuple[APIRouter, ...]:
             counts=tiles if counting else (),
             queue=rows if deciding else None,
             more=max(0, length - len(rows)),
+            others=counts.get(Status.AWAITING, 0) > 0,
             start="/verify" if any(each.fields for each in lines) else "",
             sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
         )
@@ -79,7 +81,11 @@ def routers() -> tuple[APIRouter, ...]:
     def set_aside(request: Request, user: SignedIn, office: Given) -> Response:
         """List the pages that could not be read, with the reason and what to do."""
         with office.kit.store.look() as kept:
-            pages = [p for p in kept.pages.with_status(Status.SET_ASIDE) if may_open(user, p)]
+            found = kept.pages.with_status(
+                Status.SET_ASIDE, AT_ONCE, establishments=user.establishments, wings=user.wings
+            )
+            every = _counts(kept, user)[Status.SET_ASIDE]
+        pages = [page for page in found if may_open(user, page)]
         rows = [
             {
                 "href": f"/set-aside/{page.id}",
@@ -88,9 +94,9 @@ def routers() -> tuple[APIRouter, ...]:
                 "remedy": page.reason.remedy if page.reason else "",
                 "came": wording.clock(page.received_at, office.kit.now()),
             }
-            for page in pages[:AT_ONCE]
+            for page in pages
         ]
-        more = max(0, len(pages) - AT_ONCE)
+        more = max(0, every - len(found))
         return show(request, "set_aside.html", title="Pages set aside", rows=rows, more=more)
 
     @aside.get("/set-aside/{page_id}")
@@ -107,9 +113,9 @@ def routers() -> tuple[APIRouter, ...]:
             reason=page.reason,
             rows=_facts(page, office),
             picture=f"/pages/{page.id}/picture.png"
-            if page.upright and user.has(Role.PRACTITIONER)
+            if page.upright and may_see_unread(user, page)
             else "",
-            no_picture=_why_no_picture(user),
+            no_picture=_why_no_picture(user, page),
         )
 
     @verifiers.get("/records")
@@ -205,9 +211,23 @@ def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
     return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
 
 
-def _why_no_picture(user: User) -> str:
+def _counts(kept: Kept, user: User) -> dict[Status, int]:
+    """Count what there is of the prisons and wings that somebody is kept to."""
+    return kept.pages.counts(
+        establishments=user.establishments,
+        wings=user.wings,
+        confidential=user.has(Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN),
+    )
+
+
+def _why_no_picture(user: User, page: KeptPage) -> str:
     if not user.has(Role.PRACTITIONER):
         return (
             "We do not know what stands on this page, so only a practitioner may see its picture."
+        )
+    if not may_see_unread(user, page):
+        return (
+            "We do not know whose page this is, and it may be another prison's: "
+            "look at the paper itself."
         )
     return "There is no picture of this page: look at the paper itself."

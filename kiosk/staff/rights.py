@@ -11,6 +11,7 @@ from typing import Protocol
 
 from forms.fields import Fillable, FormDefinition, Visibility
 from kiosk.access import Role, User
+from pipeline.kept import KeptPage
 
 
 class _Placed(Protocol):
@@ -41,6 +42,15 @@ def may_open(user: User, thing: _Placed) -> bool:
     if thing.confidential:
         return user.has(Role.PRACTITIONER, Role.MANAGER)
     return True
+
+
+def may_see_unread(user: User, page: KeptPage) -> bool:
+    """Say whether somebody may see the picture of a page that was set aside.
+
+    Nobody knows what stands on it, so only a practitioner may; and one who is kept to some
+    prisons only when it is surely of one of them.
+    """
+    return user.has(Role.PRACTITIONER) and not (page.supposed and user.establishments)
 
 
 def may_see(user: User, asked: Fillable) -> bool:

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from forms.errors import UserError
 from forms.fields import Date, Fillable, FreeText, Text
 from forms.published import Published
-from kiosk.access import FormSent, Role, Sent, SignedIn, User, router_for
+from kiosk.access import FormSent, Sent, SignedIn, User, router_for
 from kiosk.problems import NotAllowed
 from kiosk.staff import queue, wording
 from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.pictures import PictureMissing, covers, place_of
-from kiosk.staff.rights import hidden_fields, may_open, may_see
+from kiosk.staff.rights import hidden_fields, may_open, may_see, may_see_unread
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.views import (
     field_path,
@@ -198,7 +198,7 @@ def routers() -> tuple[APIRouter, ...]:
             if page.upright is None:
                 raise PictureMissing
             if page.record is None or page.what is None:
-                if not user.has(Role.PRACTITIONER):
+                if not may_see_unread(user, page):
                     raise NotAllowed
                 return _picture(office.pictures.whole(page.upright, (), (1.0, 1.0)))
             opened = _Open(page=page, published=queue.published_as(office, page))

@@ -246,11 +246,12 @@ class Prison:
         person: str | None = None,
         drafted: bool = True,
         photocopy: int = 0,
+        lost: int = 0,
     ) -> tuple[str, ...]:
         """Issue a copy and take its pages in, read and drafted; give the page ids.
 
         With `photocopy`, which counts them, the last copy issued was photocopied before it was
-        filled in: the pages carry its serial.
+        filled in: the pages carry its serial. `lost` pages of the file have no code.
         """
         serial, at = self.last if photocopy else self.serial(), self.clock()
         count = _pages_of(filled.form)
@@ -270,7 +271,9 @@ class Prison:
         with self.store.begin() as kept:
             if not photocopy:
                 kept.sheets.issue([issued])
-            intake = self._take_in(kept, f"scan of {serial} {photocopy}".encode(), len(numbers))
+            intake = self._take_in(
+                kept, f"scan of {serial} {photocopy}".encode(), len(numbers) + lost
+            )
         for index, number in enumerate(numbers):
             picture = self.blobs.put(drawn(filled.form, number, filled.answers))
             read = PageRead(
@@ -289,7 +292,10 @@ class Prison:
                 kept.pages.keep(f"{intake}-{index}", 1, [work.Outcome(read, picture)], at=at)
             if drafted:
                 self.drafts(f"{intake}-{index}", filled)
-        return tuple(f"{intake}-{index}" for index in range(len(numbers)))
+        ids = tuple(f"{intake}-{index}" for index in range(len(numbers) + lost))
+        for each in ids[len(numbers) :]:
+            self.sets_aside(each, "page-code-missing", "We could not find it.", "Scan it again.")
+        return ids
 
     def drafts(self, page_id: str, filled: Filled) -> None:
         """Draft a page's free text, as a worker does when nothing else waits."""
@@ -313,11 +319,17 @@ class Prison:
         self._count += 1
         with self.store.begin() as kept:
             intake = self._take_in(kept, f"bad scan {self._count}".encode(), 1)
+        self.sets_aside(f"{intake}-0", code, message, remedy, seen=seen)
+        return f"{intake}-0"
+
+    def sets_aside(
+        self, page: str, code: str, message: str, remedy: str, *, seen: bool = True
+    ) -> None:
+        """Set a page aside that was taken in."""
         picture = self.blobs.put(drawn("rj-1", 1, {})) if seen else None
         bad = Quarantined(source="file", page_index=0, code=code, message=message, remedy=remedy)
         with self.store.begin() as kept:
-            kept.pages.keep(f"{intake}-0", 1, [work.Outcome(bad, picture)], at=self.clock())
-        return f"{intake}-0"
+            kept.pages.keep(page, 1, [work.Outcome(bad, picture)], at=self.clock())
 
     def _take_in(self, kept: Any, data: bytes, pages: int) -> str:
         digest = self.blobs.put(data)

@@ -448,6 +448,94 @@ def test_staff_of_one_place_see_nothing_of_another(prison, visitor, samples) -> 
             assert lena.get(f"/pages/{page}{path}").status_code == 404
 
 
+def local(prison, samples, username="lena", roles=("verifier",), **kept_to):
+    """Let somebody in who is kept to one prison."""
+    kept_to = {"establishments": ("MTI",), **kept_to}
+    with prison.store.begin() as kept:
+        kept.staff.add(
+            username,
+            samples.password,
+            name="Lena Local",
+            roles=roles,
+            by="test",
+            at=prison.clock(),
+            **kept_to,
+        )
+
+
+def tiles(browser) -> list[int]:
+    """Read the numbers off the start page."""
+    parts = browser.get("/").text.split('class="tile__count">')[1:]
+    return [int(part.partition("<")[0]) for part in parts]
+
+
+@pytest.mark.parametrize("role", ["verifier", "auditor", "admin"])
+def test_the_numbers_on_the_start_page_are_of_ones_own_prison(
+    prison, visitor, samples, role
+) -> None:
+    local(prison, samples, roles=(role,))
+    for _ in range(3):
+        prison.comes_in(samples.self_referral, establishment="LEI")
+    prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    assert tiles(visitor("lena")) == [0, 0, 0, 0, 0, 0]
+    assert "counted as waiting" not in visitor("lena").get("/").text
+    prison.comes_in(samples.self_referral, establishment="MTI")
+    assert tiles(visitor("lena")) == [0, 0, 2, 0, 0, 0]
+    assert tiles(visitor("ada")) == [0, 0, 8, 0, 1, 0]
+
+
+def test_a_verifiers_numbers_leave_out_what_names_staff(prison, visitor, samples) -> None:
+    prison.comes_in(samples.names_staff)
+    assert tiles(visitor("vera"))[2] == 0
+    assert tiles(visitor("petra"))[2] == tiles(visitor("ada"))[2] == 2
+
+
+def test_when_nothing_waits_for_somebody_the_numbers_are_explained(
+    prison, visitor, samples
+) -> None:
+    (back,) = prison.comes_in(samples.self_referral, pages=[2])
+    vera = visitor("vera")
+    vera.decide(back, "mark", answer="yes")
+    with prison.store.look() as kept:
+        record = kept.pages.get(back).record
+    vera.post(f"/records/{record}/without-missing", data={"csrf": vera.token()})
+    text = vera.get("/").text
+    assert tiles(vera)[2] == 1
+    assert "Nothing waits for you. What is counted as waiting is for other people" in text
+
+
+def test_local_staff_see_what_their_own_scanner_got_wrong(prison, visitor, samples) -> None:
+    local(prison, samples)
+    local(prison, samples, "paula", ("practitioner",))
+    aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    lena, paula = visitor("lena"), visitor("paula")
+    assert aside in lena.get("/set-aside").text
+    assert lena.get(f"/set-aside/{aside}").status_code == 200
+    assert lena.get(f"/pages/{aside}/picture.png").status_code == 403
+    assert paula.get(f"/pages/{aside}/picture.png").status_code == 200
+    prison.comes_in(samples.self_referral, establishment="LEI")
+    for browser in (lena, paula):
+        assert aside not in browser.get("/set-aside").text
+        assert browser.get(f"/set-aside/{aside}").status_code == 404
+        assert browser.get(f"/pages/{aside}/picture.png").status_code == 404
+    assert visitor("petra").get(f"/pages/{aside}/picture.png").status_code == 200
+
+
+def test_a_lost_page_among_ones_own_is_listed_but_not_shown_where_prisons_share(
+    prison, visitor, samples
+) -> None:
+    local(prison, samples, "paula", ("practitioner",))
+    prison.comes_in(samples.self_referral, establishment="LEI")
+    lost = prison.comes_in(samples.self_referral, establishment="MTI", lost=1)[-1]
+    paula, petra = visitor("paula"), visitor("petra")
+    assert lost in paula.get("/set-aside").text
+    text = paula.get(f"/set-aside/{lost}").text
+    assert "may be another prison&#39;s" in text
+    assert "/picture.png" not in text
+    assert paula.get(f"/pages/{lost}/picture.png").status_code == 403
+    assert petra.get(f"/pages/{lost}/picture.png").status_code == 200
+
+
 def test_the_picture_of_a_page_set_aside_is_for_practitioners_only(place, visit) -> None:
     path = f"/pages/{place.aside}/picture.png"
     assert visit(place.app, "vera").get(path).status_code == 403
