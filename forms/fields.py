@@ -7,10 +7,11 @@ record's shape and the exports. Nobody types a coordinate or a label a second ti
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from forms.letters import capitals
 
 UPPER = "A-Z"
 DIGIT = "0-9"
@@ -62,19 +63,12 @@ class Pattern:
             What stands in the boxes from the first on; None when there are too few of them, or
             a character that none of them may hold. A space leaves its box empty.
         """
-        split = unicodedata.normalize("NFKD", words.translate(_PLAIN).upper())
-        plain = " ".join("".join(c for c in split if not unicodedata.combining(c)).split())
+        plain = capitals(words)
         if len(plain) > len(self.allowed):
             return None
         boxes = zip(plain, self.allowed, strict=False)
         fits = all(c == " " or re.fullmatch(f"[{_escape(a)}]", c) for c, a in boxes)
         return plain if fits else None
-
-
-_PLAIN = str.maketrans(
-    {"\u2019": "'", "\u2010": "-", "\u0142": "l", "\u0141": "L", "\u00f8": "o", "\u00d8": "O"}
-)
-"""Letters and marks that names have and Unicode does not take apart."""
 
 
 def _escape(allowed: str) -> str:
@@ -255,7 +249,9 @@ class Section:
     staff_only: bool = False
     intro: str = ""
     page_break: bool = False
-    """Starts a new page."""
+    """Starts a new page; in large print only the part that staff fill in does."""
+    large_break: bool = False
+    """With `page_break`: starts a new page in large print too."""
     rows: tuple[str, ...] = ()
     """A table: names of its rows; the fields are dealt out to them in equal parts."""
     place: str = "flow"

@@ -225,7 +225,8 @@ def _lines_of(field: Choice, *, large: bool, width: float) -> list[Sequence[Opti
         width: what a line holds, mm.
     """
     options = field.options
-    across = len(options) if field.lines else field.columns or len(options)
+    together = 2 if large else len(options)  # yes and no; in large print what else goes below
+    across = together if field.lines else field.columns or len(options)
     while large and not field.lines and across > 1:
         lines = [options[i : i + across] for i in range(0, len(options), across)]
         columns = [

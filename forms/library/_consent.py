@@ -100,6 +100,13 @@ def share(*extra: Choice) -> Section:
             "You may use my answers, with no name, to make this better.",
             needed=Need.NO,
         ),
+    )
+
+
+def kept() -> Section:
+    """Say how long answers are kept, before anything is signed."""
+    return section(
+        "",
         Printed(
             name="keep",
             label="How long we keep this",
@@ -107,7 +114,6 @@ def share(*extra: Choice) -> Section:
             stamp="keep_years",
             text="We keep this for {keep_years} years. You can ask to see it.",
         ),
-        page_break=True,
     )
 
 

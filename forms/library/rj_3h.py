@@ -5,6 +5,7 @@ from __future__ import annotations
 from forms.fields import FormDefinition, Need, section
 from forms.library._consent import (
     helpers,
+    kept,
     limits,
     line,
     share,
@@ -21,6 +22,7 @@ CONSENT_HARMED = FormDefinition(
     heading="Talk It Through",
     intro="Your choice. We read each line to you. Say yes or no to each one.",
     bound=True,
+    gap=5.5,
     sections=(
         who(),
         section(
@@ -37,8 +39,9 @@ CONSENT_HARMED = FormDefinition(
         ),
         limits(),
         section("What we may do", *steps(), page_break=True),
-        section("Who may help", *helpers()),
         share(),
+        section("Who may help", *helpers(), page_break=True, large_break=True),
+        kept(),
         signed(),
         staff_part(),
     ),

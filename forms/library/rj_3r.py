@@ -6,6 +6,7 @@ from forms.fields import FormDefinition, Need, Option, section
 from forms.library._consent import (
     TOLD_THE_HEARING,
     helpers,
+    kept,
     limits,
     line,
     share,
@@ -22,6 +23,7 @@ CONSENT_RESPONSIBLE = FormDefinition(
     heading="Talk It Through",
     intro="Your choice. We read each line to you. Say yes or no to each one.",
     bound=True,
+    gap=5.5,
     sections=(
         who(),
         section(
@@ -38,8 +40,9 @@ CONSENT_RESPONSIBLE = FormDefinition(
         ),
         limits(),
         section("What we may do", *steps(), page_break=True),
-        section("Who may help", *helpers()),
         share(line("c_share_adj", TOLD_THE_HEARING, needed=Need.SOFT)),
+        section("Who may help", *helpers(), page_break=True, large_break=True),
+        kept(),
         signed(),
         staff_part(),
     ),

@@ -331,6 +331,18 @@ def page_text(form: str, large: bool) -> list[str]:
         return [page.extract_text(x_tolerance=1.5) for page in pdf.pages]
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("form", ["rj-3h", "rj-3r"])
+def test_no_side_of_a_consent_is_more_than_a_third_empty(form: str, large: bool) -> None:
+    layout = kept(form, large).layout
+    assert len(layout.pages) == 4
+    for page in layout.pages:
+        codes = {c.level: c.box for c in page.codes}
+        top, bottom = codes["M"].bottom, codes["H"].y
+        lowest = max(b.box.bottom for b in page.boxes)
+        assert (bottom - lowest) / (bottom - top) < 1 / 3, page.page
+
+
 def test_who_and_what_and_whether_safe_share_the_first_page_of_the_self_referral() -> None:
     first = {box.field for box in kept("rj-1", False).layout.page(1).boxes}
     assert {"me_number", "me_name", "me_cell", "today", "role", "kind", "safe"} <= first
