@@ -160,7 +160,16 @@ def print_form(
     )
     order.check()
     with _house() as house, _progress("Printing", copies) as told:
-        issued = issue(house.store, order, out, by=_who(), at=_now(), replace=force, progress=told)
+        issued = issue(
+            house.store,
+            order,
+            out,
+            by=_who(),
+            at=_now(),
+            replace=force,
+            keep_years=house.settings.keep_years,
+            progress=told,
+        )
     for serial in issued.serials:
         typer.echo(serial)
     _say(f"Wrote {_count(copies, 'copy', 'copies')} of {order.form} to {shown(out)}.")
@@ -424,7 +433,7 @@ def serve_staff(
     from kiosk.staff.kit import StaffKit
 
     with _house() as house:
-        site = create_app(StaffKit(store=house.store, blobs=house.blobs, tls=tls))
+        site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, tls=tls))
         with listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
             server_for(site, host=host, port=port).run(sockets=[door])

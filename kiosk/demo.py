@@ -264,7 +264,7 @@ def _sign_ins(house: House) -> tuple[SignIn, ...]:
 
 
 def _serve(house: House, people: tuple[SignIn, ...]) -> None:
-    site = create_app(StaffKit(store=house.store, blobs=house.blobs))
+    site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs))
     door = listen(HOST, PORT)
     _say(f"\nThe staff site runs at http://{HOST}:{PORT}. Ctrl-C ends it.")
     _say(f"Sign in as {people[0].username} and choose Verify.")

@@ -84,6 +84,7 @@ _STATUS: Mapping[str, HTTPStatus] = MappingProxyType(
         "record-unknown": HTTPStatus.NOT_FOUND,
         "field-unknown": HTTPStatus.NOT_FOUND,
         "page-not-waiting": HTTPStatus.CONFLICT,
+        "page-not-set-aside": HTTPStatus.CONFLICT,
         "field-already-decided": HTTPStatus.CONFLICT,
         "nothing-missing": HTTPStatus.CONFLICT,
     }

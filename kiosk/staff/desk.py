@@ -104,12 +104,15 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
-        if page.status is not Status.SET_ASIDE or page.reason is None or not may_open(user, page):
+        if not may_open(user, page):
             raise PageUnknown
+        if page.status is not Status.SET_ASIDE or page.reason is None:
+            return _no_longer(request, page, user)
         return show(
             request,
             "set_aside_page.html",
             title="A page set aside",
+            page_id=page.id,
             reason=page.reason,
             rows=_facts(page, office),
             picture=f"/pages/{page.id}/picture.png"
@@ -117,6 +120,15 @@ def routers() -> tuple[APIRouter, ...]:
             else "",
             no_picture=_why_no_picture(user, page),
         )
+
+    @aside.post("/set-aside/{page_id}/again")
+    def read_again(page_id: str, user: SignedIn, office: Given) -> Response:
+        """Have a page read once more, for what was wrong with it may have been mended."""
+        with office.kit.store.begin() as kept:
+            if not may_open(user, kept.pages.get(page_id)):
+                raise PageUnknown
+            office.kit.jobs.again(kept, page_id, by=user.id, at=office.kit.now())
+        return see_other(f"/set-aside/{page_id}")
 
     @verifiers.get("/records")
     def records(request: Request, user: SignedIn, office: Given) -> Response:
@@ -217,6 +229,20 @@ def _counts(kept: Kept, user: User) -> dict[Status, int]:
         establishments=user.establishments,
         wings=user.wings,
         confidential=user.has(Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN),
+    )
+
+
+def _no_longer(request: Request, page: KeptPage, user: User) -> Response:
+    """Say what has become of a page that was set aside; one read leads on to its answers."""
+    if page.record and user.has(*VERIFIERS):
+        return see_other(f"/pages/{page.id}")
+    return show(
+        request,
+        "read_again.html",
+        title="A page read again",
+        label=page.label,
+        soon=page.status in (Status.RECEIVED, Status.READING),
+        became=wording.STATUS[page.status],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
@@ -16,11 +16,24 @@ from forms.published import Published
 from kiosk.access import SignInDelays
 from kiosk.staff.pictures import Pictures
 from pipeline.ports import Blobs
-from storage.store import Store
+from storage.store import Kept, Store
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class Again(Protocol):
+    """What has a page read once more (`storage.jobs.Jobs`)."""
+
+    def again(self, kept: Kept, page_id: str, *, by: str, at: datetime) -> None:
+        """Read a set-aside page once more, if the transaction is committed.
+
+        Raises:
+            PageUnknown: there is none of that id.
+            PageNotSetAside: it was not set aside.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +43,7 @@ class StaffKit:
     Attributes:
         store: where pages, decisions, records, staff and sessions are kept.
         blobs: where the pictures of pages are kept.
+        jobs: has a set-aside page read once more.
         tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
         find: finds a form's printed version.
         now: the clock, UTC.
@@ -37,6 +51,7 @@ class StaffKit:
 
     store: Store
     blobs: Blobs
+    jobs: Again
     tls: bool = False
     find: Callable[[str, int, str, bool], Published] = field(
         default=lambda form, version, language, large: forms_published.published(

@@ -207,6 +207,13 @@ class Clock:
         self.at += by
 
 
+class AnewOnly:
+    """Begins a set-aside page anew as `storage.jobs.Jobs` does, and has no worker read it."""
+
+    def again(self, kept: Any, page_id: str, *, by: str, at: datetime) -> None:
+        kept.pages.again(page_id, by=by, at=at)
+
+
 class Prison:
     """A store and blobs of a running place, and ways to fill them."""
 
@@ -227,7 +234,9 @@ class Prison:
                 )
 
     def kit(self, *, tls: bool = False) -> StaffKit:
-        return StaffKit(store=self.store, blobs=self.blobs, tls=tls, now=self.clock)
+        return StaffKit(
+            store=self.store, blobs=self.blobs, jobs=AnewOnly(), tls=tls, now=self.clock
+        )
 
     def serial(self) -> str:
         """Make the next serial; the same in every run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -17,6 +18,8 @@ from forms.published import published
 from kiosk.access import EVERY_ROLE, Role, SignInDelays, TooManyTries, refuse_open_routes, routes_of
 from kiosk.headers import HEADERS
 from kiosk.staff.app import create_app
+from pipeline.kept import Status
+from storage.jobs import Jobs
 
 EVERYBODY = frozenset({"", *(r.value for r in EVERY_ROLE)})
 SIGNED_IN = EVERYBODY - {""}
@@ -30,6 +33,7 @@ TABLE = {
     ("GET", "/"): SIGNED_IN,
     ("GET", "/set-aside"): VERIFIERS | {"admin"},
     ("GET", "/set-aside/{page_id}"): VERIFIERS | {"admin"},
+    ("POST", "/set-aside/{page_id}/again"): VERIFIERS | {"admin"},
     ("GET", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
     ("GET", "/records/{record_id}/verified"): VERIFIERS,
@@ -534,6 +538,49 @@ def test_a_lost_page_among_ones_own_is_listed_but_not_shown_where_prisons_share(
     assert "/picture.png" not in text
     assert paula.get(f"/pages/{lost}/picture.png").status_code == 403
     assert petra.get(f"/pages/{lost}/picture.png").status_code == 200
+
+
+def test_a_page_set_aside_is_enqueued_again_with_the_name_of_who_asked(
+    prison, visit, samples
+) -> None:
+    local(prison, samples)
+    aside = prison.goes_wrong("serial-void", "It was cancelled.", "Undo the cancelling.")
+    jobs = Jobs(prison.store)
+    jobs.prepare()
+    app = create_app(replace(prison.kit(), jobs=jobs))
+    lena, adam = visit(app, "lena"), visit(app, "adam")
+    path = f"/set-aside/{aside}"
+    assert f'action="{path}/again"' in lena.get(path).text
+    again = lena.post(f"{path}/again", data={"csrf": lena.token(path)})
+    assert (again.status_code, again.headers["location"]) == (303, path)
+    assert "is being read again" in lena.get(path).text
+    assert jobs.busy()
+    with prison.store.look() as kept:
+        page = kept.pages.get(aside)
+        done = [e for e in kept.events.of(aside) if e.what == "page-again"]
+    assert (page.status, page.attempt) == (Status.RECEIVED, 2)
+    assert [e.by for e in done] == ["lena"]
+    twice = adam.post(f"{path}/again", data={"csrf": adam.token()})
+    assert twice.status_code == 409
+    assert "nothing to try again" in twice.text
+    jobs.close()
+
+
+def test_nobody_has_a_page_of_another_prison_read_again(prison, visitor, samples) -> None:
+    local(prison, samples)
+    prison.comes_in(samples.self_referral, establishment="LEI")
+    aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    lena = visitor("lena")
+    refused = lena.post(f"/set-aside/{aside}/again", data={"csrf": lena.token()})
+    assert refused.status_code == 404
+    with prison.store.look() as kept:
+        assert kept.pages.get(aside).status is Status.SET_ASIDE
+
+
+def test_a_page_that_was_read_after_all_leads_on_to_its_answers(prison, visitor, samples) -> None:
+    page, _ = prison.comes_in(samples.self_referral)
+    assert visitor("vera").get(f"/set-aside/{page}").headers["location"] == f"/pages/{page}"
+    assert "waiting for a person" in visitor("adam").get(f"/set-aside/{page}").text
 
 
 def test_the_picture_of_a_page_set_aside_is_for_practitioners_only(place, visit) -> None:

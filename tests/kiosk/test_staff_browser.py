@@ -325,6 +325,23 @@ def test_an_answer_sent_after_signing_out_elsewhere_is_said_to_be_lost(
         assert [d.value for d in kept.pages.get(front).decisions] == ["A1234BC"]
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_page_set_aside_is_read_again_at_the_press_of_a_button(run_site, arrive, scripts) -> None:
+    site = run_site()
+    aside = site.prison.goes_wrong("serial-void", "It was cancelled.", "Undo the cancelling.")
+    page = arrive(site, "vera", scripts=scripts)
+    page.goto(f"{site.url}/set-aside")
+    page.get_by_role("link", name="file 1, page 1").click()
+    page.get_by_role("button", name="Read it again").click()
+    expect(page.locator("h1")).to_have_text("File 1, page 1 is being read again")
+    if scripts:
+        assert violations(page) == []
+    page.get_by_role("button", name="All pages set aside").press("Enter")
+    expect(page.locator("main")).to_contain_text("No page is set aside")
+    with site.prison.store.look() as kept:
+        assert kept.pages.get(aside).attempt == 2
+
+
 def test_the_back_button_shows_nothing_after_signing_out(full_site, arrive) -> None:
     page = arrive(full_site, "vera")
     page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number")
