@@ -77,6 +77,10 @@ NO_PLACE_FOR_A_NAME = (
     "Write the name on the paper where it is needed."
 )
 NOBODY_NAMED = (
+NAME_DOES_NOT_FIT = (
+    "The name on the roll does not go into the boxes of this form, so the copies show the number "
+    "alone. Have the name written by hand, as far as it goes."
+)
     "This form belongs to one person, and these copies say nobody's name: what comes back on them "
     "cannot be tied to anybody. Print them again for each person, with --person A1234BC."
 )
@@ -261,7 +265,15 @@ def _notes(paper: Published, number: str, name: str, written: Mapping[str, str])
         return (NOBODY_NAMED,) if paper.definition.bound else ()
     if not written and not {"person_name", "person_number"} & places:
         return (NO_PLACE_FOR_A_NAME,)
-    return () if name else (NO_ROLL_NO_NAME,)
+    if not name:
+        return (NO_ROLL_NO_NAME,)
+    boxes = {
+        asked.name
+        for asked in paper.definition.fillable()
+        if isinstance(asked, Text) and asked.person == "sender" and asked.identifies == "name"
+    }
+    shown = "person_name" in places or bool(boxes & set(written))
+    return () if shown else (NAME_DOES_NOT_FIT,)
 
 
 def _on_roll(people: tuple[Person, ...], number: str) -> Person | None:

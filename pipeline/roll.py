@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from forms.errors import UserError
 from forms.fields import FormDefinition, Text
+from forms.letters import capitals
 from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.ports import Person
 from pipeline.stages import PersonMatch, Reading, State
@@ -249,8 +249,7 @@ def _person(row: Mapping[str, str]) -> tuple[Person | None, list[str]]:
 
 def _letters(text: str) -> str:
     """Keep A to Z alone: accents go, so do spaces, hyphens and apostrophes."""
-    plain = unicodedata.normalize("NFKD", text.upper().replace("ß", "SS").replace("Ø", "O"))
-    return "".join(c for c in plain.replace("Ł", "L") if c in LETTERS)
+    return "".join(c for c in capitals(text) if c in LETTERS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Need, Signature, Text
+from forms.letters import capitals
 from pipeline.ports import Person
 from pipeline.readers.characters import parse_allowed
 from pipeline.stages import PersonMatch, Reading, State
@@ -267,4 +268,4 @@ def _says(kind: str, reading: Reading, person: Person) -> bool:
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", text.upper())
+    return re.sub(r"[^A-Z0-9]", "", capitals(text))

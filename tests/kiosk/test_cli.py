@@ -266,6 +266,28 @@ def test_what_the_paper_does_not_say_is_noted_when_it_is_printed(
     assert len(done.stdout.split()) == len(missing())
 
 
+@pytest.mark.parametrize(
+    ("surname", "note"),
+    [
+        ("Wolfeschlegelsteinhausenberger", "does not go into the boxes"),
+        ("\u0110or\u0111evi\u0107", ""),
+        ("O\u2019Brien", ""),
+    ],
+)
+def test_a_name_that_does_not_go_into_the_boxes_is_noted(
+    data: Path, tmp_path: Path, surname: str, note: str
+) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE.replace("SMITH", surname), encoding="utf-8")
+    assert run("roll", "import", roll).exit_code == 0
+    done = run("print", "rj-1", "--person", "A1234BC", "--out", tmp_path / "one.pdf")
+    assert done.exit_code == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == (2 if note else 1)
+    assert note in said[-1]
+    assert surname not in done.stderr
+
+
 def test_a_copy_for_somebody_is_not_printed_for_another_establishment(
     data: Path, tmp_path: Path
 ) -> None:

@@ -154,6 +154,14 @@ def test_two_fields_that_agree_name_the_person(
     assert len(found.agreed) >= 2
 
 
+def test_no_letter_of_a_name_is_lost_on_the_way_to_its_boxes() -> None:
+    odd = somebody("A6001GG", "\u0110or\u0111evi\u0107", "\u00c6gir", "A-2-002")
+    index = RollIndex([*BROTHERS, odd])
+    found = index.match(asked("A6001GG", "AEGIR DORDEVIC", None))
+    assert (found.match, found.agreed) == ("A6001GG", ("me_number", "me_name"))
+    assert found.confidence > 0.9999
+
+
 def test_a_man_who_has_moved_is_known_by_number_and_name(roll: RollIndex) -> None:
     found = roll.match(asked("A7001CD", "DAVID OKAFOR", "C1009"))
     assert found.match == "A7001CD"

@@ -53,6 +53,14 @@ def test_the_roll_clears_only_what_it_says_to_the_letter() -> None:
     assert not cell.review
 
 
+def test_a_name_with_letters_of_its_own_is_cleared_as_boxes_hold_it() -> None:
+    person = replace(PERSON, surname="\u0110or\u0111evi\u0107")
+    (name,) = triage(
+        RJ1, [comb("me_name", "DORDEVIC SAM", 0.9)], [MATCH], on_roll={"A1234BC": person}
+    )
+    assert not name.review
+
+
 def test_no_safe_match_asks_a_person_about_the_number() -> None:
     nobody = PersonMatch(
         person="sender",
