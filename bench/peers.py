@@ -24,18 +24,20 @@ import cv2
 import numpy as np
 
 from bench.held_out import held_out_glyphs
-from bench.paper.damage import CONDITIONS, MEASURED, to_grey
+from bench.paper.damage import CONDITIONS, MEASURED
+from bench.paper.files import USUAL_FORMAT, write_images
 from bench.paper.marks import MarkKind
 from bench.paper.sheets import Order, make_sheets
-from bench.paper.truth import MarkTruth
+from bench.paper.truth import MarkTruth, PageTruth
 from forms.errors import UserError
 from forms.fields import Choice
 from forms.layout import Rect
-from forms.published import published
+from forms.published import Published, published
 from kiosk.compose import FrozenLayouts
 from pipeline.blanks import BlankPages
 from pipeline.crop import cut
 from pipeline.identify import identify
+from pipeline.intake import open_file
 from pipeline.readers.ink import inside
 from pipeline.readers.marks import read_choice
 from pipeline.register import register
@@ -75,28 +77,38 @@ class Question:
 def pages_of(order: Order, condition: str) -> Iterator[tuple[Gray, list[Question]]]:
     """Make sheets; give each page's picture and the questions on it; lost pages are left out."""
     blanks, form = BlankPages(), published(order.form)
-    for sheet in make_sheets(order, condition):
-        for side, (image, truths) in enumerate(zip(sheet.images, sheet.truth, strict=True)):
-            pixels = to_grey(image.pixels)
-            dpi = image.dpi[0] if image.dpi else None
-            scan = Scan(source="x", page_index=side, pixels=pixels, dpi=dpi)
-            try:
-                (page,) = identify(scan, FrozenLayouts())
-                layout = form.layout.page(page.id.page)
-                blank = blanks.page(form, page.id.page)
-                placed = register(page, layout, form.layout.page_mm, blank=blank)
-            except UserError:
-                continue
-            truth = next(t for t in truths if t.page == page.id.page)
-            found = []
-            crops = cut(placed, layout, blank, kinds=["tick"])
-            for name, told in truth.fields.items():
-                asked = form.definition.field_named(name)
-                own = tuple(c for c in crops if c.box.field == name)
-                if isinstance(asked, Choice) and own:
-                    corners = tuple(placed.to_pixels(_corners(c.box.box)) for c in own)
-                    found.append(Question(asked, own, corners, told.marks))
-            yield pixels, found
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        for sheet in make_sheets(order, condition):
+            files = write_images(Path(folder), "sheet", sheet.images, USUAL_FORMAT[condition])
+            scans = [scan for path in dict.fromkeys(files) for scan in open_file(path)]
+            for scan, truths in zip(scans, sheet.truth, strict=True):
+                if isinstance(scan, Scan) and (found := _questions(scan, truths, form, blanks)):
+                    yield scan.pixels, found
+            for path in dict.fromkeys(files):
+                path.unlink()
+
+
+def _questions(
+    scan: Scan, truths: Sequence[PageTruth], form: Published, blanks: BlankPages
+) -> list[Question]:
+    """Find a scan's tick boxes; none when the page cannot be placed."""
+    try:
+        (page,) = identify(scan, FrozenLayouts())
+        layout = form.layout.page(page.id.page)
+        blank = blanks.page(form, page.id.page)
+        placed = register(page, layout, form.layout.page_mm, blank=blank)
+    except UserError:
+        return []
+    truth = next(t for t in truths if t.page == page.id.page)
+    found = []
+    crops = cut(placed, layout, blank, kinds=["tick"])
+    for name, told in truth.fields.items():
+        asked = form.definition.field_named(name)
+        own = tuple(c for c in crops if c.box.field == name)
+        if isinstance(asked, Choice) and own:
+            corners = tuple(placed.to_pixels(_corners(c.box.box)) for c in own)
+            found.append(Question(asked, own, corners, told.marks))
+    return found
 
 
 def _corners(box: Rect) -> Points:
