@@ -122,9 +122,9 @@ def show_layout(
     large_print: LargePrint = False,
 ) -> None:
     """Say where everything lies on a form, as JSON; rj-2 is one slip, not the sheet."""
-    from forms.published import published
+    from forms.published import published_as_asked
 
-    found = published(form.lower(), version, language.lower(), large_print=large_print)
+    found = published_as_asked(form.lower(), version, language.lower(), large_print=large_print)
     _print_json(found.layout.to_json())
 
 

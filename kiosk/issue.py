@@ -11,8 +11,9 @@ from forms.errors import UserError
 from forms.fields import FormDefinition, Text
 from forms.fillable import fillable_copy
 from forms.printing import CopyToPrint, print_to
-from forms.published import Published, published
+from forms.published import Published, published_as_asked
 from kiosk.files import look_before_writing, told, whole_file
+from kiosk.settings import KEEP_YEARS
 from pipeline.ports import Person, Sheet
 from pipeline.roll import PRISON_NUMBER
 from storage.store import Store
@@ -76,17 +77,23 @@ NO_PLACE_FOR_A_NAME = (
     "This form has no place for a printed name: only the register says whom the copies are for. "
     "Write the name on the paper where it is needed."
 )
-NOBODY_NAMED = (
 NAME_DOES_NOT_FIT = (
     "The name on the roll does not go into the boxes of this form, so the copies show the number "
     "alone. Have the name written by hand, as far as it goes."
 )
+NOBODY_NAMED = (
     "This form belongs to one person, and these copies say nobody's name: what comes back on them "
     "cannot be tied to anybody. Print them again for each person, with --person A1234BC."
 )
 NO_ROLL_NO_NAME = (
     "There is no roll yet, so the number is printed without a name. "
     "Bring the roll in with `counterfoil roll import`, or write the name by hand."
+)
+
+
+DATE_BY_HAND = (
+    "Each form has a strip to tear off, with a date on it that is not printed: whoever takes the "
+    "form in writes it there by hand, and gives the strip back."
 )
 
 
@@ -132,12 +139,12 @@ class Order:
 
         Raises:
             FormUnknown: no such form.
-            VersionUnknown: it is not printed in this language or size.
+            LanguageUnknown: it is not printed in this language.
             PersonMistyped: no prison number.
             PlaceOdd: an establishment or wing that cannot be stamped.
             SeedSheetNamed, SeedSheetTyped: a seed sheet for a person, or to type into.
         """
-        found = published(self.form, None, self.language, large_print=self.large_print)
+        found = published_as_asked(self.form, None, self.language, large_print=self.large_print)
         if found.definition.seed and self.person:
             raise SeedSheetNamed
         if found.definition.seed and self.fillable:
@@ -159,6 +166,7 @@ def issue(
     by: str,
     at: datetime,
     replace: bool = False,
+    keep_years: int = KEEP_YEARS,
     progress: Callable[[int], None] | None = None,
 ) -> Issued:
     """Register new copies and write one PDF of them.
@@ -176,6 +184,7 @@ def issue(
         by: user name.
         at: when, UTC.
         replace: a file that is there may go; the copies in it stay issued.
+        keep_years: for how many years a consent says that it is kept.
         progress: told how many copies are written.
 
     Raises:
@@ -221,6 +230,7 @@ def issue(
             wing=order.wing,
             person_name=name,
             person_number=order.person,
+            keep_years=str(keep_years),
             written=written,
         )
         for serial in serials
@@ -237,7 +247,10 @@ def issue(
             for serial in serials:
                 kept.sheets.void(serial, MISPRINTED, by=by, at=at)
         raise
-    return Issued(serials=serials, notes=_notes(paper, order.person, name, written))
+    notes = _notes(paper, order.person, name, written)
+    if paper.definition.counterfoil and "{date}" in paper.definition.counterfoil.text:
+        notes += (DATE_BY_HAND,)
+    return Issued(serials=serials, notes=notes)
 
 
 def _in_boxes(form: FormDefinition, number: str, person: Person | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,26 +28,54 @@ class DataFolderUnusable(UserError):
     remedy = "Name a folder on this machine's own disk that you may write to."
 
 
+class KeepYearsOdd(UserError):
+    """A consent cannot be kept for what the setting says."""
+
+    code = "keep-years-odd"
+    message = "COUNTERFOIL_KEEP_YEARS does not say for how many years consents are kept."
+    remedy = "Set it to a whole number from 1 to 99, or unset it: then it is 7."
+
+
+KEEP_YEARS = 7
+"""For how many years consents are kept where nobody says otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where things are kept.
+    """Where things are kept, and for how long consents say that they are.
 
     Attributes:
         data: the folder of the embedded database, blobs and keys.
         database_url: another database than the embedded one; may hold a password.
         blobs_url: another blob store than the folder.
+        keep_years: what a printed consent promises: for how many years it is kept.
     """
 
     data: Path
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
+    keep_years: int = KEEP_YEARS
 
 
 def settings() -> Settings:
-    """Read the environment."""
+    """Read the environment.
+
+    Raises:
+        KeepYearsOdd: no number of years.
+    """
     folder = os.environ.get("COUNTERFOIL_DATA")
     return Settings(
         data=Path(folder) if folder else Path(platformdirs.user_data_dir("counterfoil", False)),
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
+        keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
     )
+
+
+def _years(said: str) -> int:
+    """Read for how many years consents are kept."""
+    if not said:
+        return KEEP_YEARS
+    if not re.fullmatch(r"[1-9][0-9]?", said):
+        raise KeepYearsOdd
+    return int(said)

@@ -1,0 +1,68 @@
+"""What the environment says, and what becomes of it on paper."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from typer.testing import CliRunner
+
+from kiosk.cli import app
+from kiosk.compose import open_house
+from kiosk.issue import DATE_BY_HAND, Order, issue
+from kiosk.settings import KeepYearsOdd, Settings, settings
+
+
+def words_of(pdf: Path) -> str:
+    with pypdfium2.PdfDocument(pdf) as document:
+        return " ".join(page.get_textpage().get_text_bounded() for page in document)
+
+
+@pytest.mark.parametrize(("said", "years"), [("", 7), ("3", 3), (" 25 ", 25), ("99", 99)])
+def test_consents_are_kept_for_as_many_years_as_the_setting_says(
+    said: str, years: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_KEEP_YEARS", said)
+    assert settings().keep_years == years
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "100", "seven", "7.5", "07", "\u0667"])
+def test_what_is_no_number_of_years_is_refused(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COUNTERFOIL_KEEP_YEARS", said)
+    with pytest.raises(KeepYearsOdd):
+        settings()
+    out = tmp_path / "consent.pdf"
+    refused = CliRunner().invoke(app, ["print", "rj-3h", "--out", str(out)])
+    assert refused.exit_code == 1
+    assert "whole number from 1 to 99" in refused.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("form", ["rj-3h", "rj-3r"])
+@pytest.mark.parametrize("fillable", [False, True])
+def test_a_printed_consent_says_for_how_many_years_it_is_kept(
+    form: str, fillable: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COUNTERFOIL_KEEP_YEARS", "23")
+    out = tmp_path / "consent.pdf"
+    asked = ["print", form, "--out", str(out), *(["--fillable"] if fillable else [])]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.stderr
+    assert "23" in words_of(out).split()
+
+
+def test_whoever_prints_is_told_of_a_date_that_is_written_by_hand(tmp_path: Path) -> None:
+    house = open_house(Settings(data=tmp_path / "data"))
+    told = {}
+    for form in ("rj-1", "rj-2", "rj-3h", "rj-3w"):
+        order, out = Order(form=form), tmp_path / f"{form}.pdf"
+        made = issue(house.store, order, out, by="ann", at=datetime(2026, 11, 23, tzinfo=UTC))
+        told[form] = DATE_BY_HAND in made.notes
+    house.close()
+    assert told == {"rj-1": True, "rj-2": False, "rj-3h": False, "rj-3w": True}
