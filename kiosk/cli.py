@@ -141,7 +141,11 @@ def print_form(
     large_print: LargePrint = False,
     force: Force = False,
 ) -> None:
-    """Issue copies of a form, each with its own serial, and write one PDF; gives the serials."""
+    """Issue copies of a form, each with its own serial, and write one PDF; gives the serials.
+
+    Whoever takes an rj-1 in writes on its strip, by hand, when the person will be seen; print
+    rj-2 on both sides, turned on the long edge.
+    """
     if fillable and copies != 1:
         raise typer.BadParameter(
             "One fillable PDF holds one copy: leave --copies out, or print each by itself."

@@ -91,12 +91,6 @@ NO_ROLL_NO_NAME = (
 )
 
 
-DATE_BY_HAND = (
-    "Each form has a strip to tear off, with a date on it that is not printed: whoever takes the "
-    "form in writes it there by hand, and gives the strip back."
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Issued:
     """Copies that are registered and printed.
@@ -247,10 +241,7 @@ def issue(
             for serial in serials:
                 kept.sheets.void(serial, MISPRINTED, by=by, at=at)
         raise
-    notes = _notes(paper, order.person, name, written)
-    if paper.definition.counterfoil and "{date}" in paper.definition.counterfoil.text:
-        notes += (DATE_BY_HAND,)
-    return Issued(serials=serials, notes=notes)
+    return Issued(serials=serials, notes=_notes(paper, order.person, name, written))
 
 
 def _in_boxes(form: FormDefinition, number: str, person: Person | None) -> dict[str, str]:
