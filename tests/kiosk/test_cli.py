@@ -53,7 +53,7 @@ def test_forms_are_listed_with_their_pages(data: Path) -> None:
     listed = json.loads(run("forms", "--json").stdout)
     assert {each["id"]: each["pages"] for each in listed} == {
         "rj-1": 2,
-        "rj-2": 1,
+        "rj-2": 2,
         "rj-3h": 4,
         "rj-3r": 4,
         "rj-3w": 1,
@@ -79,7 +79,7 @@ def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
     assert [parse_serial(each) for each in serials] == serials
     assert {each["serial"] for each in missing()} == set(serials)
     assert json.loads(run("missing", "--wing", "C", "--json").stdout) == []
-    assert len(pypdfium2.PdfDocument(out)) == 2
+    assert len(pypdfium2.PdfDocument(out)) == 4  # two sheets, both sides
 
 
 @pytest.mark.parametrize(
