@@ -7,6 +7,7 @@ was published, so that a later renderer cannot move it) and its layout.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -23,6 +24,19 @@ class VersionUnknown(UserError):
     code = "version-unknown"
     message = "This form is a version that this system does not know."
     remedy = "Update the system, or ask where the form was printed."
+
+
+class LanguageUnknown(VersionUnknown):
+    """A form was asked for in a language that it was never published in."""
+
+    code = "language-unknown"
+    message = "This form is not printed in that language."
+    remedy = "Leave --language out, or see `counterfoil forms` for the languages of each form."
+
+    def __init__(self, languages: Sequence[str]) -> None:
+        super().__init__(
+            f"This form is not printed in that language, only in: {', '.join(languages)}."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +84,24 @@ def published(
         layout=Layout.from_json(json.loads(layout_file.read_text("utf-8"))),
         paper=paper_file.read_bytes(),
     )
+
+
+def published_as_asked(
+    form: str, version: int | None = None, language: str = "en", *, large_print: bool = False
+) -> Published:
+    """Find a published version for somebody who named it, and say which part of that is wrong.
+
+    Raises:
+        LanguageUnknown: it was published, in other languages.
+        VersionUnknown: no such form or version was ever published.
+    """
+    try:
+        return published(form, version, language, large_print=large_print)
+    except VersionUnknown:
+        try:
+            languages = library.definition(form, version).languages
+        except library.FormUnknown:
+            raise VersionUnknown from None
+        if language not in languages:
+            raise LanguageUnknown(languages) from None
+        raise

@@ -69,6 +69,22 @@ def test_a_layout_needs_no_data_folder_and_describes_one_slip(data: Path) -> Non
     assert not data.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rj-1", "--language", "cy"], "not printed in that language, only in: en."),
+        (["rj-1", "--version", "9"], "a version that this system does not know"),
+        (["rj-9"], "no form of that name"),
+    ],
+)
+def test_a_layout_that_there_is_not_is_refused_for_what_is_wrong_with_it(
+    data: Path, words: list[str], told: str
+) -> None:
+    refused = run("layout", *words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert told in refused.stderr
+
+
 def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
     data: Path, tmp_path: Path
 ) -> None:
@@ -86,7 +102,7 @@ def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
     ("words", "status", "told"),
     [
         (["rj-9"], 1, "no form of that name"),
-        (["rj-1", "--language", "xx"], 1, "version that this system does not know"),
+        (["rj-1", "--language", "xx"], 1, "not printed in that language, only in: en."),
         (["rj-1", "--person", "A12"], 1, "not a prison number"),
         (["rj-1", "--establishment", "no such place at all"], 1, "too long"),
         (["rj-1", "--copies", "0"], 2, "--copies"),
@@ -364,6 +380,23 @@ def test_a_folder_to_read_is_set_aside_as_a_folder_and_not_as_a_page(
     about_folder, about_file = told.stderr.splitlines()
     assert about_folder.startswith("scans: This is a folder")
     assert about_file.startswith("scan.tif: This file is empty")
+
+
+@pytest.mark.parametrize("kind", ["gone", "pipe"])
+def test_read_and_scan_say_the_same_of_what_is_no_file(
+    data: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "scan.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    said = {run(command, path).stderr.rpartition("scan.png: ")[2] for command in ("read", "scan")}
+    wanted = {
+        "gone": "There is no such file or folder. "
+        "Look at the spelling, and whether the disk or share is there.\n",
+        "pipe": "This is a link, a device or a pipe, not a file with a scan in it. "
+        "Name the file itself.\n",
+    }
+    assert said == {wanted[kind]}
 
 
 def test_status_counts_every_page_once(data: Path, tmp_path: Path) -> None:
