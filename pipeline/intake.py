@@ -32,7 +32,6 @@ from forms.file_names import base_name
 from pipeline import decoder
 from pipeline.stages import Gray, Quarantined, Scan
 
-_A_FOLDER = "This is a folder, not a file with a scan in it."
 _SAVE_AGAIN = "Scan the page again and save it as PDF, TIFF, JPEG or PNG."
 
 
@@ -93,27 +92,34 @@ class TooManyPages(UserError):
 
 
 class FileMissing(UserError):
-    """It went away before it was opened."""
+    """Nothing of that name, or not any more."""
 
     code = "file-missing"
-    message = "There is no such file any more."
-    remedy = "Check where the file is, and try again."
+    message = "There is no such file or folder."
+    remedy = "Look at the spelling, and whether the disk or share is there."
 
 
 class FileForbidden(UserError):
     """The operating system does not let us read it."""
 
     code = "file-forbidden"
-    message = "This program is not allowed to read this file."
+    message = "This program is not allowed to read this file or folder."
     remedy = "Ask the person who looks after this computer to allow it, then try again."
 
 
 class NotAFile(UserError):
-    """A folder, a device or a pipe."""
+    """A folder, a device, a pipe, or a link where links are not followed."""
 
     code = "not-a-file"
-    message = "This is not a file."
-    remedy = "Name the scans that are in it, one by one."
+    message = "This is a link, a device or a pipe, not a file with a scan in it."
+    remedy = "Name the file itself."
+
+
+def _a_folder() -> NotAFile:
+    return NotAFile(
+        "This is a folder, not a file with a scan in it.",
+        remedy="Name the scans that are in it, one by one.",
+    )
 
 
 class OpenerMissing(UserError):
@@ -235,7 +241,7 @@ def _descriptor(path_or_bytes: Path | str | bytes, limits: Limits) -> Iterator[i
     except PermissionError:
         raise FileForbidden from None
     except IsADirectoryError:
-        raise NotAFile(_A_FOLDER) from None
+        raise _a_folder() from None
     except (OSError, ValueError):
         raise FileMissing from None
     try:
@@ -247,7 +253,7 @@ def _descriptor(path_or_bytes: Path | str | bytes, limits: Limits) -> Iterator[i
 def _checked(file: int, limits: Limits) -> int:
     about = os.fstat(file)
     if not stat.S_ISREG(about.st_mode):
-        raise NotAFile(_A_FOLDER if stat.S_ISDIR(about.st_mode) else None)
+        raise _a_folder() if stat.S_ISDIR(about.st_mode) else NotAFile
     if about.st_size == 0:
         raise FileEmpty
     if about.st_size > limits.file_bytes:

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 
 from forms.errors import UserError
 from forms.file_names import base_name
+from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.kept import Intake
 from pipeline.work import Priority
 from storage.blobs import Stored
@@ -25,28 +26,22 @@ from storage.paper import Taken
 from storage.store import Store
 
 
-class PathMissing(UserError):
-    """Nothing of that name."""
+class PathMissing(FileMissing):
+    """Nothing of that name; told in the words of `read`."""
 
     code = "path-missing"
-    message = "There is no such file or folder."
-    remedy = "Look at the spelling, and whether the disk or share is there."
 
 
-class PathForbidden(UserError):
-    """The system does not let us read it."""
+class PathForbidden(FileForbidden):
+    """The system does not let us read it; told in the words of `read`."""
 
     code = "path-forbidden"
-    message = "This file or folder may not be read."
-    remedy = "Give the user that runs counterfoil the right to read it."
 
 
-class PathOdd(UserError):
-    """A link, a device or a pipe."""
+class PathOdd(NotAFile):
+    """A link, a device or a pipe; told in the words of `read`."""
 
     code = "path-odd"
-    message = "This is a link or a device, not a file with a scan in it."
-    remedy = "Name the file itself."
 
 
 class TakingFailed(UserError):
