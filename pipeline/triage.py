@@ -253,7 +253,10 @@ def _subject(fields: Mapping[str, str]) -> str:
 
 def _says(kind: str, reading: Reading, person: Person) -> bool:
     """Say whether what was read is, to the letter, what the roll says of a person."""
-    value = _bare(str(reading.value or ""))
+    written = str(reading.value or "")
+    if _LOOSE.search(written):
+        return False
+    value = _bare(written)
     match kind:
         case "number":
             return value == _bare(person.prison_number)
@@ -265,6 +268,10 @@ def _says(kind: str, reading: Reading, person: Person) -> bool:
             return value in {last + first, first + last, last + lead, lead + last, last}
         case _:
             return False
+
+
+_LOOSE = re.compile(r"(^|\s)[-']|[-'](\s|$)")
+"""A hyphen or apostrophe that joins nothing: dirt, more likely than writing."""
 
 
 def _bare(text: str) -> str:

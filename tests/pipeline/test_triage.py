@@ -214,3 +214,9 @@ def test_a_slip_about_two_people_may_be_made_out_to_either() -> None:
     assert ask_whose(RJ2, both, (), "B9876ZY") == both
     first, second = ask_whose(RJ2, both, (), "C1111CC")
     assert first.why == second.why == ("other-person",)
+
+
+def test_the_roll_does_not_clear_a_name_with_a_loose_hyphen() -> None:
+    for written in ("EXAMPLE SAM -", "'EXAMPLE SAM", "EXAMPLE - SAM"):
+        (name,) = triage(RJ1, [comb("me_name", written, 0.6)], [MATCH], on_roll={"A1234BC": PERSON})
+        assert name.why == ("low-confidence",)
