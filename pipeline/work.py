@@ -40,7 +40,10 @@ class SerialUnknown(UserError):
 
     code = "serial-unknown"
     message = "This page carries a serial number that was not issued here."
-    remedy = "Ask which prison or computer printed it, bring its print register in, and try again."
+    remedy = (
+        "Ask which prison or computer printed it and send the paper there, or have it filled in "
+        "again on a form that was printed here."
+    )
 
 
 class SerialVoid(UserError):
@@ -48,7 +51,7 @@ class SerialVoid(UserError):
 
     code = "serial-void"
     message = "This copy of the form was cancelled and should not have been used."
-    remedy = "See the person who sent it: give them a new form, or undo the cancelling."
+    remedy = "See the person who sent it and have it filled in again on a new form."
 
 
 class SerialOtherForm(UserError):
