@@ -8,6 +8,7 @@ a brother who is not on the roll has the same surname, the same cell and nearly 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -38,6 +40,21 @@ NUMBER_LENGTH = 7
 
 COLUMNS = ("prison_number", "surname", "forenames", "cell", "establishment", "date_of_birth")
 """What a roll file must have; more columns are kept as they are."""
+
+NOT_UTF8 = 'this is not UTF-8 text; save the roll as "CSV UTF-8"'
+
+NOT_A_TABLE = 'this is not a table of text; save the roll as "CSV UTF-8"'
+
+_SAYS_SEPARATOR = re.compile(r"\"?sep=([,;\t])\"?\s*", re.IGNORECASE)
+"""The line that spreadsheets put before the header."""
+
+_HALF = re.compile("[\ud800-\udfff\ufffd]")
+
+_BREAK = re.compile(r"[\t\r\n]+")
+"""Where a cell of a spreadsheet goes on in a line of its own: a space."""
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+"""Control characters, ends of lines, and what turns the writing round."""
 
 TOLD_AT_MOST = 20
 """Bad lines named one by one in a refusal."""
@@ -141,7 +158,14 @@ def open_roll(path: Path) -> Iterator[TextIO]:
         RollForbidden: it may not be read.
     """
     try:
-        lines = path.open(encoding="utf-8", newline="")
+        with path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        # What is no UTF-8 comes through as halves of characters, and is refused by its line.
+        lines = path.open(
+            encoding="utf-16" if wide else "utf-8",
+            errors="replace" if wide else "surrogateescape",
+            newline="",
+        )
     except FileNotFoundError:
         raise RollMissing from None
     except IsADirectoryError:
@@ -155,37 +179,59 @@ def open_roll(path: Path) -> Iterator[TextIO]:
 def read_roll(lines: Iterable[str]) -> list[Person]:
     """Read the lines of a roll file (CSV with a header), all of it or nothing.
 
+    What spreadsheets make of CSV is read too: semicolons or tabs for commas, a "sep=" line first.
+
     Args:
-        lines: text lines, a byte order mark allowed; see `COLUMNS`.
+        lines: text lines, a byte order mark allowed; see `COLUMNS`. Bytes that are no UTF-8 come
+            as halves of characters (`errors="surrogateescape"`).
 
     Raises:
         RollRefused: naming each bad line and why, never what it holds.
     """
-    reader = csv.reader(_without_mark(lines), strict=True)
+    coming = iter(lines)
+    first = next(coming, "").removeprefix("\ufeff")
+    told, skipped = _SAYS_SEPARATOR.fullmatch(first), 0
+    if told:
+        first, skipped = next(coming, ""), 1
+    separator = told[1] if told else _separator(first)
+    if first.startswith("%PDF") or "\0" in first:
+        raise RollRefused([(1 + skipped, NOT_A_TABLE)])
+    reader = csv.reader(chain([first], coming), strict=True, delimiter=separator)
     people: list[Person] = []
     problems: list[tuple[int, str]] = []
     first_seen: dict[str, int] = {}
     header: list[str] | None = None
-    started = 1
+    started = 1 + skipped
     while True:
         try:
             row = next(reader)
         except StopIteration:
             break
-        except (csv.Error, UnicodeDecodeError):
-            problems.append((started, "not readable as comma-separated UTF-8 text"))
+        except UnicodeDecodeError:
+            problems.append((started, NOT_UTF8))
             break
-        line, started = started, reader.line_num + 1
+        except csv.Error:
+            problems.append((started, "its quotation marks do not close"))
+            break
+        line, started = started, reader.line_num + 1 + skipped
+        if any(_HALF.search(cell) for cell in row):
+            problems.append((line, NOT_UTF8))
+            if header is None:
+                break
+            continue
         if header is None:
+            if not any(cell.strip() for cell in row):
+                continue
             header = [name.strip().lower() for name in row]
-            _check_header(header)
+            _check_header(header, line)
             continue
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
             problems.append((line, f"{len(row)} columns where the header has {len(header)}"))
             continue
-        person, reasons = _person(dict(zip(header, (c.strip() for c in row), strict=True)))
+        cells = (_BREAK.sub(" ", cell.strip()) for cell in row)
+        person, reasons = _person(dict(zip(header, cells, strict=True)))
         problems += [(line, reason) for reason in reasons]
         if person is None:
             continue
@@ -195,26 +241,28 @@ def read_roll(lines: Iterable[str]) -> list[Person]:
             continue
         first_seen[person.prison_number] = line
         people.append(person)
-    if header is None:
-        raise RollRefused([(1, "the file is empty")])
     if problems:
         raise RollRefused(problems)
+    if header is None:
+        raise RollRefused([(1, "the file is empty")])
     if not people:
         raise RollRefused([(1, "there is a header and nobody under it")])
     return people
 
 
-def _without_mark(lines: Iterable[str]) -> Iterable[str]:
-    for k, line in enumerate(lines):
-        yield line.removeprefix("\ufeff") if k == 0 else line
+def _separator(header: str) -> str:
+    """Tell what parts the columns: a comma, or what spreadsheets put there in its place."""
+    return max(",;\t", key=header.count)
 
 
-def _check_header(header: Sequence[str]) -> None:
+def _check_header(header: Sequence[str], line: int) -> None:
     missing = [name for name in COLUMNS if name not in header]
+    if len(missing) == len(COLUMNS):
+        raise RollRefused([(line, f"this is not the header of a roll: {', '.join(COLUMNS)}")])
     if missing:
-        raise RollRefused([(1, f"no column called {name}") for name in missing])
+        raise RollRefused([(line, f"no column called {name}") for name in missing])
     if len(set(header)) != len(header):
-        raise RollRefused([(1, "two columns of the same name")])
+        raise RollRefused([(line, "two columns of the same name")])
 
 
 def _person(row: Mapping[str, str]) -> tuple[Person | None, list[str]]:
@@ -228,6 +276,11 @@ def _person(row: Mapping[str, str]) -> tuple[Person | None, list[str]]:
     ]
     if row["surname"] and not _letters(row["surname"]):
         reasons.append("surname has no letter from A to Z")
+    reasons += [
+        f"{name} holds a character that cannot be printed"
+        for name in COLUMNS
+        if _UNPRINTABLE.search(row[name])
+    ]
     born: date | None = None
     if row["date_of_birth"]:
         try:

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from forms.fields import (
     section,
 )
 from pipeline.ports import Person
-from pipeline.roll import RollIndex, RollRefused, match_people, read_roll
+from pipeline.roll import RollIndex, RollRefused, match_people, open_roll, read_roll
 from pipeline.stages import PersonMatch, Reading, State
 
 HEADER = "prison_number,surname,forenames,cell,establishment,date_of_birth"
@@ -581,9 +582,62 @@ A1234BC,SMYTHE,JON,B-2-014,MTI,
         (["prison_number,surname\n"], "no column called forenames"),
         ([HEADER + ",cell\n"], "two columns of the same name"),
         ([HEADER + "\n"], "nobody under it"),
-        ([HEADER + "\n", '"A1234BC,SMITH\n'], "not readable"),
+        ([HEADER + "\n", '"A1234BC,SMITH\n'], "line 2: its quotation marks do not close"),
+        (["%PDF-1.7\n", "1 0 obj\n"], "line 1: this is not a table of text"),
+        (["name;number\n"], "line 1: this is not the header of a roll: prison_number, surname"),
+        (["\n", "sep=;\n"], "line 2: this is not the header of a roll"),
     ],
 )
 def test_a_roll_that_is_no_roll_is_refused(lines: list[str], reason: str) -> None:
     with pytest.raises(RollRefused, match=reason):
         read_roll(lines)
+
+
+MAN = "A1234BC,O'BRIEN,SE\u00c1N,B-2-014,MTI,1990-02-28"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("separator", "first"), [(",", ""), (";", ""), ("\t", ""), (";", "sep=;\r\n")]
+)
+def test_what_spreadsheets_make_of_a_roll_is_read(
+    tmp_path: Path, encoding: str, separator: str, first: str
+) -> None:
+    file = tmp_path / "roll.csv"
+    text = f"{HEADER}\r\n{MAN}\r\n".replace(",", separator)
+    file.write_bytes((first + text).encode(encoding))
+    with open_roll(file) as lines:
+        (person,) = read_roll(lines)
+    assert (person.prison_number, person.forenames) == ("A1234BC", "SE\u00c1N")
+
+
+def test_lines_that_are_no_utf_8_are_named_and_told_how_to_be_saved(tmp_path: Path) -> None:
+    file = tmp_path / "roll.csv"
+    plain = MAN.replace("\u00c1", "A")
+    others = [plain.replace("1234", str(2000 + n)) for n in range(900)]
+    file.write_bytes("\n".join([HEADER, plain, MAN, *others]).encode("latin-1"))
+    with open_roll(file) as lines, pytest.raises(RollRefused) as refused:
+        read_roll(lines)
+    assert refused.value.problems == ((3, 'this is not UTF-8 text; save the roll as "CSV UTF-8"'),)
+    file.write_bytes(HEADER.encode("utf-16-le") + b"\n\x00")
+    with open_roll(file) as lines, pytest.raises(RollRefused, match="not a table of text"):
+        read_roll(lines)
+
+
+def test_the_lines_are_counted_after_a_line_that_names_the_separator() -> None:
+    with pytest.raises(RollRefused) as refused:
+        read_roll(["sep=,\n", HEADER + "\n", MAN + "\n", MAN.replace("1990", "x") + "\n"])
+    assert [line for line, _ in refused.value.problems] == [4]
+
+
+@pytest.mark.parametrize("odd", ["\0", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028"])
+@pytest.mark.parametrize("column", [1, 2, 3, 4])
+def test_a_character_that_cannot_be_printed_is_refused_by_its_line(odd: str, column: int) -> None:
+    cells = MAN.split(",")
+    cells[column] = cells[column][:2] + odd + cells[column][2:]
+    with pytest.raises(RollRefused) as refused:
+        read_roll([HEADER + "\n", MAN.replace("1234", "1235") + "\n", ",".join(cells) + "\n"])
+    ((line, reason),) = refused.value.problems
+    assert line == 3
+    assert reason.endswith("holds a character that cannot be printed")
+    assert odd not in str(refused.value)
