@@ -34,6 +34,9 @@ _LABEL_MM = 36.0
 """How far an option's words run beside its box at least."""
 
 
+_LABEL_ALONE_MM = 156.0
+"""The same where options stand in one column: their words have the page's width."""
+
 _LABEL_ABOVE_MM = 8.0
 """Paper shown above an answer: the printed question stands there."""
 
@@ -220,6 +223,8 @@ def _hull(rects: list[Rect], bounds: Rect | None) -> tuple[float, float, float, 
 def _label_width(boxes: list[Box]) -> float:
     """Guess how far the last column's words run: as far as the columns stand apart, or more."""
     lefts = sorted({round(b.box.x, 1) for b in boxes})
+    if len(lefts) == 1 and len(boxes) > 1:
+        return _LABEL_ALONE_MM
     pitch = max((b - a for a, b in pairwise(lefts)), default=0.0)
     return max(pitch - boxes[0].box.width, _LABEL_MM)
 

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pdfplumber
+
 from forms.layout import Rect
 from forms.page_id import show_serial
 from forms.published import published
@@ -432,3 +434,17 @@ def test_two_sheets_with_one_serial_are_told_apart_wherever_they_are_listed(
         with prison.store.look() as kept:
             record = kept.pages.get(page).record
         assert f"Sheet {sheet} with this serial" in vera.get(f"/records/{record}").text
+
+
+def test_options_in_one_column_are_shown_with_all_of_their_words() -> None:
+    slip = published("rj-3w")
+    place = place_of(slip.definition.field_named("stop"), None, slip.layout, 1)
+    assert place is not None
+    with pdfplumber.open(io.BytesIO(slip.paper)) as paper:
+        words = paper.pages[0].extract_words()
+    mm = 25.4 / 72
+    ends = [
+        w["x1"] * mm for w in words if place.y < w["top"] * mm < w["bottom"] * mm < place.bottom
+    ]
+    assert len(ends) > 8
+    assert max(ends) < place.right
