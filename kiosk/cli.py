@@ -73,7 +73,12 @@ app.add_typer(audit, name="audit")
 Form = Annotated[str, typer.Argument(help="The form, such as rj-1; see `counterfoil forms`.")]
 Language = Annotated[str, typer.Option(help="Language code.")]
 LargePrint = Annotated[bool, typer.Option("--large-print", help="The 18 pt variant.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace a file that is there, instead of keeping it under another name."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -383,15 +388,18 @@ def export_records(
         form = definition(form).id
     if out is None and shape == "parquet" and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for reading on a screen: name a file with --out.")
-    from kiosk.files import whole_file
+    from kiosk.files import old_kept, whole_file
+    from kiosk.issue import OLD_KEPT
 
     with _house() as house, house.store.look() as kept:
         found, asked = kept.records.verified(form), definitions_for(form)
         if out is None:
             number = write(found, asked, shape, typer.get_binary_stream("stdout"))
         else:
-            with whole_file(out, replace=force) as file:
+            with old_kept(out, replace=force) as old, whole_file(out, replace=True) as file:
                 number = write(found, asked, shape, file)
+            if old is not None:
+                _say(OLD_KEPT.format(shown(old)))
     _say(f"Gave {_count(number, 'record', 'records')}.")
 
 

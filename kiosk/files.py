@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import tempfile
@@ -64,6 +65,39 @@ def look_before_writing(path: Path, *, replace: bool = False) -> None:
         raise NotAnOrdinaryFile
     if there.st_size and not replace:
         raise FileThere
+
+
+@contextmanager
+def old_kept(path: Path, *, replace: bool = False) -> Iterator[Path | None]:
+    """Keep a file that is there under another name while a new one takes its own.
+
+    A pad that was never printed would be gone otherwise, and its copies waited for in vain. When
+    the new file fails, the old one has its name back. An empty file is in nobody's way.
+
+    Args:
+        path: where the new file is about to appear.
+        replace: what is there may go.
+
+    Yields:
+        The old file's new name, such as "pad.1.pdf"; None when there was none to keep.
+
+    Raises:
+        CannotWrite, NotAnOrdinaryFile: see `look_before_writing`.
+    """
+    look_before_writing(path, replace=True)
+    if replace or not path.exists() or not path.stat().st_size:
+        yield None
+        return
+    with told():
+        names = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+    try:
+        yield aside
+    except BaseException:
+        if not path.exists():
+            aside.rename(path)
+        raise
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from forms.errors import UserError
 from forms.fields import FormDefinition, Text
+from forms.file_names import shown
 from forms.fillable import fillable_copy
 from forms.printing import CopyToPrint, print_to
 from forms.published import Published, published_as_asked
-from kiosk.files import look_before_writing, told, whole_file
+from kiosk.files import look_before_writing, old_kept, told, whole_file
 from kiosk.settings import KEEP_YEARS
 from pipeline.ports import Person, Sheet
 from pipeline.roll import PRISON_NUMBER
@@ -20,6 +21,8 @@ from storage.store import Store
 
 LONGEST_PLACE = 12
 """Characters of a prison code or a wing: more do not fit where they are stamped."""
+
+OLD_KEPT = "A file of that name was there: it is now {}."
 
 MISPRINTED = "misprinted"
 """Why a copy was cancelled whose file never appeared."""
@@ -177,7 +180,8 @@ def issue(
         out: the PDF file; appears whole or not at all.
         by: user name.
         at: when, UTC.
-        replace: a file that is there may go; the copies in it stay issued.
+        replace: a file that is there may go; else it is kept under another name. The copies in
+            it stay issued either way.
         keep_years: for how many years a consent says that it is kept.
         progress: told how many copies are written.
 
@@ -185,11 +189,11 @@ def issue(
         PersonNotOnRoll: there is a roll, and nobody on it has that number.
         PersonElsewhere: the roll has that person in another establishment.
         CannotWrite: the file cannot be written.
-        FileThere, NotAnOrdinaryFile: something else has that name; nothing is issued.
+        NotAnOrdinaryFile: something else has that name; nothing is issued.
         UserError: see `Order.check`.
     """
     paper = order.check()
-    look_before_writing(out, replace=replace)
+    look_before_writing(out, replace=True)
     with store.begin() as kept:
         person = _on_roll(kept.roll.people(), order.person)
         if person and order.establishment not in ("", person.establishment.strip().upper()):
@@ -230,18 +234,22 @@ def issue(
         for serial in serials
     )
     try:
-        if order.fillable:
-            with whole_file(out, replace=replace) as file:
-                file.write(fillable_copy(paper, next(copies)))
-        else:
-            with told():
-                print_to(out, paper, copies, progress=progress)
+        with old_kept(out, replace=replace) as old:
+            if order.fillable:
+                with whole_file(out, replace=True) as file:
+                    file.write(fillable_copy(paper, next(copies)))
+            else:
+                with told():
+                    print_to(out, paper, copies, progress=progress)
     except BaseException:
         with store.begin() as kept:
             for serial in serials:
                 kept.sheets.void(serial, MISPRINTED, by=by, at=at)
         raise
-    return Issued(serials=serials, notes=_notes(paper, order.person, name, written))
+    notes = _notes(paper, order.person, name, written)
+    if old is not None:
+        notes = (OLD_KEPT.format(shown(old)), *notes)
+    return Issued(serials=serials, notes=notes)
 
 
 def _in_boxes(form: FormDefinition, number: str, person: Person | None) -> dict[str, str]:
@@ -276,8 +284,8 @@ def _notes(paper: Published, number: str, name: str, written: Mapping[str, str])
         for asked in paper.definition.fillable()
         if isinstance(asked, Text) and asked.person == "sender" and asked.identifies == "name"
     }
-    shown = "person_name" in places or bool(boxes & set(written))
-    return () if shown else (NAME_DOES_NOT_FIT,)
+    printed = "person_name" in places or bool(boxes & set(written))
+    return () if printed else (NAME_DOES_NOT_FIT,)
 
 
 def _on_roll(people: tuple[Person, ...], number: str) -> Person | None:

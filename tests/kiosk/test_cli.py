@@ -129,21 +129,37 @@ def test_a_file_that_cannot_be_written_issues_nothing(data: Path, tmp_path: Path
     assert missing() == []
 
 
-def test_a_pad_that_is_there_is_replaced_only_when_told_to(data: Path, tmp_path: Path) -> None:
+def test_a_pad_that_is_there_is_kept_under_another_name(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pad.pdf"
     assert run("print", "rj-1", "--out", out).exit_code == 0
-    pad, issued = out.read_bytes(), missing()
-    for more in ([], ["--fillable"]):
-        refused = run("print", "rj-1", "--out", out, *more)
-        assert (refused.exit_code, refused.stdout) == (1, "")
-        assert "There is a file of that name already" in refused.stderr
-        assert "--force" in refused.stderr
-    assert (out.read_bytes(), missing()) == (pad, issued)
+    first = out.read_bytes()
+    again = run("print", "rj-1", "--out", out)
+    assert again.exit_code == 0
+    assert "pad.1.pdf" in again.stderr
+    second = out.read_bytes()
+    assert run("print", "rj-1", "--out", out, "--fillable").exit_code == 0
+    assert (tmp_path / "pad.1.pdf").read_bytes() == first != second
+    assert (tmp_path / "pad.2.pdf").read_bytes() == second
     assert run("print", "rj-1", "--out", out, "--force").exit_code == 0
-    assert out.read_bytes() != pad
-    assert len(missing()) == 2
     (tmp_path / "empty.pdf").touch()
     assert run("print", "rj-1", "--out", tmp_path / "empty.pdf").exit_code == 0
+    names = sorted(each.name for each in tmp_path.glob("*.pdf"))
+    assert names == ["empty.pdf", "pad.1.pdf", "pad.2.pdf", "pad.pdf"]
+    assert len(missing()) == 5
+
+
+def test_an_old_pad_has_its_name_back_when_the_new_one_fails(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> int:
+        raise OSError(28, "no room")
+
+    out = tmp_path / "pad.pdf"
+    out.write_bytes(b"mine")
+    monkeypatch.setattr("kiosk.issue.print_to", no_room)
+    assert run("print", "rj-1", "--out", out).exit_code == 1
+    assert out.read_bytes() == b"mine"
+    assert [each.name for each in tmp_path.glob("*.pdf")] == ["pad.pdf"]
 
 
 @pytest.mark.parametrize(
@@ -172,15 +188,16 @@ def test_a_device_a_pipe_or_a_link_to_one_is_never_replaced_by_a_file(
     assert missing() == []
 
 
-def test_an_export_replaces_a_file_only_when_told_to(data: Path, tmp_path: Path) -> None:
+def test_an_export_keeps_a_file_that_is_there_unless_told_to_replace_it(
+    data: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "records.csv"
     out.write_text("mine")
-    refused = run("records", "export", "--out", out)
-    assert refused.exit_code == 1
-    assert "already" in refused.stderr
-    assert out.read_text() == "mine"
-    assert run("records", "export", "--out", out, "--force").exit_code == 0
+    assert run("records", "export", "--out", out).exit_code == 0
+    assert (tmp_path / "records.1.csv").read_text() == "mine"
     assert out.read_text().startswith("record,form,")
+    assert run("records", "export", "--out", out, "--force").exit_code == 0
+    assert not (tmp_path / "records.2.csv").exists()
 
 
 def test_copies_whose_file_failed_halfway_are_cancelled(
