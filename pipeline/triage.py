@@ -64,9 +64,11 @@ def triage(
                     confirmed[name] = match.confidence
                 elif kind == "number" or (kind == "cell" and name not in match.agreed):
                     extra[name].append(f"{kind}-differs")
-    return tuple(
+    judged = tuple(
         _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
     )
+    written = any(reading.state is not State.BLANK for reading in readings)
+    return judged if written else _asked_once(judged)
 
 
 def unprinted(
@@ -191,6 +193,23 @@ def _judge(
         why.append("missing")
     settled = tuple(dict.fromkeys(why))
     return replace(reading, confidence=confidence, review=bool(settled), why=settled)
+
+
+def _asked_once(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    """Ask one question about a page on which nothing at all is written, not one for each answer.
+
+    What a person sees for another reason (a consent, light pencil on a fax) is still asked.
+    """
+    lacking = [reading.field for reading in readings if "missing" in reading.why]
+    asked = []
+    for reading in readings:
+        why = tuple(
+            "nothing-written" if code == "missing" else code
+            for code in reading.why
+            if code != "missing" or reading.field == lacking[0]
+        )
+        asked.append(replace(reading, review=bool(why), why=why))
+    return tuple(asked)
 
 
 def _misfits(field: Text, reading: Reading) -> bool:

@@ -44,6 +44,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "date-impossible": "There is no such day.",
         "pattern": "This is not how this answer is normally written.",
         "missing": "This was left empty, and we need it.",
+        "nothing-written": "Nothing seems to be written on this page: look at the paper.",
         "faint-on-fax": "A fax can lose light pencil: look whether something was ticked.",
         "same-person": "The same prison number is given for both people.",
         # ticks

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 from forms import library
+from forms.fields import Choice, FormDefinition
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
 from pipeline.triage import ACCEPT_TEXT, ask_whose, triage, unprinted
@@ -76,8 +77,9 @@ def test_no_safe_match_asks_a_person_about_the_number() -> None:
 
 
 def test_a_form_that_names_nobody_needs_a_person() -> None:
-    number, name, cell = triage(
-        RJ1, [comb("me_number", None), comb("me_name", None), comb("me_cell", None)]
+    said = Reading(field="more", kind="free_text", state=State.FILLED)
+    number, name, cell, _ = triage(
+        RJ1, [comb("me_number", None), comb("me_name", None), comb("me_cell", None), said]
     )
     assert number.why == ("missing",)
     assert not name.review
@@ -88,6 +90,33 @@ def test_one_number_for_both_people_is_asked_twice() -> None:
     first, second = triage(RJ2, [comb("p1_number", "A1234BC"), comb("p2_number", "A1234BC")])
     assert "same-person" in first.why
     assert "same-person" in second.why
+
+
+def blank_page(form: FormDefinition) -> list[Reading]:
+    return [
+        Reading(field=each.name, kind="choice", state=State.BLANK)
+        for each in form.fillable()
+        if not isinstance(each, Choice) or not each.consent
+    ]
+
+
+def test_a_page_on_which_nothing_is_written_is_one_question() -> None:
+    judged = triage(RJ2, blank_page(RJ2))
+    (only,) = (each for each in judged if each.review)
+    assert only.why == ("nothing-written",)
+    assert not any("missing" in each.why for each in judged)
+
+
+def test_a_page_with_one_mark_is_asked_about_everything_that_it_lacks() -> None:
+    *blank, last = blank_page(RJ2)
+    lacking = triage(RJ2, [*blank, replace(last, state=State.UNCLEAR)])
+    assert sum("missing" in each.why for each in lacking) > 5
+
+
+def test_light_pencil_that_a_fax_may_have_lost_is_looked_for_in_each_place() -> None:
+    judged = triage(RJ2, blank_page(RJ2), bitonal=True)
+    assert sum("nothing-written" in each.why for each in judged) == 1
+    assert sum("faint-on-fax" in each.why for each in judged) > 2
 
 
 def test_consent_is_always_opened_by_a_person() -> None:
