@@ -57,7 +57,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Paper forms that print, read back and keep their chain.",
+    help="Paper forms: print them, read them back, and know of each copy what became of it.",
 )
 serve = typer.Typer(no_args_is_help=True, help="Run a web app.")
 roll = typer.Typer(no_args_is_help=True, help="The people of the establishment.")
@@ -319,8 +319,24 @@ def import_roll(file: Annotated[Path, typer.Argument(help="A roll.csv.")]) -> No
     from storage.roll_file import import_roll as bring_in
 
     with _house() as house, open_roll(file) as lines:
+        before = _on_roll(house)
         done = bring_in(house.store, lines, by=_who(), at=_now())
+        gone = len(before - _on_roll(house))
+    if gone > MANY * len(before):
+        _say(
+            f"{gone} of the {len(before)} people of the roll before are not on this one. If that "
+            "is not so in the prison, bring the right roll in: it takes the place of this one."
+        )
     typer.echo(f"The roll in force now holds {_count(done.people, 'person', 'people')}.")
+
+
+MANY = 0.2
+"""Share of a roll that does not leave a prison in one night."""
+
+
+def _on_roll(house: House) -> frozenset[str]:
+    with house.store.look() as kept:
+        return frozenset(each.prison_number for each in kept.roll.people())
 
 
 @roll.callback()

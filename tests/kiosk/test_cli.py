@@ -347,6 +347,22 @@ def test_a_bad_roll_is_refused_by_line_and_exit_status(data: Path, tmp_path: Pat
     assert run("roll", "import", tmp_path / "none.csv").exit_code == 1
 
 
+def test_a_roll_that_most_people_are_gone_from_is_taken_in_and_told_of(
+    data: Path, tmp_path: Path
+) -> None:
+    roll = tmp_path / "roll.csv"
+    everybody = [LINE.replace("1234", str(1000 + n)) for n in range(10)]
+    said = []
+    for people in (everybody, everybody[2:], everybody[2:4], everybody):
+        roll.write_text(ROLL + "".join(people), encoding="utf-8")
+        done = run("roll", "import", roll)
+        assert done.exit_code == 0
+        assert done.stdout.startswith(f"The roll in force now holds {len(people)} people")
+        said.append(done.stderr)
+    assert [bool(each) for each in said] == [False, False, True, False]
+    assert said[2].startswith("6 of the 8 people of the roll before are not on this one.")
+
+
 @pytest.mark.parametrize(
     ("holds", "told"),
     [
