@@ -155,7 +155,7 @@ def fit(pages: list[list[Written]], folder: Path | None) -> None:
     """
     best = (np.inf, 1.0)
     for temperature in TEMPERATURES:
-        reader = CharacterReader(temperature=temperature)
+        reader = CharacterReader(temperature=temperature, second=False)
         losses: list[float] = []
         sure: list[float] = []
         right: list[bool] = []
