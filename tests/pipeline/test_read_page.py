@@ -50,13 +50,12 @@ def test_blank_prints_read_as_blank_and_as_themselves(kit: Kit, tmp_path: Path) 
         assert {r.state for r in result.readings} == {State.BLANK}
 
 
-def test_an_uncut_sheet_gives_two_pages_of_one_index(kit: Kit, tmp_path: Path) -> None:
+def test_each_side_of_an_uncut_sheet_gives_two_pages_of_one_index(kit: Kit, tmp_path: Path) -> None:
     serials = [new_serial(), new_serial()]
     (tmp_path / "pad.pdf").write_bytes(printed("rj-2", *serials))
     lines = [page_line(r) for r in read_file(tmp_path / "pad.pdf", kit)]
-    assert [(line["serial"], line["page_index"]) for line in lines] == [
-        (serials[0], 0),
-        (serials[1], 0),
+    assert [(line["serial"], line["page"], line["page_index"]) for line in lines] == [
+        (serial, side, side - 1) for side in (1, 2) for serial in serials
     ]
 
 
