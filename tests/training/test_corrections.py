@@ -90,7 +90,11 @@ def names_staff(pages: list[PageTruth]) -> bool:
 
 
 def test_decided_fields_come_back_with_their_own_characters(house: House, tmp_path: Path) -> None:
-    copies = verified(house, tmp_path, 2, seed=1)  # the first names staff
+    copies: list[list[PageTruth]] = []
+    for seed in range(1, 20):  # until one names staff and one does not
+        copies += verified(house, tmp_path, 1, seed=seed)
+        if len({names_staff(pages) for pages in copies}) == 2:
+            break
     taken = [pages for pages in copies if not names_staff(pages)]
     assert 0 < len(taken) < len(copies)
     found = gather(house.store, house.blobs, seed_kit())
