@@ -81,7 +81,8 @@ class Look:
 
 def look(crop: Crop) -> Look:
     """Measure the ink in and around a tick box."""
-    every = without_streaks(new_ink(crop), crop)
+    darker = without_streaks(new_ink(crop), crop)
+    every = darker & ~_along_outline(crop)
     scattered = _scattered(every[inside(crop, _EDGE_MM)])
     ink = without_specks(every, crop.px_per_mm)
     rows, columns = inside(crop)
@@ -109,7 +110,9 @@ def look(crop: Crop) -> Look:
             best = (extent, depth, held / int(whole.sum()))
             through = _runs_through(whole) or _is_ruled(mine, crop.px_per_mm)
             leaves = any(_edges(whole))
-    solid = cv2.morphologyEx(within.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    solid = cv2.morphologyEx(
+        darker[rows, columns].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)
+    )
     return Look(
         share=float(within.mean()),
         extent=best[0],
@@ -125,6 +128,18 @@ def look(crop: Crop) -> Look:
 
 
 _EDGE_MM = 0.5
+_FRINGE_MM = 0.3
+
+
+def _along_outline(crop: Crop) -> Mask:
+    """Say which pixels lie along the box's edge, where a copier makes the outline fatter.
+
+    Joined to a neighbour's tail, that fringe would make a long stroke of it.
+    """
+    fringe = np.zeros(crop.pixels.shape, dtype=np.bool_)
+    fringe[inside(crop)] = True
+    fringe[inside(crop, _FRINGE_MM)] = False
+    return fringe
 
 
 def _scattered(within: Mask) -> float:

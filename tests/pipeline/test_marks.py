@@ -401,3 +401,13 @@ def test_the_end_of_a_long_tick_that_comes_far_into_an_empty_box_is_asked_about(
 def test_a_line_ruled_through_a_box_is_no_mark_though_its_outline_breaks_it(where: float) -> None:
     broken = [line((where, a), (where, b), wide=0.3) for a, b in ((-3, -1), (0.2, 7.7), (9, 11))]
     assert read_mark(tick_crop(*broken)).state is not MarkState.MARKED
+
+
+def test_an_outline_made_fatter_by_a_copier_does_not_stretch_a_neighbours_tail() -> None:
+    def fatter(box: Gray) -> None:
+        cv2.rectangle(box, (LEFT - 3, LEFT - 3), (RIGHT + 2, RIGHT + 2), 30, 7)
+
+    tail = line((4.4, -2.6), (4.7, -0.5), (4.6, 1.4), (3.9, 2.0), wide=0.9)
+    alone, with_outline = look(tick_crop(tail)), look(tick_crop(fatter, tail))
+    assert with_outline.extent < alone.extent + 0.1
+    assert read_mark(tick_crop(fatter, tail)).state is MarkState.UNCLEAR
