@@ -404,8 +404,7 @@ def export_records(
         form = definition(form).id
     if out is None and shape == "parquet" and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for reading on a screen: name a file with --out.")
-    from kiosk.files import old_kept, whole_file
-    from kiosk.issue import OLD_KEPT
+    from kiosk.files import OLD_KEPT, old_kept, whole_file
 
     with _house() as house, house.store.look() as kept:
         found, asked = kept.records.verified(form), definitions_for(form)

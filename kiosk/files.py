@@ -13,6 +13,9 @@ from typing import IO
 
 from forms.errors import UserError
 
+OLD_KEPT = "A file of that name was there: it is now {}."
+"""What people are told when `old_kept` kept one."""
+
 
 class CannotWrite(UserError):
     """The folder is missing, full, or not ours to write in."""

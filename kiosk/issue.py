@@ -13,7 +13,7 @@ from forms.file_names import shown
 from forms.fillable import fillable_copy
 from forms.printing import CopyToPrint, print_to
 from forms.published import Published, published_as_asked
-from kiosk.files import look_before_writing, old_kept, told, whole_file
+from kiosk.files import OLD_KEPT, look_before_writing, old_kept, told, whole_file
 from kiosk.settings import KEEP_YEARS
 from pipeline.ports import Person, Sheet
 from pipeline.roll import PRISON_NUMBER
@@ -21,8 +21,6 @@ from storage.store import Store
 
 LONGEST_PLACE = 12
 """Characters of a prison code or a wing: more do not fit where they are stamped."""
-
-OLD_KEPT = "A file of that name was there: it is now {}."
 
 MISPRINTED = "misprinted"
 """Why a copy was cancelled whose file never appeared."""
