@@ -163,14 +163,10 @@ class CharacterReader:
         return tuple(readings)
 
     def _opinions(self, row: Sequence[Glyph]) -> Sequence[Floats | None]:
-        """Ask the second reader about a row's boxes; nothing of a blank one."""
+        """Ask the second reader about a row's boxes; of a blank one it says nothing."""
         if not self._second:
             return [None] * len(row)
-        written = [glyph if glyph.score >= BLANK_BELOW else None for glyph in row]
-        if not any(written):
-            return [None] * len(row)
-        seen = second_opinion(written)
-        return [opinion if glyph else None for glyph, opinion in zip(written, seen, strict=True)]
+        return list(second_opinion([g if g.score >= BLANK_BELOW else None for g in row]))
 
     def _logits(self, glyphs: Sequence[NDArray[np.uint8]]) -> Floats:
         if not glyphs:

@@ -59,6 +59,11 @@ def without_specks(ink: Mask, px_per_mm: float) -> Mask:
     return np.asarray(ink & keep[labels], dtype=np.bool_)
 
 
+def _written(crop: Crop) -> Mask:
+    """Say which pixels of a crop hold ink that somebody put there: no streaks, no specks."""
+    return without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+
+
 def inside(crop: Crop, inset_mm: float = 0.0) -> tuple[slice, slice]:
     """Give the rows and columns of the box's inside, shrunk by `inset_mm` on each side."""
     edge = round((crop.margin_mm + inset_mm) * crop.px_per_mm)
@@ -68,7 +73,7 @@ def inside(crop: Crop, inset_mm: float = 0.0) -> tuple[slice, slice]:
 
 def ink_share(crop: Crop) -> float:
     """Say how much of a box's inside holds new ink, specks left out, 0.0 to 1.0."""
-    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    ink = _written(crop)
     ink = ink[inside(crop)]
     return float(ink.mean()) if ink.size else 0.0
 
@@ -88,7 +93,7 @@ def read_presence(crop: Crop) -> Reading:
 
 def stroke_length_mm(crop: Crop) -> float:
     """Estimate the length of pen strokes inside a box: the skeleton's, by ink over width."""
-    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    ink = _written(crop)
     ink[_outside(crop)] = False
     return _length_mm(ink, crop.px_per_mm)
 
@@ -99,7 +104,7 @@ def has_words(crop: Crop) -> bool:
     A stroke that comes in from above, below or the left is a neighbour's: a long tick, a letter's
     tail. Words may run out of the room on the right.
     """
-    ink = without_specks(without_streaks(new_ink(crop), crop), crop.px_per_mm)
+    ink = _written(crop)
     _, labels = cv2.connectedComponents(ink.astype(np.uint8))
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0]])
     ink &= ~np.isin(labels, rim[rim > 0])
