@@ -12,19 +12,25 @@ Read = Callable[[Path], Iterable[Outcome]]
 """Reads one file, every page of it, in order."""
 
 
-def open_reader(roll: Path | None = None, *, drafts: bool = True, second: bool = True) -> Read:
+def open_reader(
+    roll: Path | None = None, *, drafts: bool = True, second: bool = True, raw: bool = False
+) -> Read:
     """Put the product's reader together, as the `read` command does.
 
     Args:
         roll: the roll to match people against.
         drafts: suggest what free text says.
         second: let the second reader of characters vote.
+        raw: leave the readers' confidence as it is, and ask nobody because of it.
     """
     from kiosk.compose import reading_kit
+    from pipeline.calibration import KINDS, Calibration
     from pipeline.read_page import read_file
     from pipeline.readers.characters import CharacterReader
 
     kit = reading_kit(roll, drafts=drafts)
     if not second:
         kit = replace(kit, characters=CharacterReader(second=False))
+    if raw:
+        kit = replace(kit, calibration=Calibration(accept=dict.fromkeys(KINDS, 0.0)))
     return lambda path: read_file(path, kit)

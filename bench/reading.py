@@ -52,6 +52,7 @@ def measure_sheets(asked: argparse.Namespace) -> Found:
             keep=asked.keep,
             held_out=True,
             drafts=False,
+            raw=asked.raw,
         )
         for first, form in product(range(0, asked.sheets, _CHUNK), asked.forms)
     ]
@@ -325,6 +326,7 @@ def main() -> int:
     say.add_argument("--seed", type=int, default=1)
     say.add_argument("--processes", type=int, default=2)
     say.add_argument("--speed-sheets", type=int, default=6, help="0 leaves speed and memory out")
+    say.add_argument("--raw", action="store_true", help="for `bench.confidence`: see there")
     say.add_argument("--keep", type=Path, help="keep the pictures of which something went wrong")
     say.add_argument("--json", type=Path, help="keep every count in a file")
     say.add_argument("--add", type=Path, nargs="+", help="read nothing, add these files up")

@@ -23,6 +23,9 @@ A mark that such a field holds counts as wrong in silence when its state is wron
 somebody opens the image: the figures are about the reader.
 """
 
+OF_THE_FORM = frozenset({"pattern", "same-person", "missing", "unclear", "low-confidence"})
+"""Reasons that triage finds in what was read, not the reader in the ink."""
+
 KINDS = (
     "marks",
     "strays",
@@ -96,6 +99,9 @@ class Tally:
             gives nobody a reason to look) and "asked" (somebody is asked to look).
         reasons: for each kind of field, the codes for which somebody is asked.
         sure: for each of `KINDS`, how sure the reader was and whether it was right.
+        rows: of every row of characters read: its kind (one of `pipeline.calibration.KINDS`),
+            whether the reader found something wrong with the ink, how sure it was, and whether
+            it was right.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -106,6 +112,7 @@ class Tally:
     reads: Counter[tuple[str, str]] = field(default_factory=Counter)
     sure: dict[str, Reliability] = field(default_factory=dict)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rows: list[tuple[str, bool, float, bool]] = field(default_factory=list)
 
     def __iadd__(self, other: Tally) -> Tally:
         self.counts += other.counts
@@ -115,6 +122,7 @@ class Tally:
         self.oddities += other.oddities
         self.reads += other.reads
         self.reasons += other.reasons
+        self.rows += other.rows
         for kind, some in other.sure.items():
             kept = self.sure.setdefault(kind, Reliability())
             kept += some
@@ -152,6 +160,7 @@ class Tally:
                 for kind, each in sorted(self.sure.items())
             },
             "reasons": [[kind, code, n] for (kind, code), n in sorted(self.reasons.items())],
+            "rows": [list(row) for row in self.rows],
             "seconds": self.seconds,
             "oddities": self.oddities,
         }
@@ -167,6 +176,7 @@ class Tally:
             oddities=list(kept["oddities"]),
             reads=Counter({(kind, what): n for kind, what, n in kept["reads"]}),
             reasons=Counter({(kind, code): n for kind, code, n in kept["reasons"]}),
+            rows=[(kind, doubted, sure, right) for kind, doubted, sure, right in kept["rows"]],
             sure={
                 kind: Reliability(np.array(n), np.array(right), np.array(confidence))
                 for kind, (n, right, confidence) in kept["sure"].items()
@@ -384,6 +394,9 @@ def _score_characters(found: Tally, told: FieldTruth, reading: Reading) -> None:
         found.count(kind, wrong=not right, asked=asked, why=reading.why)
         if value is not None:
             found.was_sure(kind, reading.confidence, right=right)
+            row = "date" if told.kind == "date" else told.says or "text"
+            doubted = bool(set(reading.why) - ALWAYS - OF_THE_FORM)
+            found.rows.append((row, doubted, reading.confidence, right))
     for at, (character, guesses) in enumerate(
         zip(told.characters, reading.characters, strict=False)
     ):

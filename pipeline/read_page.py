@@ -20,6 +20,7 @@ from forms.layout import IDENTITY_INPUT, Box, Layout, PageLayout
 from forms.page_id import PageId, decode
 from forms.published import Published
 from pipeline.blanks import BlankPages
+from pipeline.calibration import Calibration
 from pipeline.crop import cut, cut_again, cut_beside, upright
 from pipeline.identify import PageBlank, PageCodeMissing, PageTooSmall, identify
 from pipeline.intake import FileDamaged, count_pages, open_file
@@ -77,6 +78,7 @@ class Kit:
         today: the day scans are judged against.
         drafts: suggest what free text says while its page is read; `draft_page` does so later.
         pictures: keep the straightened page on the result, for people to look at.
+        calibration: what the character reader's confidence is worth.
     """
 
     layouts: Layouts
@@ -87,6 +89,7 @@ class Kit:
     pictures: bool = False
     blanks: BlankPages = field(default_factory=BlankPages)
     characters: CharacterReader = field(default_factory=CharacterReader)
+    calibration: Calibration = field(default_factory=Calibration.shipped)
     free_text: FreeTextReader = field(default_factory=FreeTextReader)
 
     @cached_property
@@ -265,6 +268,7 @@ def settle(
         people,
         on_roll=kit.by_number if kit.roll is not None else None,
         bitonal=bitonal,
+        calibration=kit.calibration,
     )
     return judged, people
 
@@ -314,8 +318,9 @@ def _readings(
                 found[asked.name] = _free_text(mine[0], kit)
             case Signature():
                 found[asked.name] = read_signature(mine[0])
-    for reading in kit.characters.read_page(written, scanned_on=kit.today()):
-        found[reading.field] = reading
+    read = kit.characters.read_page(written, scanned_on=kit.today())
+    for (row, _), reading in zip(written, read, strict=True):
+        found[reading.field] = kit.calibration.apply(row, reading)
     return tuple(found[f.name] for f in definition.fillable() if f.name in found)
 
 

@@ -12,13 +12,10 @@ from typing import assert_never
 
 from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Need, Signature, Text
 from forms.letters import capitals
+from pipeline.calibration import Calibration
 from pipeline.ports import Person
 from pipeline.readers.characters import parse_allowed
 from pipeline.stages import PersonMatch, Reading, State
-
-ACCEPT_TEXT = 0.98
-"""Rows of characters and dates below this confidence go to a person. Of 349 simulated fields, 3
-read at 0.95 or above were wrong; see `pipeline/readers/models/charnet.md`."""
 
 PRINTED = ("number", "name")
 """What a copy made out to somebody already says of them, see `kiosk.issue`."""
@@ -31,6 +28,7 @@ def triage(
     *,
     on_roll: Mapping[str, Person] | None = None,
     bitonal: bool = False,
+    calibration: Calibration | None = None,
 ) -> tuple[Reading, ...]:
     """Say for each reading of a page whether a person must look, and why.
 
@@ -40,6 +38,8 @@ def triage(
         people: who the identifying fields point at; empty when there is no roll.
         on_roll: the people of the roll by prison number; None when there is no roll.
         bitonal: the scan is black and white only, which can lose light pencil altogether.
+        calibration: how sure a row of characters must be to go straight through; None for what
+            is shipped.
 
     Returns:
         The readings in the same order, with `review`, `why` and confidence settled.
@@ -64,8 +64,10 @@ def triage(
                     confirmed[name] = match.confidence
                 elif kind == "number" or (kind == "cell" and name not in match.agreed):
                     extra[name].append(f"{kind}-differs")
+    sure = calibration or Calibration.shipped()
     judged = tuple(
-        _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal) for r in readings
+        _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal, sure)
+        for r in readings
     )
     written = any(reading.state is not State.BLANK for reading in readings)
     return judged if written else _asked_once(judged)
@@ -157,7 +159,12 @@ def ask_whose(
 
 
 def _judge(
-    field: Fillable, reading: Reading, extra: Sequence[str], confirmed: float | None, bitonal: bool
+    field: Fillable,
+    reading: Reading,
+    extra: Sequence[str],
+    confirmed: float | None,
+    bitonal: bool,
+    calibration: Calibration,
 ) -> Reading:
     why = [*reading.why, *extra]
     confidence = reading.confidence
@@ -169,7 +176,7 @@ def _judge(
                 why.append("unclear")
             if isinstance(field, Text) and _misfits(field, reading):
                 why.append("pattern")
-            if reading.state is State.FILLED and confidence < ACCEPT_TEXT:
+            if reading.state is State.FILLED and not calibration.accepts(field, confidence):
                 why.append("low-confidence")
         case Choice():
             if field.consent:

@@ -5,9 +5,10 @@ from datetime import date
 
 from forms import library
 from forms.fields import Choice, FormDefinition
+from pipeline.calibration import Calibration
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
-from pipeline.triage import ACCEPT_TEXT, ask_whose, triage, unprinted
+from pipeline.triage import ask_whose, triage, unprinted
 
 RJ1, RJ2, RJ3H = (library.definition(form) for form in ("rj-1", "rj-2", "rj-3h"))
 PERSON = Person(
@@ -34,7 +35,9 @@ def comb(field: str, value: str | None, confidence: float = 0.999) -> Reading:
 
 def test_a_doubtful_row_goes_to_a_person_and_a_sure_one_does_not() -> None:
     sure, doubtful = triage(
-        RJ1, [comb("me_number", "A1234BC"), comb("me_name", "EXAMPLE SAM", ACCEPT_TEXT - 0.01)]
+        RJ1,
+        [comb("me_number", "A1234BC", 0.96), comb("me_name", "EXAMPLE SAM", 0.94)],
+        calibration=Calibration(accept={"number": 0.95, "name": 0.95}),
     )
     assert not sure.review
     assert doubtful.review

@@ -1,0 +1,156 @@
+r"""Find out what the character reader's confidence is worth, and how sure is sure enough.
+
+    python -m bench.reading --sheets 60 --seed 901 --raw --speed-sheets 0 --json raw.json
+    python -m bench.confidence raw.json --out pipeline/readers/models/confidence.json
+
+Runs with `--raw` hold how sure the reader was of each row, untouched, and whether it was right.
+A straight line between log odds is fitted for each kind of row, those in whose ink the reader
+found something wrong by themselves. The threshold of a kind is the least calibrated confidence
+above which, on the fitted curve, no more than `--target` of the rows that go straight through
+are wrong. Use seeds that no other figure uses; `bench.reading` then tells what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.score import Tally
+from pipeline.calibration import KINDS, Curve, curve_of
+
+TARGET = 0.001
+"""Share of wrong rows among those that go straight through."""
+
+_PRIOR = 4.0
+"""Weight of the curve that changes nothing, as if so many rows had been seen to fit it."""
+
+_STEPS = 60
+Floats = NDArray[np.float64]
+Row = tuple[str, bool, float, bool]
+
+
+def fit(confidence: Floats, right: NDArray[np.bool_]) -> Curve:
+    """Fit one curve by likelihood (Newton's steps), held towards the one that changes nothing.
+
+    Args:
+        confidence: as the reader said it, shape (n,).
+        right: whether it came true, shape (n,).
+    """
+    if not len(confidence):
+        return Curve()
+    told = np.clip(confidence, 1e-9, 1 - 1e-9)
+    x = np.stack([np.log(told / (1 - told)), np.ones(len(told))], axis=1)
+    weights, at = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-x @ weights))
+        slope = x.T @ (p - right) + _PRIOR * (weights - at)
+        curve = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(2)
+        step = np.linalg.solve(curve, slope)
+        weights = weights - step * min(1.0, 1.0 / max(1e-9, float(np.abs(step).max())))
+    most = 1.0 - 1.0 / (len(told) + 2.0)
+    slope_, offset = max(0.05, float(weights[0])), float(weights[1])
+    return Curve(slope=round(slope_, 4), offset=round(offset, 4), most=round(most, 5))
+
+
+def threshold(sure: Floats, target: float) -> float:
+    """Choose how sure a row must be.
+
+    Args:
+        sure: calibrated confidences of rows that nothing else asks about, shape (n,).
+        target: share of wrong ones wanted among those that go straight through.
+
+    Returns:
+        The least confidence above which the curve expects no more than that share to be wrong;
+        more than the surest when there is none.
+    """
+    falling = np.sort(sure)[::-1]
+    expected = np.cumsum(1.0 - falling) / np.arange(1, len(falling) + 1)
+    enough = np.flatnonzero(expected <= target)
+    return float(falling[enough[-1]]) if enough.size else 1.0
+
+
+def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:
+    """Fit every kind.
+
+    Returns:
+        What `confidence.json` holds: curves, thresholds, and of how many rows they are.
+    """
+    curves, accept, seen = {}, {}, {}
+    for kind in KINDS:
+        for doubted in (False, True):
+            some = [row for row in rows if row[0] == kind and row[1] is doubted]
+            sure = np.array([row[2] for row in some])
+            right = np.array([row[3] for row in some], bool)
+            name = curve_of(kind, doubted=doubted)
+            curve = fit(sure, right)
+            curves[name] = vars(curve)
+            seen[name] = {"rows": len(some), "right": int(right.sum())}
+            if not doubted:
+                calibrated = np.array([curve(each) for each in sure])
+                accept[kind] = round(threshold(calibrated, target), 4)
+    return {"target": target, "curves": curves, "accept": accept, "seen": seen}
+
+
+def error(sure: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Give the expected calibration error, 0.0 to 1.0, in bins of equal width."""
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    parts = [abs(float((sure - right)[place == at].sum())) for at in range(bins)]
+    return sum(parts) / max(1, len(sure))
+
+
+def report(rows: Sequence[Row], kept: dict[str, object]) -> str:
+    """Say for each kind: rows, calibration error before and after, what goes straight, wrong."""
+    curves, accept = kept["curves"], kept["accept"]
+    assert isinstance(curves, dict)
+    assert isinstance(accept, dict)
+    lines = [f"{'kind':8} {'rows':>6} {'before':>8} {'after':>8} {'straight':>9} {'wrong':>6}"]
+    for kind in KINDS:
+        some = [row for row in rows if row[0] == kind]
+        if not some:
+            continue
+        right = np.array([row[3] for row in some], bool)
+        before = np.array([row[2] for row in some])
+        curve = {d: Curve(**curves[curve_of(kind, doubted=d)]) for d in (False, True)}
+        after = np.array([curve[row[1]](row[2]) for row in some])
+        straight = (after >= accept[kind]) & ~np.array([row[1] for row in some], bool)
+        lines.append(
+            f"{kind:8} {len(some):6} {100 * error(before, right):7.2f}% "
+            f"{100 * error(after, right):7.2f}% {100 * straight.mean():8.1f}% "
+            f"{int((straight & ~right).sum()):6}   from {accept[kind]}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Fit, say how well, and keep it."""
+    say = argparse.ArgumentParser(
+        prog="python -m bench.confidence",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    say.add_argument("runs", type=Path, nargs="+", help="kept by bench.reading --raw --json")
+    say.add_argument("--target", type=float, default=TARGET)
+    say.add_argument("--check", type=Path, nargs="*", default=[], help="runs to tell it by")
+    say.add_argument("--out", type=Path, help="where to write it")
+    asked = say.parse_args()
+    kept = fitted(_rows(asked.runs), asked.target)
+    print(report(_rows(asked.check or asked.runs), kept))
+    if asked.out:
+        asked.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def _rows(paths: Sequence[Path]) -> list[Row]:
+    found: list[Row] = []
+    for path in paths:
+        for tally in json.loads(path.read_text("utf-8"))["conditions"].values():
+            found += Tally.from_json(tally).rows
+    return found
+
+
+if __name__ == "__main__":
+    main()

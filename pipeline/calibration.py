@@ -1,0 +1,100 @@
+"""What a reader's confidence is worth: of values at 0.99, 99 % are right.
+
+A reader multiplies what its boxes say, and is too sure or not sure enough, each kind of field in
+its own way. `bench.confidence` compares such confidences with what came true on pages of writers
+who are in no other figure, fits one curve a kind, chooses from it how sure a field must be to go
+straight through for a wanted share of wrong ones, and writes both into
+`readers/models/confidence.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from importlib import resources
+
+from forms.fields import Date, Text
+from pipeline.stages import Reading
+
+KINDS = ("number", "name", "cell", "text", "date")
+"""Kinds of rows of characters, each with a curve of its own."""
+
+_LOWEST = 1e-9
+"""Nearer to 0.0 or 1.0 than this, log odds say nothing more."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """From a reader's confidence to a calibrated one: a straight line between their log odds.
+
+    Attributes:
+        slope: above 0.0; below 1.0 it brings them together.
+        offset: added, in log odds.
+        most: no more is ever claimed: as many were seen.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+    most: float = 1.0
+
+    def __call__(self, confidence: float) -> float:
+        """Give the calibrated confidence, 0.0 to 1.0."""
+        told = min(max(confidence, _LOWEST), 1.0 - _LOWEST)
+        odds = self.slope * math.log(told / (1.0 - told)) + self.offset
+        return min(1.0 / (1.0 + math.exp(-odds)), self.most)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The curve of every kind of field, and how sure each must be.
+
+    Attributes:
+        curves: by kind; one called "number doubted" is for numbers in whose ink the reader
+            found something wrong. A kind without a curve keeps its confidence.
+        accept: calibrated confidence from which a field goes straight through, by kind.
+    """
+
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    accept: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def shipped(cls) -> Calibration:
+        """Read what was fitted with the readers that we ship."""
+        told = resources.files("pipeline.readers") / "models" / "confidence.json"
+        kept = json.loads(told.read_text("utf-8"))
+        return cls({kind: Curve(**curve) for kind, curve in kept["curves"].items()}, kept["accept"])
+
+    def apply(self, asked: Text | Date, reading: Reading) -> Reading:
+        """Say how sure a reading truly is; what else it may be shares the rest as before."""
+        curve = self.curves.get(curve_of(kind_of(asked), doubted=bool(reading.why)))
+        if curve is None or reading.value is None:
+            return reading
+        sure = curve(reading.confidence)
+        left = (1.0 - sure) / max(1.0 - reading.confidence, _LOWEST)
+        candidates = tuple(
+            (text, sure if text == reading.value else min(chance * left, 1.0 - sure))
+            for text, chance in reading.candidates
+        )
+        return replace(reading, confidence=sure, candidates=candidates)
+
+    def accepts(self, asked: Text | Date, confidence: float) -> bool:
+        """Say whether a field is sure enough to go straight through."""
+        return confidence >= self.accept.get(kind_of(asked), 1.0)
+
+
+def kind_of(asked: Text | Date) -> str:
+    """Name a field's kind, one of `KINDS`."""
+    match asked:
+        case Date():
+            return "date"
+        case Text():
+            return asked.identifies or "text"
+
+
+def curve_of(kind: str, *, doubted: bool) -> str:
+    """Name the curve of a kind."""
+    return f"{kind} doubted" if doubted else kind

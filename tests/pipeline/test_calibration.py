@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forms import library
+from forms.fields import Date, Text
+from pipeline.calibration import KINDS, Calibration, Curve, curve_of, kind_of
+from pipeline.stages import Reading, State
+
+RJ1 = library.definition("rj-1")
+
+
+def text(name: str) -> Text:
+    asked = RJ1.field_named(name)
+    assert isinstance(asked, Text)
+    return asked
+
+
+def number(confidence: float, why: tuple[str, ...] = ()) -> Reading:
+    return Reading(
+        field="me_number",
+        kind="comb",
+        state=State.FILLED,
+        value="A1234BC",
+        confidence=confidence,
+        why=why,
+        candidates=(("A1234BC", confidence), ("A1Z34BC", 0.6 * (1 - confidence))),
+    )
+
+
+@given(
+    slope=st.floats(0.05, 3.0),
+    offset=st.floats(-4.0, 4.0),
+    low=st.floats(0.0, 1.0),
+    high=st.floats(0.0, 1.0),
+)
+def test_a_curve_keeps_the_order_and_claims_no_more_than_was_seen(
+    slope: float, offset: float, low: float, high: float
+) -> None:
+    curve = Curve(slope=slope, offset=offset, most=0.9995)
+    low, high = min(low, high), max(low, high)
+    assert 0.0 <= curve(low) <= curve(high) <= 0.9995
+
+
+def test_a_reading_is_told_as_its_kind_came_true_and_the_rest_is_shared_as_before() -> None:
+    doubting = Calibration({"number": Curve(offset=-2.0)})
+    told = doubting.apply(text("me_number"), number(0.9))
+    assert told.confidence == pytest.approx(0.549, abs=1e-3)
+    assert told.candidates[0] == ("A1234BC", told.confidence)
+    assert told.candidates[1][1] == pytest.approx(0.6 * (1 - told.confidence))
+
+
+def test_rows_in_whose_ink_something_is_wrong_have_a_curve_of_their_own() -> None:
+    doubting = Calibration({curve_of("number", doubted=True): Curve(offset=-2.0)})
+    asked = text("me_number")
+    assert doubting.apply(asked, number(0.9)).confidence == pytest.approx(0.9)
+    assert doubting.apply(asked, number(0.9, ("faint",))).confidence < 0.6
+
+
+def test_a_kind_without_a_threshold_never_goes_straight_through() -> None:
+    assert not Calibration().accepts(text("me_number"), 0.999)
+
+
+def test_a_row_left_blank_is_left_alone() -> None:
+    blank = Reading(field="me_number", kind="comb", state=State.BLANK, confidence=0.99)
+    assert Calibration({"number": Curve(offset=-2.0)}).apply(text("me_number"), blank) is blank
+
+
+def test_every_kind_of_row_has_a_name() -> None:
+    rows = [each for each in RJ1.fillable() if isinstance(each, Text | Date)]
+    assert {kind_of(each) for each in rows} <= set(KINDS)
+    assert kind_of(text("me_name")) == "name"
