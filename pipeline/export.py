@@ -89,7 +89,11 @@ def _field(reading: Reading) -> dict[str, Any]:
     }
     if reading.options is not None:
         out["options"] = {
-            name: {"state": mark.state.value, "score": round(mark.score, 3)}
+            name: {
+                "state": mark.state.value,
+                "score": round(mark.score, 3),
+                "confidence": round(mark.confidence, 4),
+            }
             for name, mark in reading.options.items()
         }
     if reading.candidates:
