@@ -21,7 +21,8 @@ def open_reader(
         roll: the roll to match people against.
         drafts: suggest what free text says.
         second: let the second reader of characters vote.
-        raw: leave the readers' confidence as it is, and ask nobody because of it.
+        raw: leave the readers' confidence as it is: ask nobody because of it, and let no match
+            with the roll bear it out.
     """
     from kiosk.compose import reading_kit
     from pipeline.calibration import KINDS, Calibration
@@ -32,5 +33,5 @@ def open_reader(
     if not second:
         kit = replace(kit, characters=CharacterReader(second=False))
     if raw:
-        kit = replace(kit, calibration=Calibration(accept=dict.fromkeys(KINDS, 0.0)))
+        kit = replace(kit, people=(), calibration=Calibration(accept=dict.fromkeys(KINDS, 0.0)))
     return lambda path: read_file(path, kit)

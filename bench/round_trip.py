@@ -60,7 +60,7 @@ class Job:
     drafts: bool = True
     """Suggest what free text says as well; nothing here depends on it."""
     raw: bool = False
-    """Leave confidences as the readers say them, with no roll to bear them out."""
+    """Leave confidences as the readers say them."""
 
 
 def run_job(job: Job) -> dict[tuple[str, str], Tally]:
@@ -76,8 +76,7 @@ def run_job(job: Job) -> dict[tuple[str, str], Tally]:
     found: dict[tuple[str, str], Tally] = {}
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as name:
         folder = Path(name)
-        roll = None if job.raw else _roll_file(folder, people)
-        read = open_reader(roll, drafts=job.drafts, raw=job.raw)
+        read = open_reader(_roll_file(folder, people), drafts=job.drafts, raw=job.raw)
         before: Leaf | None = None
         for number, leaf in enumerate(fill_leaves(order)):
             for condition in job.conditions:

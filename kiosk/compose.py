@@ -11,6 +11,7 @@ from pathlib import Path
 from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, Settings, SettingUnsupported, settings
+from pipeline.places import Places
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
@@ -67,6 +68,7 @@ def _kit(people: Sequence[Person], *, drafts: bool = False, pictures: bool = Fal
         layouts=FrozenLayouts(),
         known=known_layouts,
         people=tuple(people),
+        places=Places(people),
         drafts=drafts,
         pictures=pictures,
     )

@@ -24,6 +24,7 @@ from pipeline.calibration import Calibration
 from pipeline.crop import cut, cut_again, cut_beside, upright
 from pipeline.identify import PageBlank, PageCodeMissing, PageTooSmall, identify
 from pipeline.intake import FileDamaged, count_pages, open_file
+from pipeline.places import Places
 from pipeline.ports import Layouts, Person
 from pipeline.readers.characters import CharacterReader
 from pipeline.readers.fillable import read_fillable
@@ -78,6 +79,7 @@ class Kit:
         today: the day scans are judged against.
         drafts: suggest what free text says while its page is read; `draft_page` does so later.
         pictures: keep the straightened page on the result, for people to look at.
+        places: the wings and cells that there are; none without a roll.
         calibration: what the character reader's confidence is worth.
     """
 
@@ -89,6 +91,7 @@ class Kit:
     pictures: bool = False
     blanks: BlankPages = field(default_factory=BlankPages)
     characters: CharacterReader = field(default_factory=CharacterReader)
+    places: Places = field(default_factory=lambda: Places(()))
     calibration: Calibration = field(default_factory=Calibration.shipped)
     free_text: FreeTextReader = field(default_factory=FreeTextReader)
 
@@ -320,7 +323,9 @@ def _readings(
                 found[asked.name] = read_signature(mine[0])
     read = kit.characters.read_page(written, scanned_on=kit.today())
     for (row, _), reading in zip(written, read, strict=True):
-        found[reading.field] = kit.calibration.apply(row, reading)
+        named = isinstance(row, Text) and row.places
+        weighed = kit.places.settle(reading) if named else reading
+        found[reading.field] = kit.calibration.apply(row, weighed)
     return tuple(found[f.name] for f in definition.fillable() if f.name in found)
 
 

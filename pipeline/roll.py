@@ -405,6 +405,10 @@ class _Fit(IntEnum):
     SURE = 5
 
 
+MOST = 0.9999
+"""No more is claimed of a match: of 40,000 none was wrong (`bench.roll_match`); 3 in n may be."""
+
+
 class RollIndex:
     """Everybody on the roll, laid out so that one page is weighed against all in milliseconds."""
 
@@ -415,7 +419,7 @@ class RollIndex:
             [[SYMBOLS.index(c) for c in p.prison_number] for p in people], np.int64
         ).reshape(-1, NUMBER_LENGTH)
         self._names = _lay_out([_name_wordings(p) for p in people], LETTERS)
-        self._cells = _lay_out([_cell_wordings(p) for p in people], SYMBOLS)
+        self._cells = _lay_out([cell_wordings(p) for p in people], SYMBOLS)
         self._surnames = _lay_out([{_letters(p.surname): 1.0} for p in people], LETTERS)
         counts = np.ones(len(LETTERS))
         for person in people:
@@ -482,9 +486,11 @@ class RollIndex:
         return PersonMatch(
             person=person,
             match=None if why else self._people[top].prison_number,
-            confidence=float(chances[top]),
+            confidence=min(float(chances[top]), MOST),
             agreed=tuple(readings[kind].field for kind in agreed),
-            candidates=tuple((self._people[k].prison_number, float(chances[k])) for k in order),
+            candidates=tuple(
+                (self._people[k].prison_number, min(float(chances[k]), MOST)) for k in order
+            ),
             why=why,
         )
 
@@ -795,12 +801,17 @@ def _name_wordings(person: Person) -> dict[str, float]:
     return found
 
 
-def _cell_wordings(person: Person) -> dict[str, float]:
-    """Give the ways people write their cell, without hyphens and with fewer noughts."""
+def cell_parts(person: Person) -> list[str]:
+    """Split somebody's cell: wing, landing and the rest, letters and digits alone."""
     parts = [re.sub(r"[^A-Z0-9]", "", p) for p in re.split(r"[-/\s.]+", person.cell.upper())]
     parts = [p for p in parts if p]
-    if len(parts) > 1 and parts[0] == person.establishment.upper():
-        parts = parts[1:]
+    own = len(parts) > 1 and parts[0] == person.establishment.upper()
+    return parts[1:] if own else parts
+
+
+def cell_wordings(person: Person) -> dict[str, float]:
+    """Give the ways people write their cell, without hyphens and with fewer noughts."""
+    parts = cell_parts(person)
     if not parts:
         return {}
     found: dict[str, float] = {}

@@ -159,7 +159,8 @@ class Reading:
         kind: "comb", "date", "choice", "free_text" or "signature".
         state: filled, blank or unclear.
         value: the answer; None when blank, unclear or only to be seen by people.
-        confidence: calibrated, of values at 0.99 99 % are right.
+        confidence: calibrated, of values at 0.99 99 % are right. Free text's is its draft's, and
+            says only how well that reads.
         review: a person must look.
         why: codes, see `pipeline.triage.WHY`.
         candidates: other texts with their probabilities, best first.

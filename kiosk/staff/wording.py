@@ -39,6 +39,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "touching": "Characters run into each other.",
         "incomplete": "Something seems to be missing from it.",
         "short-year": "The year is not written out in full.",
+        "short-day": "The day or the month has one digit: look whether another was lost.",
         "date-future": "This date has not come yet.",
         "date-too-old": "This date is a long time ago.",
         "date-impossible": "There is no such day.",

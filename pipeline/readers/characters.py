@@ -416,6 +416,8 @@ def _date(
         value, confidence = ordered[0]
         if any(not c for c in raw[4:]):
             why = (*why, "short-year")
+        if any(not c for c in raw[:4]):
+            why = (*why, "short-day")
     elif meant is not None:
         value, confidence = meant.isoformat(), raw_chance
         future = scanned_on is not None and meant > scanned_on

@@ -262,8 +262,10 @@ def test_a_date_is_read_as_iso() -> None:
 
 
 @pytest.mark.parametrize("text", [" 5112026", "5 112026"])
-def test_a_single_digit_day_is_a_day(text: str) -> None:
-    assert read_date(text).value == "2026-11-05"
+def test_a_single_digit_day_is_a_day_and_somebody_is_asked(text: str) -> None:
+    reading = read_date(text)
+    assert reading.value == "2026-11-05"
+    assert "short-day" in reading.why
 
 
 def test_a_short_year_is_read_and_said() -> None:
