@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from torch.nn import functional
 
 from pipeline.readers.glyphs import CLASSES
@@ -27,6 +29,9 @@ from training.sources import Source
 
 BATCH = 256
 TOP_RATE = 3e-3
+
+BENT = 0.035
+"""How far a fifth of a glyph is pulled aside, as a share of half its width."""
 
 DIGITS = 1.6
 """How much oftener a digit is learnt than another class: the prison number is four sevenths
@@ -50,7 +55,8 @@ def main() -> None:
     ask.add_argument("--minutes", type=float, default=30.0, help="time to learn; 0 only draws")
     ask.add_argument("--threads", type=int, default=1)
     ask.add_argument("--seed", type=int, default=1)
-    ask.add_argument("--start", type=Path, help="weights (.pt) to go on from")
+    ask.add_argument("--start", type=Path, help="weights to go on from, .pt or .onnx")
+    ask.add_argument("--part", default="", help='of a joined .onnx: "one_" or "two_"')
     ask.add_argument("--rate", type=float, default=TOP_RATE, help="highest learning rate")
     given = ask.parse_args()
     torch.set_num_threads(given.threads)
@@ -70,7 +76,9 @@ def main() -> None:
     if not given.minutes:
         return
     net = CharNet()
-    if given.start:
+    if given.start and given.start.suffix == ".onnx":
+        unfold(net, given.start, given.part, pool.glyphs[:: max(1, len(pool) // 2048)])
+    elif given.start:
         net.load_state_dict(torch.load(given.start))
     net = fit(net, pool, minutes=given.minutes, rate=given.rate, rng=rng)
 
@@ -170,6 +178,37 @@ def fit(
     return average.eval().to(memory_format=torch.contiguous_format)
 
 
+def unfold(net: CharNet, path: Path, part: str, glyphs: NDArray[np.uint8]) -> None:
+    """Take weights out of an exported network, whose batch norms were folded into its layers.
+
+    Each layer gets a norm that, over some glyphs, changes nothing, so that learning goes on.
+
+    Args:
+        net: what they are put into.
+        path: of the exported network.
+        part: what its weights' names begin with, in one that `training.average` joined.
+        glyphs: to measure the norms with, shape (n, 32, 32).
+    """
+    kept = {each.name: each for each in onnx.load(path).graph.initializer}
+    mine = [name.removeprefix(part) for name in kept if name.startswith(part)]
+    folded = sorted((n for n in mine if n.startswith("onnx::Conv_")), key=lambda n: int(n[11:]))
+    told = [torch.from_numpy(numpy_helper.to_array(kept[part + name]).copy()) for name in folded]
+    flow = torch.from_numpy(glyphs).float().unsqueeze(1) / 255.0
+    with torch.no_grad():
+        for layer, weight, bias in zip(net.features, told[::2], told[1::2], strict=True):
+            conv, norm, _ = layer
+            conv.weight.copy_(weight)
+            flow = conv(flow)
+            mean, var = flow.mean((0, 2, 3)), flow.var((0, 2, 3), unbiased=False)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(var)
+            norm.weight.copy_((var + norm.eps).sqrt())
+            norm.bias.copy_(mean + bias)
+            flow = torch.relu(flow + bias[None, :, None, None])
+        for name, value in net.head.named_parameters():
+            value.copy_(torch.from_numpy(numpy_helper.to_array(kept[f"{part}head.{name}"]).copy()))
+
+
 def loss_of(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Add the error among everything to the error among characters of the same sort."""
     every = functional.cross_entropy(logits, labels, reduction="none")
@@ -185,7 +224,7 @@ def loss_of(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -
 
 
 def shaken(batch: torch.Tensor) -> torch.Tensor:
-    """Move, turn and stretch glyphs a little, change their greys, rub a patch out of some."""
+    """Move, turn, stretch and bend glyphs a little, change their greys, rub a patch out of some."""
     count = len(batch)
     turn = torch.randn(count) * 0.05
     grow = 1.0 + torch.randn(count) * 0.06
@@ -196,6 +235,9 @@ def shaken(batch: torch.Tensor) -> torch.Tensor:
     matrix[:, 1, 1] = torch.cos(turn) * grow
     matrix[:, :, 2] = torch.randn(count, 2) * 0.05
     grid = functional.affine_grid(matrix, list(batch.shape), align_corners=False)
+    bent = torch.randn(count, 2, 5, 5) * BENT
+    wide = functional.interpolate(bent, size=batch.shape[-2:], mode="bicubic", align_corners=True)
+    grid = grid + wide.permute(0, 2, 3, 1)
     moved = functional.grid_sample(batch, grid, align_corners=False).clamp(0.0, 1.0)
     moved = (moved + 1e-4) ** torch.exp(torch.randn(count, 1, 1, 1) * 0.25)
     for k in torch.flatten(torch.nonzero(torch.rand(count) < 0.1)).tolist():
