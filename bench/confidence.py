@@ -1,13 +1,14 @@
-r"""Find out what the character reader's confidence is worth, and how sure is sure enough.
+r"""Find out what the readers' confidence is worth, and how sure is sure enough.
 
     python -m bench.reading --sheets 60 --seed 901 --raw --speed-sheets 0 --json raw.json
     python -m bench.confidence raw.json --out pipeline/readers/models/confidence.json
 
-Runs with `--raw` hold how sure the reader was of each row, untouched, and whether it was right.
-A straight line between log odds is fitted for each kind of row, those in whose ink the reader
-found something wrong by themselves. The threshold of a kind is the least calibrated confidence
-above which, on the fitted curve, no more than `--target` of the rows that go straight through
-are wrong. Use seeds that no other figure uses; `bench.reading` then tells what came of it.
+Runs with `--raw` hold how sure the reader was of each row of characters, tick box and signature,
+untouched, and whether it was right. A straight line between log odds is fitted for each kind, and
+for rows in whose ink the reader found something wrong by themselves. The threshold of a kind of
+row is the least calibrated confidence above which, on the fitted curve, no more than `--target`
+of the rows that go straight through are wrong. Use seeds that no other figure uses, for fitting
+and for `--check`; `bench.reading` then tells what came of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.score import Tally
-from pipeline.calibration import KINDS, Curve, curve_of
+from pipeline.calibration import INK, KINDS, Curve, curve_of
 
 TARGET = 0.001
 """Share of wrong rows among those that go straight through."""
@@ -34,12 +35,13 @@ Floats = NDArray[np.float64]
 Row = tuple[str, bool, float, bool]
 
 
-def fit(confidence: Floats, right: NDArray[np.bool_]) -> Curve:
+def fit(confidence: Floats, right: NDArray[np.bool_], *, seen: int = 0) -> Curve:
     """Fit one curve by likelihood (Newton's steps), held towards the one that changes nothing.
 
     Args:
         confidence: as the reader said it, shape (n,).
         right: whether it came true, shape (n,).
+        seen: rows of every kind, which bound what is claimed of any; n when there are fewer.
     """
     if not len(confidence):
         return Curve()
@@ -52,7 +54,7 @@ def fit(confidence: Floats, right: NDArray[np.bool_]) -> Curve:
         curve = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(2)
         step = np.linalg.solve(curve, slope)
         weights = weights - step * min(1.0, 1.0 / max(1e-9, float(np.abs(step).max())))
-    most = 1.0 - 1.0 / (len(told) + 2.0)
+    most = 1.0 - 1.0 / (max(seen, len(told)) + 2.0)
     slope_, offset = max(0.05, float(weights[0])), float(weights[1])
     return Curve(slope=round(slope_, 4), offset=round(offset, 4), most=round(most, 5))
 
@@ -81,16 +83,17 @@ def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:
         What `confidence.json` holds: curves, thresholds, and of how many rows they are.
     """
     curves, accept, seen = {}, {}, {}
-    for kind in KINDS:
-        for doubted in (False, True):
+    written = sum(row[0] in KINDS for row in rows)
+    for kind in (*KINDS, *INK):
+        for doubted in (False, True) if kind in KINDS else (False,):
             some = [row for row in rows if row[0] == kind and row[1] is doubted]
             sure = np.array([row[2] for row in some])
             right = np.array([row[3] for row in some], bool)
             name = curve_of(kind, doubted=doubted)
-            curve = fit(sure, right)
+            curve = fit(sure, right, seen=written)
             curves[name] = vars(curve)
             seen[name] = {"rows": len(some), "right": int(right.sum())}
-            if not doubted:
+            if kind in KINDS and not doubted:
                 calibrated = np.array([curve(each) for each in sure])
                 accept[kind] = round(threshold(calibrated, target), 4)
     return {"target": target, "curves": curves, "accept": accept, "seen": seen}
@@ -109,19 +112,19 @@ def report(rows: Sequence[Row], kept: dict[str, object]) -> str:
     assert isinstance(curves, dict)
     assert isinstance(accept, dict)
     lines = [f"{'kind':8} {'rows':>6} {'before':>8} {'after':>8} {'straight':>9} {'wrong':>6}"]
-    for kind in KINDS:
+    for kind in (*KINDS, *INK):
         some = [row for row in rows if row[0] == kind]
         if not some:
             continue
         right = np.array([row[3] for row in some], bool)
         before = np.array([row[2] for row in some])
-        curve = {d: Curve(**curves[curve_of(kind, doubted=d)]) for d in (False, True)}
+        curve = {d: Curve(**curves.get(curve_of(kind, doubted=d), {})) for d in (False, True)}
         after = np.array([curve[row[1]](row[2]) for row in some])
-        straight = (after >= accept[kind]) & ~np.array([row[1] for row in some], bool)
+        straight = (after >= accept.get(kind, 0.0)) & ~np.array([row[1] for row in some], bool)
         lines.append(
             f"{kind:8} {len(some):6} {100 * error(before, right):7.2f}% "
             f"{100 * error(after, right):7.2f}% {100 * straight.mean():8.1f}% "
-            f"{int((straight & ~right).sum()):6}   from {accept[kind]}"
+            f"{int((straight & ~right).sum()):6}   from {accept.get(kind, 0.0)}"
         )
     return "\n".join(lines)
 

@@ -99,9 +99,9 @@ class Tally:
             gives nobody a reason to look) and "asked" (somebody is asked to look).
         reasons: for each kind of field, the codes for which somebody is asked.
         sure: for each of `KINDS`, how sure the reader was and whether it was right.
-        rows: of every row of characters read: its kind (one of `pipeline.calibration.KINDS`),
-            whether the reader found something wrong with the ink, how sure it was, and whether
-            it was right.
+        rows: of every row of characters, tick box and signature read: its kind (one of
+            `pipeline.calibration.KINDS` or `INK`), whether the reader found something wrong with
+            the ink, how sure it was, and whether it was right.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -297,6 +297,7 @@ def _score_presence(
     found.count(kind, wrong=wrong, asked=unclear or _asked(reading), why=reading.why)
     if kind == "signature" and not unclear:
         found.was_sure(kind, reading.confidence, right=not wrong)
+        found.rows.append((kind, False, reading.confidence, not wrong))
 
 
 def _asked(reading: Reading) -> bool:
@@ -354,6 +355,7 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
         found.count(kind, wrong=wrong, asked=unsure, silent=wrong and not asked)
         if not unsure:
             found.was_sure(kind, options[option].confidence, right=not wrong)
+            found.rows.append((state.value, False, options[option].confidence, not wrong))
         if unsure:
             found.counts[f"{group}_asked"] += 1
             found.kinds[mark.kind, "asked"] += 1

@@ -1,10 +1,10 @@
 """What a reader's confidence is worth: of values at 0.99, 99 % are right.
 
-A reader multiplies what its boxes say, and is too sure or not sure enough, each kind of field in
-its own way. `bench.confidence` compares such confidences with what came true on pages of writers
-who are in no other figure, fits one curve a kind, chooses from it how sure a field must be to go
-straight through for a wanted share of wrong ones, and writes both into
-`readers/models/confidence.json`.
+A reader multiplies what its boxes say, or measures how far from a threshold a mark lies, and is
+too sure or not sure enough, each kind of field in its own way. `bench.confidence` compares what
+it says with what came true on pages of seeds that are in no other figure, fits one curve a kind,
+chooses from it how sure a row must be to go straight through for a wanted share of wrong ones,
+and writes both into `readers/models/confidence.json`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from functools import lru_cache
 from importlib import resources
 
 from forms.fields import Date, Text
-from pipeline.stages import Reading
+from pipeline.stages import Mark, Reading, State
 
 KINDS = ("number", "name", "cell", "text", "date")
-"""Kinds of rows of characters, each with a curve of its own."""
+"""Kinds of rows of characters, each with a curve and a threshold of its own."""
+
+INK = ("marked", "blank", "signature")
+"""What else has a curve: tick boxes by their state, and whether something was signed."""
 
 _LOWEST = 1e-9
 """Nearer to 0.0 or 1.0 than this, log odds say nothing more."""
@@ -80,6 +83,26 @@ class Calibration:
             for text, chance in reading.candidates
         )
         return replace(reading, confidence=sure, candidates=candidates)
+
+    def apply_ink(self, reading: Reading) -> Reading:
+        """Say how sure a choice or a signature truly is; what is unclear stays as it is.
+
+        A choice is right when all of its boxes are.
+        """
+        if reading.options is None:
+            curve = self.curves.get("signature")
+            if curve is None or reading.state is State.UNCLEAR:
+                return reading
+            return replace(reading, confidence=curve(reading.confidence))
+        options = {name: self._mark(mark) for name, mark in reading.options.items()}
+        sure = reading.confidence
+        if reading.state is not State.UNCLEAR:
+            sure = math.prod(mark.confidence for mark in options.values())
+        return replace(reading, options=options, confidence=sure)
+
+    def _mark(self, mark: Mark) -> Mark:
+        curve = self.curves.get(mark.state.value)
+        return mark if curve is None else replace(mark, confidence=curve(mark.confidence))
 
     def accepts(self, asked: Text | Date, confidence: float) -> bool:
         """Say whether a field is sure enough to go straight through."""

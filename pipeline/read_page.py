@@ -316,11 +316,12 @@ def _readings(
             case Text() | Date():
                 written.append((asked, sorted(mine, key=lambda c: c.box.index or 0)))
             case Choice():
-                found[asked.name] = read_choice(asked, mine, beside.get(asked.name, ()))
+                seen = read_choice(asked, mine, beside.get(asked.name, ()))
+                found[asked.name] = kit.calibration.apply_ink(seen)
             case FreeText():
                 found[asked.name] = _free_text(mine[0], kit)
             case Signature():
-                found[asked.name] = read_signature(mine[0])
+                found[asked.name] = kit.calibration.apply_ink(read_signature(mine[0]))
     read = kit.characters.read_page(written, scanned_on=kit.today())
     for (row, _), reading in zip(written, read, strict=True):
         named = isinstance(row, Text) and row.places

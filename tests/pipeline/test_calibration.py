@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from forms import library
 from forms.fields import Date, Text
 from pipeline.calibration import KINDS, Calibration, Curve, curve_of, kind_of
-from pipeline.stages import Reading, State
+from pipeline.stages import Mark, MarkState, Reading, State
 
 RJ1 = library.definition("rj-1")
 
@@ -72,3 +72,40 @@ def test_every_kind_of_row_has_a_name() -> None:
     rows = [each for each in RJ1.fillable() if isinstance(each, Text | Date)]
     assert {kind_of(each) for each in rows} <= set(KINDS)
     assert kind_of(text("me_name")) == "name"
+
+
+def choice(**boxes: tuple[MarkState, float]) -> Reading:
+    options = {
+        name: Mark(state=state, score=0.2, confidence=sure) for name, (state, sure) in boxes.items()
+    }
+    marked = tuple(n for n, (state, _) in boxes.items() if state is MarkState.MARKED)
+    unclear = any(state is MarkState.UNCLEAR for state, _ in boxes.values())
+    return Reading(
+        field="role",
+        kind="choice",
+        state=State.UNCLEAR if unclear else State.FILLED,
+        value=marked,
+        confidence=0.5 if unclear else 0.9,
+        options=options,
+    )
+
+
+def test_a_choice_is_as_sure_as_all_of_its_boxes_are() -> None:
+    told = Calibration({"marked": Curve(offset=1.0), "blank": Curve(offset=-1.0)})
+    read = told.apply_ink(choice(yes=(MarkState.MARKED, 0.9), no=(MarkState.BLANK, 0.99)))
+    assert read.options is not None
+    yes, no = read.options["yes"].confidence, read.options["no"].confidence
+    assert (yes, no) == (pytest.approx(0.961, abs=1e-3), pytest.approx(0.973, abs=1e-3))
+    assert read.confidence == pytest.approx(yes * no)
+
+
+def test_an_unclear_choice_stays_unclear() -> None:
+    told = Calibration({"blank": Curve(offset=5.0)})
+    read = told.apply_ink(choice(yes=(MarkState.UNCLEAR, 0.5), no=(MarkState.BLANK, 0.9)))
+    assert read.confidence == 0.5
+
+
+def test_a_signature_has_a_curve_of_its_own() -> None:
+    signed = Reading(field="mark", kind="signature", state=State.FILLED, value=True, confidence=0.9)
+    assert Calibration({"signature": Curve(offset=2.0)}).apply_ink(signed).confidence > 0.98
+    assert Calibration().apply_ink(signed) is signed
