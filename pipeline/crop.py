@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from forms.layout import Box, BoxKind, PageLayout, Rect
 from pipeline.blanks import Blank
+from pipeline.levels import percentile
+from pipeline.outlines import Outline, find
 from pipeline.stages import Crop, Gray, Points, RegisteredPage
 from pipeline.warp import Pyramid
 
@@ -27,8 +30,6 @@ MARGIN_MM: dict[BoxKind, float] = {
 
 _SEARCH_MM = 0.8
 _RIM_MM = 0.7
-_LEAST_MATCH = 0.45
-_LEAST_GAIN = 0.04
 _GRID_MM = 12.0
 
 
@@ -53,11 +54,36 @@ def cut(
     pyramid = Pyramid(page.page.scan.pixels)
     ink = _ink_level(page, layout, pyramid)
     boxes = [b for b in layout.boxes if kinds is None or b.kind in kinds]
-    corners = page.to_pixels(np.concatenate([_reach(b) for b in boxes])) if boxes else None
+    if not boxes:
+        return ()
+    reaches = [_reach(box) for box in boxes]
+    corners = page.to_pixels(np.concatenate([_corners(reach) for reach in reaches]))
+    corners = corners.reshape(-1, 4, 2)
+    maps, shrinks = _to_scan(corners, reaches)
     crops = []
     for i, box in enumerate(boxes):
-        assert corners is not None
-        crops.append(_crop(page, box, corners[4 * i : 4 * i + 4], blank, pyramid, ink))
+        rect = _grown(box, MARGIN_MM[box.kind])
+        if _is_small(box):
+            size = _size(reaches[i])
+            wide = pyramid.affine(maps[i], size, shrink=shrinks[i])
+            printed = _printed(blank, box)
+            pixels = _settle(wide, box, printed)
+            leveled = _level(printed.pixels, pixels, ink, printed.tint)
+        else:
+            pixels = _cut_grid(page, rect, PX_PER_MM, pyramid)
+            leveled = _level(blank.cut(rect, PX_PER_MM), pixels, ink)
+        streaks = _streaks(page, corners[i], rect, pixels.shape)
+        crops.append(
+            Crop(
+                box=box,
+                pixels=pixels,
+                blank=leveled,
+                px_per_mm=PX_PER_MM,
+                margin_mm=MARGIN_MM[box.kind],
+                crossed=bool(streaks),
+                streaks_px=streaks,
+            )
+        )
     return tuple(crops)
 
 
@@ -86,9 +112,10 @@ def cut_beside(
         printed = blank.cut(rect, PX_PER_MM)
         reach = _grown(beside, _BESIDE_MM + _SEARCH_MM)
         corners = page.to_pixels(_corners(reach))
-        wide = _patch(pyramid, corners, reach)
+        (to_scan,), (shrink,) = _to_scan(corners[None], [reach])
+        wide = pyramid.affine(to_scan, _size(reach), shrink=shrink)
         pad = round(_SEARCH_MM * PX_PER_MM)
-        dx, dy = _shift(wide, printed, pad)
+        dx, dy = find(wide, printed, pad)
         height, width = printed.shape
         pixels = wide[pad + dy : pad + dy + height, pad + dx : pad + dx + width]
         pixels = np.ascontiguousarray(pixels)
@@ -206,103 +233,142 @@ def _is_small(box: Box) -> bool:
     return box.kind in ("tick", "character")
 
 
-def _reach(box: Box) -> Points:
-    """Give the corners of everything that may be needed round a box, mm."""
-    return _corners(_grown(box, MARGIN_MM[box.kind] + (_SEARCH_MM if _is_small(box) else 0.0)))
+def _reach(box: Box) -> Rect:
+    """Give everything that may be needed round a box, mm."""
+    return _grown(box, MARGIN_MM[box.kind] + (_SEARCH_MM if _is_small(box) else 0.0))
 
 
 def _corners(r: Rect) -> Points:
     return np.array([[r.x, r.y], [r.right, r.y], [r.right, r.bottom], [r.x, r.bottom]])
 
 
-def _crop(
-    page: RegisteredPage, box: Box, corners: Points, blank: Blank, pyramid: Pyramid, ink: float
-) -> Crop:
-    margin = MARGIN_MM[box.kind]
-    rect = _grown(box, margin)
-    printed = blank.cut(rect, PX_PER_MM)
-    if _is_small(box):
-        wide = _patch(pyramid, corners, _grown(box, margin + _SEARCH_MM))
-        pixels = _settle(wide, blank, box, printed.shape)
-    else:
-        pixels = _cut_grid(page, rect, PX_PER_MM, pyramid)
-    streaks = _streaks(page, corners, rect, pixels.shape)
-    return Crop(
-        box=box,
-        pixels=pixels,
-        blank=_level(printed, pixels, ink),
-        px_per_mm=PX_PER_MM,
-        margin_mm=margin,
-        crossed=bool(streaks),
-        streaks_px=streaks,
-    )
+@dataclass(frozen=True, eq=False)
+class _Printed:
+    """What the blank shows of a box that one mark or character goes into; the same for any scan.
 
-
-def _patch(pyramid: Pyramid, corners: Points, rect: Rect) -> Gray:
-    """Cut a small rectangle whose corners (clockwise from the top left) lie at `corners`, px."""
-    width, height = round(rect.width * PX_PER_MM), round(rect.height * PX_PER_MM)
-    right = ((corners[1] - corners[0]) + (corners[2] - corners[3])) / (2 * rect.width * PX_PER_MM)
-    down = ((corners[3] - corners[0]) + (corners[2] - corners[1])) / (2 * rect.height * PX_PER_MM)
-    turn = np.stack([right, down], axis=1)
-    half = np.array([(width - 1) / 2, (height - 1) / 2])
-    start = corners.mean(axis=0) - turn @ half
-    return pyramid.affine(np.concatenate([turn, start[:, None]], axis=1), (width, height))
-
-
-def _settle(wide: Gray, blank: Blank, box: Box, shape: tuple[int, ...]) -> Gray:
-    """Slide a wide cut onto the box's own printed outline and trim it to the crop.
-
-    Ink is clipped to the darkness of the outline first, or a heavy mark would pull the match.
+    Attributes:
+        pixels: the crop.
+        outline: the box's outline with `_RIM_MM` round it.
+        tint: its paper.
     """
+
+    pixels: Gray = field(repr=False)
+    outline: Outline = field(repr=False)
+    tint: _Tint = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What was worked out of one blank; many boxes have the very same outline (100 KB each)."""
+
+    boxes: dict[Box, _Printed] = field(default_factory=dict)
+    outlines: dict[tuple[tuple[int, ...], bytes], Outline] = field(default_factory=dict)
+
+
+_KEPT: WeakKeyDictionary[Blank, _Kept] = WeakKeyDictionary()
+
+
+def _printed(blank: Blank, box: Box) -> _Printed:
+    """Look up what a blank shows of a small box; it is worked out once and kept as the blank is."""
+    kept = _KEPT.setdefault(blank, _Kept())
+    if box not in kept.boxes:
+        margin = MARGIN_MM[box.kind]
+        pixels = blank.cut(_grown(box, margin), PX_PER_MM)
+        template = blank.cut(_grown(box, min(_RIM_MM, margin)), PX_PER_MM)
+        key = (template.shape, template.tobytes())
+        if key not in kept.outlines:
+            kept.outlines[key] = Outline(template, round(_SEARCH_MM * PX_PER_MM))
+        kept.boxes[box] = _Printed(pixels, kept.outlines[key], _tint_of(pixels))
+    return kept.boxes[box]
+
+
+def _to_scan(
+    corners: NDArray[np.float64], rects: Sequence[Rect]
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Find where the pixels of small rectangles lie in the scan.
+
+    Args:
+        corners: of each, clockwise from the top left, px in the scan; shape (n, 4, 2).
+        rects: the same rectangles, mm.
+
+    Returns:
+        Affine maps from a cut at `PX_PER_MM` to the scan, shape (n, 2, 3), and how many scan
+        pixels go into one of the cut.
+    """
+    size = np.array([[r.width, r.height] for r in rects]) * PX_PER_MM
+    tl, tr, br, bl = corners.transpose(1, 0, 2)
+    right = ((tr - tl) + (br - bl)) / (2 * size[:, :1])
+    down = ((bl - tl) + (br - tr)) / (2 * size[:, 1:])
+    turn = np.stack([right, down], axis=2)
+    half = (np.array([_size(r) for r in rects]) - 1) / 2
+    start = corners.mean(axis=1) - np.einsum("nij,nj->ni", turn, half)
+    maps = np.concatenate([turn, start[:, :, None]], axis=2)
+    return maps, np.sqrt(np.abs(np.linalg.det(turn))).tolist()
+
+
+def _size(rect: Rect) -> tuple[int, int]:
+    """Give the width and height of a rectangle's cut, px."""
+    return round(rect.width * PX_PER_MM), round(rect.height * PX_PER_MM)
+
+
+def _settle(wide: Gray, box: Box, printed: _Printed) -> Gray:
+    """Slide a wide cut onto the box's own printed outline and trim it to the crop."""
     pad = round(_SEARCH_MM * PX_PER_MM)
+    height, width = printed.pixels.shape
     rim = round((MARGIN_MM[box.kind] - min(_RIM_MM, MARGIN_MM[box.kind])) * PX_PER_MM)
-    template = blank.cut(_grown(box, min(_RIM_MM, MARGIN_MM[box.kind])), PX_PER_MM)
-    height, width = template.shape
-    area = wide[rim : rim + height + 2 * pad, rim : rim + width + 2 * pad]
-    dx, dy = _shift(area, template, pad)
+    across, down = printed.outline.width, printed.outline.height
+    dx, dy = printed.outline.find(wide[rim : rim + down + 2 * pad, rim : rim + across + 2 * pad])
     top, left = pad + dy, pad + dx
-    return np.ascontiguousarray(wide[top : top + shape[0], left : left + shape[1]])
+    return np.ascontiguousarray(wide[top : top + height, left : left + width])
 
 
-def _shift(area: Gray, template: Gray, pad: int) -> tuple[int, int]:
-    darkest = int(template.min())
-    paper = float(np.percentile(area[::4, ::4], 85))
-    floor = paper - (255 - darkest) * paper / 255 - 12
-    scene = np.maximum(area, np.uint8(np.clip(floor, 0, 255)))
-    if 255 - darkest < 8 or int(scene.max()) - int(scene.min()) < 10:
-        return 0, 0
-    match = cv2.matchTemplate(scene, template, cv2.TM_CCOEFF_NORMED)
-    # A slight pull to the middle: of two equal matches the nearer one is right.
-    across = np.arange(-pad, pad + 1, dtype=np.float32) / pad
-    match = match - 0.06 * (across[None, :] ** 2 + across[:, None] ** 2)
-    _, best, _, (x, y) = cv2.minMaxLoc(match)
-    if best < _LEAST_MATCH or best - float(match[pad, pad]) < _LEAST_GAIN:
-        return 0, 0
-    return int(x) - pad, int(y) - pad
+def _level(printed: Gray, pixels: Gray, ink: float, tint: _Tint | None = None) -> Gray:
+    """Bring the blank to the scan's paper and ink.
 
-
-def _level(printed: Gray, pixels: Gray, ink: float) -> Gray:
-    """Bring the blank to the scan's paper and ink."""
+    Args:
+        printed: the blank's cut.
+        pixels: the scan's.
+        ink: how dark black is in the scan.
+        tint: the blank's paper, when it is known already.
+    """
     if max(pixels.shape) > _SHADED_MM * PX_PER_MM:
-        paper = _paper_map(pixels)
-    else:
-        paper = np.full(pixels.shape, _paper(printed, pixels, ink), dtype=np.float32)
-    paper = np.maximum(paper, ink + 20.0)
-    return np.clip(ink + (paper - ink) * (printed / np.float32(255.0)), 0, 255).astype(np.uint8)
+        paper = np.maximum(_paper_map(pixels), ink + 20.0)
+        shaded = ink + (paper - ink) * (printed / np.float32(255.0))
+        return np.clip(shaded, 0, 255).astype(np.uint8)
+    level = max(_paper(tint or _tint_of(printed), pixels, ink), ink + 20.0)
+    shades = np.clip(ink + (level - ink) * (np.arange(256) / 255.0), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(printed, shades), np.uint8)
 
 
-def _paper(printed: Gray, pixels: Gray, ink: float) -> float:
+@dataclass(frozen=True, eq=False)
+class _Tint:
+    """The paper of a small cut of the blank, in every third row and column.
+
+    Attributes:
+        at: which of those pixels are paper or tint.
+        light: how light each is, 1.0 is white.
+    """
+
+    at: NDArray[np.intp] = field(repr=False)
+    light: NDArray[np.float64] = field(repr=False)
+
+
+def _tint_of(printed: Gray) -> _Tint:
+    few = printed[::3, ::3].ravel()
+    at = np.flatnonzero(few > _LIGHT)
+    return _Tint(at, few[at] / 255.0)
+
+
+def _paper(tint: _Tint, pixels: Gray, ink: float) -> float:
     """Say how bright the paper of a small cut is, however much is written on it.
 
     Shaded paper counts as well as white, by how dark its tint is: in a shaded part only the
     box's inside is white, and that may be inked over altogether.
     """
-    few, thin = printed[::3, ::3], pixels[::3, ::3]
-    light = few > _LIGHT
-    if light.sum() <= 20:
-        return float(np.percentile(thin, 80)) if thin.size else 255.0
-    untinted = ink + (thin[light] - ink) / (few[light] / 255.0)
-    return min(float(np.percentile(untinted, 80)), 255.0)
+    thin = pixels[::3, ::3].ravel()
+    if tint.at.size <= 20:
+        return percentile(thin, 80) if thin.size else 255.0
+    return min(percentile(ink + (thin[tint.at] - ink) / tint.light, 80), 255.0)
 
 
 _LIGHT = 180

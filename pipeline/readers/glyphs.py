@@ -101,6 +101,8 @@ def glyph_of(crop: Crop) -> Glyph:
             _lift_streak(ink, ends)
         else:
             _lift_streak(ink.T, ends[:, ::-1])
+    if float(ink.max(initial=0.0)) <= MIN_INK:
+        return _EMPTY
     _clear_lines(ink, edge)
     height, width = ink.shape
     inside = ink[edge : height - edge, edge : width - edge]
@@ -149,7 +151,7 @@ def _resized(pixels: Gray, scale: float) -> Gray:
 
 def _paper_level(pixels: Gray) -> float:
     """Find the grey that 30 % of the pixels are lighter than: paper, however much is written."""
-    counts = np.bincount(pixels.ravel(), minlength=256)
+    counts = cv2.calcHist([np.ascontiguousarray(pixels)], [0], None, [256], [0, 256])
     return float(max(1, int(np.searchsorted(np.cumsum(counts), 0.7 * pixels.size))))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forms.layout import Rect
+from pipeline.levels import percentile
 from pipeline.stages import Crop, Gray, Reading, State
 
 Mask = NDArray[np.bool_]
@@ -39,12 +40,11 @@ def new_ink(crop: Crop, *, share: float = INK_SHARE) -> Mask:
     Returns:
         Shape of the crop; specks are still in it.
     """
-    paper = max(float(np.percentile(crop.blank, 95)), 1.0)
+    paper = max(percentile(crop.blank, 95), 1.0)
     soft = cv2.GaussianBlur(crop.pixels, (0, 0), _SOFT_MM * crop.px_per_mm)
     side = 2 * round(_PLAY_MM * crop.px_per_mm) + 1
     expected = cv2.erode(crop.blank, np.ones((side, side), np.uint8))
-    darker = expected.astype(np.int16) - soft.astype(np.int16)
-    return np.asarray(darker > share * paper, dtype=np.bool_)
+    return np.asarray(cv2.subtract(expected, soft) > share * paper, dtype=np.bool_)
 
 
 def without_specks(ink: Mask, px_per_mm: float) -> Mask:
@@ -119,7 +119,7 @@ def _length_mm(ink: Mask, px_per_mm: float) -> float:
     ridge = distance[distance >= 1.0]
     if ridge.size == 0:
         return 0.0
-    width = max(2.0 * float(np.percentile(ridge, 85)), 2.0)
+    width = max(2.0 * percentile(ridge, 85), 2.0)
     return float(ink.sum()) / width / px_per_mm
 
 
@@ -180,7 +180,7 @@ def _presence(crop: Crop, kind: str, sure_mm: float, doubt_mm: float) -> Reading
 
 def paper_of(crop: Crop) -> Gray:
     """Give the crop with printed lines taken out: what is no darker than the blank is paper."""
-    paper = np.uint8(np.clip(np.percentile(crop.blank, 95), 0, 255))
+    paper = np.uint8(percentile(crop.blank, 95))
     side = 2 * round(_PLAY_MM * crop.px_per_mm) + 1
     expected = cv2.erode(crop.blank, np.ones((side, side), np.uint8))
     printed = (expected < paper * 0.97) & (crop.pixels > expected.astype(np.int16) - 20)
