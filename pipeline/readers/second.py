@@ -48,7 +48,7 @@ def second_opinion(row: Sequence[Glyph | None]) -> Floats:
     if not written:
         return seen
     first, last = written[0], written[-1]
-    scores = strip_scores(_strip(row[first : last + 1]))
+    scores = strip_scores(strip_of(row[first : last + 1]))
     for at in written:
         left = _SIDE_PX + (at - first) * PITCH_PX
         begin, end = left // STEP_PX, -(-(left + PITCH_PX) // STEP_PX)
@@ -56,8 +56,12 @@ def second_opinion(row: Sequence[Glyph | None]) -> Floats:
     return seen
 
 
-def _strip(row: Sequence[Glyph | None]) -> Gray:
-    """Set characters side by side, dark on white."""
+def strip_of(row: Sequence[Glyph | None]) -> Gray:
+    """Set characters side by side, dark on white.
+
+    Returns:
+        Shape (`STRIP_HEIGHT`, `PITCH_PX` a box and a little on either side).
+    """
     strip = np.full((STRIP_HEIGHT, PITCH_PX * len(row) + 2 * _SIDE_PX), 255, np.uint8)
     tallest = max((g.height for g in row if g is not None), default=0.0) or 1.0
     for at, glyph in enumerate(row):

@@ -57,8 +57,13 @@ def _recogniser() -> _Recogniser:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
     every = ["", *listed, " "]
-    keep = [i for i, c in enumerate(every) if i == 0 or _LATIN.fullmatch(c)]
+    keep = [i for i, c in enumerate(every) if is_latin(c)]
     return _Recogniser(session, np.array(keep), tuple(every[i] for i in keep))
+
+
+def is_latin(character: str) -> bool:
+    """Say whether a class of the recogniser is kept; "" stands for "no character"."""
+    return not character or _LATIN.fullmatch(character) is not None
 
 
 def strip_classes() -> tuple[str, ...]:
@@ -80,6 +85,22 @@ def strip_scores(strip: Gray) -> NDArray[np.float32]:
     Raises:
         ValueError: the strip has no pixels.
     """
+    reader = _recogniser()
+    scores = reader.session.run(None, {"x": plane_of(strip)})[0][0]
+    kept = scores[:, reader.keep]
+    return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def plane_of(strip: Gray) -> NDArray[np.float32]:
+    """Bring a strip to the height, range and number of dimensions that the network takes.
+
+    Returns:
+        Shape (1, 3, `STRIP_HEIGHT`, width), -1.0 is black and 1.0 white; the width is a multiple
+        of `STEP_PX`.
+
+    Raises:
+        ValueError: the strip has no pixels.
+    """
     if strip.ndim != 2 or min(strip.shape) == 0:
         raise ValueError(f"a strip needs pixels, not shape {strip.shape}")
     height, width = strip.shape
@@ -89,11 +110,7 @@ def strip_scores(strip: Gray) -> NDArray[np.float32]:
     padded = -(-wide // STEP_PX) * STEP_PX
     plane = np.zeros((STRIP_HEIGHT, padded), np.float32)
     plane[:, :wide] = scaled.astype(np.float32) / 127.5 - 1.0
-    reader = _recogniser()
-    batch = np.broadcast_to(plane, (1, 3, *plane.shape))
-    scores = reader.session.run(None, {"x": np.ascontiguousarray(batch)})[0][0]
-    kept = scores[:, reader.keep]
-    return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-9), np.float32)
+    return np.ascontiguousarray(np.broadcast_to(plane, (1, 3, *plane.shape)))
 
 
 def decode_strip(scores: NDArray[np.float32]) -> tuple[str, float]:
