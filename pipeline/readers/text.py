@@ -140,7 +140,7 @@ class FreeTextReader:
     """
 
     least: float = 0.45
-    name: str = "pp-ocrv6-small-1"
+    name: str = "pp-ocrv6-small-2"
 
     def draft(self, crop: Crop) -> tuple[str, float]:
         """Suggest the words of a free-text crop, line by line.
