@@ -5,8 +5,8 @@ r"""Read simulated scans end to end and say how well: characters, blanks, fields
 
 With `--glyphs` the letters on the paper come from the held-out part of the glyph files; without,
 from bench fonts that training has not seen. The boxes are cut by the pipeline's own steps.
-`--keep FILE` keeps the cut boxes; `--fit` finds the temperature under which such boxes' truth is
-likeliest, and writes it beside the model.
+`--keep FILE` keeps the cut boxes; `--fit` finds the temperatures and the second reader's weight
+under which such boxes' truth is likeliest, and writes them beside the model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from forms.published import Published, published
 from pipeline.blanks import BlankPages
 from pipeline.crop import cut
 from pipeline.identify import identify
-from pipeline.readers.characters import CharacterReader
+from pipeline.readers.characters import BoxSeen, CharacterReader, Fusion, box_chances
 from pipeline.readers.glyphs import glyph_of
 from pipeline.register import register
 from pipeline.stages import Crop, Reading, Scan, State
@@ -44,6 +44,9 @@ from training import measure, sources
 SHIPPED_FACES = ("coming-soon", "dekko", "gaegu", "handlee", "nanum-pen-script",
                  "nothing-you-could-do", "sue-ellen-francisco", "the-girl-next-door")  # fmt: skip
 """Printing faces of the bench that the recogniser has not learnt from."""
+
+WEIGHTS = (0.4, 0.55, 0.7, 0.85, 1.0)
+"""Of the second reader, tried with each temperature."""
 
 TEMPERATURES = (1.0, 1.1, 1.2, 1.35, 1.5, 1.7, 2.0)
 """None below 1.0: simulated pages are kinder than people, and we would be too sure."""
@@ -148,42 +151,47 @@ def main() -> None:
 
 
 def fit(pages: list[list[Written]], folder: Path | None) -> None:
-    """Find the temperature under which the truth of filled boxes is likeliest; write it down.
+    """Find how much each reader counts, so that the truth of filled boxes is likeliest.
 
-    Sheets are taken in turn: those of even number choose the temperature, and the calibration
-    error that is printed is that of the others.
+    Sheets are taken in turn: those of even number choose, and the calibration error that is
+    printed is that of the others. It is written beside the model.
     """
-    best = (np.inf, 1.0)
-    for temperature in TEMPERATURES:
-        reader = CharacterReader(temperature=temperature, second=False)
-        losses: list[float] = []
-        sure: list[float] = []
-        right: list[bool] = []
-        for page in pages:
-            some = reader.read_page([(w.asked, w.crops) for w in page], scanned_on=TODAY)
-            for written, reading in zip(page, some, strict=True):
-                for character, chances in zip(
-                    written.truth.characters, reading.characters, strict=False
-                ):
-                    if character == " ":
-                        continue
-                    if written.sheet % 2 == 0:
-                        losses.append(-np.log(max(1e-4, chances.get(character, 0.0))))
-                        continue
-                    said = max(chances, key=chances.__getitem__)
-                    sure.append(chances[said])
-                    right.append(said == character)
-        loss = float(np.mean(losses))
-        error = measure.calibration_error(np.array(sure, np.float32), np.array(right))
+    seen: list[tuple[int, str, BoxSeen]] = []
+    reader = CharacterReader()
+    for page in pages:
+        for written, row in zip(page, reader.look([w.crops for w in page]), strict=True):
+            truth = written.truth.characters or (" ",) * len(row)
+            seen += [(written.sheet, c, box) for c, box in zip(truth, row, strict=True) if c != " "]
+    alone = [each for each in seen if not _mixed(each[2])]
+    either = [each for each in seen if _mixed(each[2])]
+    best = min((_loss(alone, Fusion(t, t, w)), t, w) for t in TEMPERATURES for w in WEIGHTS)
+    _, temperature, weight = best
+    _, mixed = min((_loss(either, Fusion(t, t, weight)), t) for t in TEMPERATURES)
+    found = Fusion(temperature, mixed, weight)
+    for name, some in (("letters or digits", alone), ("either", either)):
+        told = [(box_chances(box, found), c) for sheet, c, box in some if sheet % 2]
+        sure = np.array([read.chances[read.best] for read, _ in told], np.float32)
+        right = np.array([read.best == c for read, c in told])
         print(
-            f"temperature {temperature}: loss {loss:.4f} over {len(losses)} boxes, "
-            f"calibration error {error:.4f} over {len(sure)} others, {sum(right)} right"
+            f"{name}: {found}, {int(right.sum())} of {len(right)} others right, "
+            f"calibration error {measure.calibration_error(sure, right):.4f}"
         )
-        best = min(best, (loss, temperature))
     if folder is not None:
-        told = folder / "charnet.json"
-        kept = json.loads(told.read_text("utf-8"))
-        told.write_text(json.dumps({**kept, "temperature": best[1]}) + "\n", "utf-8")
+        told_of = folder / "charnet.json"
+        kept = json.loads(told_of.read_text("utf-8"))
+        told_of.write_text(json.dumps({**kept, **vars(found)}) + "\n", "utf-8")
+
+
+def _mixed(box: BoxSeen) -> bool:
+    return "A-Z" in box.allowed and "0-9" in box.allowed
+
+
+def _loss(some: list[tuple[int, str, BoxSeen]], fusion: Fusion) -> float:
+    """Give the mean of the truth's negative log likelihood on sheets of even number."""
+    chances = [
+        box_chances(box, fusion).chances.get(c, 0.0) for sheet, c, box in some if sheet % 2 == 0
+    ]
+    return float(-np.log(np.maximum(chances, 1e-4)).mean()) if chances else 0.0
 
 
 def report(pages: list[list[Written]]) -> None:

@@ -91,7 +91,16 @@ def main() -> None:
     )
     figures["parameters"] = sum(p.numel() for p in net.parameters())
     (given.out / "charnet.json").write_text(
-        json.dumps({"temperature": figures["temperature"], "classes": CLASSES}) + "\n", "utf-8"
+        json.dumps(
+            {
+                "temperature": figures["temperature"],
+                "mixed": figures["temperature"],
+                "second": 0.7,  # until `training.end_to_end --fit` finds out
+                "classes": CLASSES,
+            }
+        )
+        + "\n",
+        "utf-8",
     )
     print(json.dumps(figures, indent=1))
 

@@ -47,10 +47,6 @@ LOOKALIKES = {
 }  # fmt: skip
 """Characters of another sort that look the same: a box for letters forgives a nought for an O."""
 
-SECOND_WEIGHT = 0.7
-"""Of the second reader's log odds beside the network's; 0.5 to 1.0 read alike (300 composed
-prison numbers of held-out writers: 82.3 % without, 85.3 to 86.3 % with)."""
-
 SECOND_DOUBT = 0.02
 """What the second reader gives to a character that it did not see."""
 
@@ -98,6 +94,49 @@ class BoxRead:
         return max(self.chances, key=self.chances.__getitem__)
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """How much each reader counts; fitted with the network by `training.end_to_end --fit`.
+
+    Attributes:
+        temperature: of the network's logits in boxes for letters or for digits.
+        mixed: the same in boxes that may hold either.
+        second: weight of the second reader's log odds beside the network's.
+    """
+
+    temperature: float
+    mixed: float
+    second: float
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def shipped(cls) -> Fusion:
+        """Read what was fitted with the network that we ship."""
+        told = resources.files("pipeline.readers") / "models" / "charnet.json"
+        kept = json.loads(told.read_text("utf-8"))
+        return cls(kept["temperature"], kept["mixed"], kept["second"])
+
+
+@dataclass(frozen=True, eq=False)
+class BoxSeen:
+    """What the readers saw in one box, before anything is made of it.
+
+    Attributes:
+        glyph: what was written, cleaned.
+        logits: of the network, shape (JUNK + 1,); None for a blank box.
+        second: how strongly the second reader saw each of `CLASSES`, shape (len(CLASSES),); None
+            when it was not asked.
+        allowed: what the box may hold.
+        crossed: whether a scanner's streak runs through it.
+    """
+
+    glyph: Glyph = field(repr=False)
+    logits: Floats | None = field(repr=False)
+    second: Floats | None = field(repr=False)
+    allowed: str
+    crossed: bool = False
+
+
 class CharacterReader:
     """Reads printed characters one to a box.
 
@@ -105,12 +144,12 @@ class CharacterReader:
     it in one call and pages can be read side by side.
 
     Args:
-        temperature: of the probabilities; None takes what was fitted with the network.
+        fusion: how much each reader counts; None for what was fitted with the network.
         second: weigh a second reader's opinion in, see `pipeline.readers.second`.
     """
 
-    def __init__(self, *, temperature: float | None = None, second: bool = True) -> None:
-        self._given_temperature = temperature
+    def __init__(self, *, fusion: Fusion | None = None, second: bool = True) -> None:
+        self._fusion = fusion or Fusion.shipped()
         self._second = second
 
     def read(
@@ -137,23 +176,10 @@ class CharacterReader:
             fields: each with its boxes, in the order of their index.
             scanned_on: the day the page was scanned.
         """
-        glyphs = [[glyph_of(crop) for crop in crops] for _, crops in fields]
-        logits = self._logits([g.pixels for row in glyphs for g in row if g.score >= BLANK_BELOW])
-        each = iter(logits)
         readings = []
-        for (asked, crops), row in zip(fields, glyphs, strict=True):
-            seconds = self._opinions(row)
-            boxes = [
-                _box(
-                    glyph,
-                    next(each) if glyph.score >= BLANK_BELOW else None,
-                    crop.box.allowed or CLASSES,
-                    self._temperature,
-                    second=opinion,
-                    streak=crop.crossed,
-                )
-                for crop, glyph, opinion in zip(crops, row, seconds, strict=True)
-            ]
+        rows = self.look([crops for _, crops in fields])
+        for (asked, crops), row in zip(fields, rows, strict=True):
+            boxes = [box_chances(seen, self._fusion) for seen in row]
             bounds = _around([crop.box.box for crop in crops])
             match asked:
                 case Text():
@@ -161,6 +187,25 @@ class CharacterReader:
                 case Date():
                     readings.append(_date(asked, boxes, bounds, scanned_on))
         return tuple(readings)
+
+    def look(self, rows: Sequence[Sequence[Crop]]) -> Sequence[Sequence[BoxSeen]]:
+        """Look at rows of boxes with both readers, the network in one call."""
+        glyphs = [[glyph_of(crop) for crop in crops] for crops in rows]
+        logits = self._logits([g.pixels for row in glyphs for g in row if g.score >= BLANK_BELOW])
+        each = iter(logits)
+        return [
+            [
+                BoxSeen(
+                    glyph,
+                    next(each) if glyph.score >= BLANK_BELOW else None,
+                    opinion,
+                    crop.box.allowed or CLASSES,
+                    crop.crossed,
+                )
+                for crop, glyph, opinion in zip(crops, row, self._opinions(row), strict=True)
+            ]
+            for crops, row in zip(rows, glyphs, strict=True)
+        ]
 
     def _opinions(self, row: Sequence[Glyph]) -> Sequence[Floats | None]:
         """Ask the second reader about a row's boxes; of a blank one it says nothing."""
@@ -182,32 +227,20 @@ class CharacterReader:
         model = (resources.files("pipeline.readers") / "models" / "charnet.onnx").read_bytes()
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    @cached_property
-    def _temperature(self) -> float:
-        if self._given_temperature is not None:
-            return self._given_temperature
-        told = resources.files("pipeline.readers") / "models" / "charnet.json"
-        return float(json.loads(told.read_text("utf-8"))["temperature"])
 
-
-def _box(
-    glyph: Glyph,
-    logits: Floats | None,
-    allowed: str,
-    temperature: float,
-    *,
-    second: Floats | None = None,
-    streak: bool,
-) -> BoxRead:
-    """Turn ink and logits into probabilities over what the box may hold."""
+def box_chances(seen: BoxSeen, fusion: Fusion) -> BoxRead:
+    """Turn ink and what both readers saw into probabilities over what the box may hold."""
+    glyph, logits = seen.glyph, seen.logits
     if logits is None:
         return BoxRead({"": _blank_chance(glyph.score)}, filled=False)
-    may = [c for c in parse_allowed(allowed) if c in CLASSES]
+    may = [c for c in parse_allowed(seen.allowed) if c in CLASSES]
     places = np.array([CLASSES.index(c) for c in may])
+    mixed = any(c.isdigit() for c in may) and any(c.isalpha() for c in may)
+    temperature = fusion.mixed if mixed else fusion.temperature
     odds = np.exp((logits - logits.max()) / temperature)
     odds /= odds.sum()
     size = _size_odds(may, glyph)
-    fused = logits[places] / temperature + _second_odds(second, places)
+    fused = logits[places] / temperature + fusion.second * _second_odds(seen.second, places)
     masked = np.exp(fused - fused.max()) * size
     masked /= masked.sum()
     best = may[int(masked.argmax())]
@@ -234,7 +267,7 @@ def _box(
         why.append("faint")
     if glyph.touching:
         why.append("touching")
-    if streak and not glyph.ruled:
+    if seen.crossed and not glyph.ruled:
         why.append("streak")
     chances = {
         c: float(p) * trust * (1.0 - blank) for c, p in zip(may, masked, strict=True) if p > 1e-9
@@ -246,8 +279,8 @@ def _second_odds(second: Floats | None, places: NDArray[np.intp]) -> Floats:
     """Weigh what the second reader saw among the characters that a box may hold, as log odds."""
     if second is None:
         return np.zeros(len(places))
-    seen = second[places] + SECOND_DOUBT
-    return np.asarray(SECOND_WEIGHT * np.log(seen / seen.sum()))
+    strength = second[places] + SECOND_DOUBT
+    return np.asarray(np.log(strength / strength.sum()))
 
 
 def _blank_chance(score: float) -> float:

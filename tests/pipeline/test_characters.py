@@ -24,7 +24,13 @@ from forms.fields import (
     any_of,
 )
 from forms.layout import Box, Rect
-from pipeline.readers.characters import CharacterReader, _box, parse_allowed
+from pipeline.readers.characters import (
+    BoxSeen,
+    CharacterReader,
+    Fusion,
+    box_chances,
+    parse_allowed,
+)
 from pipeline.readers.glyphs import CLASSES, JUNK, LONG_SIDE, SIDE, Glyph, glyph_of
 from pipeline.readers.second import second_opinion
 from pipeline.stages import Crop, Gray, Reading, State
@@ -201,7 +207,7 @@ def test_boxes_that_are_surely_none_of_it_still_give_a_reading() -> None:
     logits = np.full(JUNK + 1, -200.0)
     logits[JUNK] = 200.0
     glyph = glyph_of(crop("A"))
-    box = _box(glyph, logits, "A-Z", 1.0, streak=False)
+    box = box_chances(BoxSeen(glyph, logits, None, "A-Z"), Fusion(1.0, 1.0, 0.7))
     assert 0.0 < box.chances[box.best] < 1e-3
     assert "crossed-out" in box.why
 
@@ -386,7 +392,8 @@ def test_two_readers_at_odds_are_less_sure_than_two_that_agree() -> None:
     b, d = (np.where(np.array(list(CLASSES)) == c, 0.9, 0.0) for c in "BD")
     glyph = glyph_of(crop("B"))
     agree, alone, at_odds = (
-        _box(glyph, logits, "A-Z", 1.2, second=second, streak=False) for second in (b, None, d)
+        box_chances(BoxSeen(glyph, logits, second, "A-Z"), Fusion(1.2, 1.2, 0.7))
+        for second in (b, None, d)
     )
     assert agree.chances["B"] > alone.chances["B"] > at_odds.chances["B"]
 
