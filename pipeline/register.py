@@ -8,9 +8,10 @@ printed page found again in the scan give the local bends of paper, rollers and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -79,20 +80,26 @@ class _Mark:
 
     def template(self, px_per_mm: float) -> Gray:
         """Draw it with a white rim, dark on paper; the middle is the middle."""
-        rim = 1.5 if self.modules == 0 else self.size_mm / 7
-        fine = 4
-        whole = self.size_mm + 2 * rim
-        side = round(whole * px_per_mm)
-        drawn = np.full((side * fine, side * fine), 255, np.uint8)
-        unit = side * fine / whole
-        layers = [(self.size_mm, 0)]
-        if self.modules:
-            layers += [(self.size_mm * 5 / 7, 255), (self.size_mm * 3 / 7, 0)]
-        for size, grey in layers:
-            low, high = round((whole - size) / 2 * unit), round((whole + size) / 2 * unit)
-            drawn[low:high, low:high] = grey
-        soft = cv2.GaussianBlur(drawn, (0, 0), 0.6 * fine)
-        return cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return _draw_mark(self.size_mm, self.modules, px_per_mm)
+
+
+@lru_cache(maxsize=64)
+def _draw_mark(size_mm: float, modules: int, px_per_mm: float) -> Gray:
+    """Draw a `_Mark`; a page has some ten of the same few sizes."""
+    rim = 1.5 if modules == 0 else size_mm / 7
+    fine = 4
+    whole = size_mm + 2 * rim
+    side = round(whole * px_per_mm)
+    drawn = np.full((side * fine, side * fine), 255, np.uint8)
+    unit = side * fine / whole
+    layers = [(size_mm, 0)]
+    if modules:
+        layers += [(size_mm * 5 / 7, 255), (size_mm * 3 / 7, 0)]
+    for size, grey in layers:
+        low, high = round((whole - size) / 2 * unit), round((whole + size) / 2 * unit)
+        drawn[low:high, low:high] = grey
+    soft = cv2.GaussianBlur(drawn, (0, 0), 0.6 * fine)
+    return cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +169,18 @@ class _Pose:
         inner = np.append(self._theta, 1.0).reshape(3, 3)
         return np.asarray(self.start @ np.linalg.inv(unit) @ inner @ unit, dtype=np.float64)
 
-    def reach_mm(self, at: tuple[float, float]) -> float:
-        """Say how far off (two sigma) the pose may be at a place, mm."""
-        x, y = at[0] / _UNIT_MM, at[1] / _UNIT_MM
-        here = np.array([[x, y, 1, 0, 0, 0, -x * x, -x * y], [0, 0, 0, x, y, 1, -y * x, -y * y]])
-        return float(2.0 * _UNIT_MM * np.sqrt(np.trace(here @ self._open @ here.T)))
+    def reach_mm(self, at_mm: Points) -> Floats:
+        """Say how far off (two sigma) the pose may be at some places, mm, shape (n,)."""
+        x, y = (at_mm / _UNIT_MM).T
+        one, nil = np.ones_like(x), np.zeros_like(x)
+        here = np.array(
+            [
+                [x, y, one, nil, nil, nil, -x * x, -x * y],
+                [nil, nil, nil, x, y, one, -y * x, -y * y],
+            ]
+        )
+        open_ = np.einsum("ikn,kl,iln->n", here, self._open, here)
+        return np.asarray(2.0 * _UNIT_MM * np.sqrt(open_), dtype=np.float64)
 
     def misses_mm(self) -> Floats:
         """Say how far each point is from the fit, mm."""
@@ -213,7 +227,7 @@ def register(
         raise PageCropped(f"Part of the page is cut off in the picture: {lost_side}.")
     right = warp.jacobian(middle)[:, 0]
     missing = [f.id for f in layout.fiducials if f.id not in seen]
-    streaks = find_streaks(page.scan.pixels, warp, blank, page_mm)
+    streaks = find_streaks(pyramid, warp, blank, page_mm)
     warnings = list(page.warnings)
     if missing:
         warnings.append("fiducials-missing")
@@ -313,66 +327,92 @@ def _gather(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark]) -> set[str]:
     left = list(marks)
     seen: dict[str, int] = {}
     while left:
-        mark = min(left, key=lambda m: pose.reach_mm(m.centre_mm))
-        left.remove(mark)
-        reach = float(np.clip(pose.reach_mm(mark.centre_mm) + 1.5, 2.0, 16.0))
+        reach = pose.reach_mm(_centres(left))
+        near = reach <= max(float(reach.min()), _NEAR_MM)
+        now = list(itertools.compress(left, near))
+        left = list(itertools.compress(left, ~near))
         warp = Warp(pose.homography)
-        at = _search(pyramid, warp, mark.centre_mm, reach, mark.template, _MARK_PX_PER_MM)
-        if at is None or at[2] < _LEAST_MATCH:
-            continue
-        seen[mark.id] = len(pose.mm)
-        pose.add(mark.centre_mm, _to_px(warp, mark.centre_mm, at), 0.25)
+        wanted = [
+            _Wanted(mark.centre_mm, mark.template(_MARK_PX_PER_MM), float(most))
+            for mark, most in zip(now, np.clip(reach[near] + 1.5, 2.0, 16.0), strict=True)
+        ]
+        found = _search(pyramid, warp, wanted, _MARK_PX_PER_MM)
+        px = warp(_centres(now) + found[:, :2])
+        for mark, at, match in zip(now, px, found[:, 2], strict=True):
+            if match >= _LEAST_MATCH:
+                seen[mark.id] = len(pose.mm)
+                pose.add(mark.centre_mm, (float(at[0]), float(at[1])), 0.25)
         pose.fit()
     _drop_wrong(pose, seen, anchors)
     _polish(pyramid, pose, marks, seen)
     return set(seen)
 
 
-def _as_drawn(template: Gray) -> Callable[[float], Gray]:
-    """Wrap pixels that are at the wanted scale already."""
-    return lambda _: template
+_NEAR_MM = 0.7
+"""Marks that the pose knows this closely are looked for all at once."""
 
 
-def _to_px(
-    warp: Callable[[Points], Points], centre: tuple[float, float], found: tuple[float, ...]
-) -> tuple[float, float]:
-    px = warp(np.array([[centre[0] + found[0], centre[1] + found[1]]]))[0]
-    return float(px[0]), float(px[1])
+class _Wanted(NamedTuple):
+    """Something to look for in the scan: where, what it looks like, and how far away at most."""
+
+    centre_mm: tuple[float, float]
+    template: Gray
+    reach_mm: float
 
 
-def _search(
-    pyramid: Pyramid,
-    warp: Warp,
-    centre: tuple[float, float],
-    reach_mm: float,
-    template: Callable[[float], Gray],
-    px_per_mm: float,
-) -> tuple[float, float, float] | None:
-    """Look for a template round a place: offset in mm (x, y) and how well it matches."""
-    drawn = template(px_per_mm)
-    height, width = drawn.shape
-    pad = max(round(reach_mm * px_per_mm), 1)
-    patch = _patch(pyramid, warp, centre, (width + 2 * pad, height + 2 * pad), px_per_mm)
-    if patch is None or int(patch.max()) - int(patch.min()) < 25:
-        return None
-    match = cv2.matchTemplate(patch, drawn, cv2.TM_CCOEFF_NORMED)
-    _, value, _, (x, y) = cv2.minMaxLoc(match)
-    dx, dy = _peak(match, x, y)
-    return (x + dx - pad) / px_per_mm, (y + dy - pad) / px_per_mm, float(value)
+def _centres(things: Sequence[_Mark | Landmark | _Wanted]) -> Points:
+    """Give the middles of printed things, mm, shape (n, 2)."""
+    return np.array([each.centre_mm for each in things], dtype=np.float64).reshape(-1, 2)
 
 
-def _patch(
-    pyramid: Pyramid, warp: Warp, centre: tuple[float, float], size: tuple[int, int], ppm: float
-) -> Gray | None:
-    """Cut an upright patch round a place; None when it lies wholly outside the scan."""
-    middle = warp(np.array([centre]))[0]
+def _search(pyramid: Pyramid, warp: Warp, wanted: Sequence[_Wanted], px_per_mm: float) -> Points:
+    """Look for things round the places where a fit has them.
+
+    Args:
+        pyramid: the scan.
+        warp: the fit.
+        wanted: what to look for; the templates are drawn at `px_per_mm`.
+        px_per_mm: the scale to look at.
+
+    Returns:
+        How far off each lies, mm in x and y, and how well it matches (at most 1.0; -1.0 when
+        there is nothing), shape (n, 3).
+    """
+    found = np.tile([0.0, 0.0, -1.0], (len(wanted), 1))
+    patches = _patches(pyramid, warp, wanted, px_per_mm)
+    for result, each, patch in zip(found, wanted, patches, strict=True):
+        if patch is None or int(patch.max()) - int(patch.min()) < 25:
+            continue
+        match = cv2.matchTemplate(patch, each.template, cv2.TM_CCOEFF_NORMED)
+        _, value, _, (x, y) = cv2.minMaxLoc(match)
+        dx, dy = _peak(match, x, y)
+        rows, columns = match.shape
+        result[0] = (x + dx - columns // 2) / px_per_mm
+        result[1] = (y + dy - rows // 2) / px_per_mm
+        result[2] = value
+    return found
+
+
+def _patches(
+    pyramid: Pyramid, warp: Warp, wanted: Sequence[_Wanted], px_per_mm: float
+) -> Iterator[Gray | None]:
+    """Cut an upright patch round each place; None when it lies wholly outside the scan."""
+    pads = [max(round(each.reach_mm * px_per_mm), 1) for each in wanted]
+    sizes = [
+        (each.template.shape[1] + 2 * pad, each.template.shape[0] + 2 * pad)
+        for each, pad in zip(wanted, pads, strict=True)
+    ]
+    middle, turn = warp.around(_centres(wanted))
+    turn = turn / px_per_mm
+    half = (np.array(sizes, dtype=np.float64).reshape(-1, 2, 1) - 1) / 2
+    extent = (np.abs(turn) @ half)[..., 0]
     rows, columns = pyramid.levels[0].shape
-    turn = warp.jacobian(centre) / ppm
-    half = (np.array(size, dtype=np.float64) - 1) / 2
-    extent = np.abs(turn) @ half
-    if (middle + extent < 0).any() or (middle - extent > np.array([columns, rows])).any():
-        return None
-    return pyramid.affine(np.concatenate([turn, (middle - turn @ half)[:, None]], axis=1), size)
+    outside = (middle + extent < 0) | (middle - extent > np.array([columns, rows]))
+    to_scan = np.concatenate([turn, middle[..., None] - turn @ half], axis=2)
+    shrink = np.sqrt(np.abs(np.linalg.det(turn)))
+    gone = np.asarray(outside.any(axis=1))
+    for each, size, off, scale in zip(to_scan, sizes, gone, shrink, strict=True):
+        yield None if off else pyramid.affine(each, size, shrink=float(scale))
 
 
 def _peak(match: NDArray[Any], x: int, y: int) -> tuple[float, float]:
@@ -380,7 +420,7 @@ def _peak(match: NDArray[Any], x: int, y: int) -> tuple[float, float]:
 
     def along(before: float, here: float, after: float) -> float:
         curve = before - 2 * here + after
-        return float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5)) if curve < 0 else 0.0
+        return min(max(float(0.5 * (before - after) / curve), -0.5), 0.5) if curve < 0 else 0.0
 
     rows, columns = match.shape
     dx = along(match[y, x - 1], match[y, x], match[y, x + 1]) if 0 < x < columns - 1 else 0.0
@@ -420,15 +460,19 @@ def _drop_wrong(pose: _Pose, seen: dict[str, int], anchors: int) -> None:
 def _polish(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark], seen: dict[str, int]) -> None:
     """Place every mark that was found once more, finely, now that the pose is known."""
     warp = Warp(pose.homography)
-    for mark in marks:
-        if mark.id not in seen:
-            continue
-        i = seen[mark.id]
-        back = project(np.linalg.inv(pose.homography), np.array([pose.px[i]]))[0]
-        offset = (float(back[0]), float(back[1]))
-        at = _search(pyramid, warp, offset, 0.6, mark.template, _FINE_PX_PER_MM)
-        if at is not None:
-            pose.px[i] = _to_px(warp, offset, at)
+    places = [seen[mark.id] for mark in marks if mark.id in seen]
+    if not places:
+        return
+    back = project(np.linalg.inv(pose.homography), np.array([pose.px[i] for i in places]))
+    wanted = [
+        _Wanted((float(x), float(y)), mark.template(_FINE_PX_PER_MM), 0.6)
+        for mark, (x, y) in zip((m for m in marks if m.id in seen), back, strict=True)
+    ]
+    found = _search(pyramid, warp, wanted, _FINE_PX_PER_MM)
+    px = warp(back + found[:, :2])
+    for i, at, match in zip(places, px, found[:, 2], strict=True):
+        if match > -1.0:
+            pose.px[i] = (float(at[0]), float(at[1]))
             pose.sigma_mm[i] = 0.15
     pose.fit()
 
@@ -438,19 +482,9 @@ def _worth(pyramid: Pyramid, pose: _Pose, blank: Blank) -> float:
     some = blank.landmarks[:: max(len(blank.landmarks) // 12, 1)]
     if not some:
         return 1.0
-    warp = Warp(pose.homography)
-    hits = 0
-    for landmark in some:
-        at = _search(
-            pyramid,
-            warp,
-            landmark.centre_mm,
-            3.0,
-            _as_drawn(landmark.template),
-            LANDMARK_PX_PER_MM,
-        )
-        hits += at is not None and at[2] > _LEAST_LANDMARK
-    return hits / len(some)
+    wanted = [_Wanted(mark.centre_mm, mark.template, 3.0) for mark in some]
+    found = _search(pyramid, Warp(pose.homography), wanted, LANDMARK_PX_PER_MM)
+    return float((found[:, 2] > _LEAST_LANDMARK).mean())
 
 
 # --- no code at all ------------------------------------------------------------------------
@@ -561,13 +595,10 @@ def _bend(
     found: dict[tuple[float, float], tuple[float, float, float]] = {}
     warp, residual, share = flat, 0.0, 1.0
     for landmarks in (blank.landmarks, (*blank.landmarks, *blank.fine)):
+        seen = list(itertools.compress(landmarks, _are_in(flat, _centres(landmarks), shape)))
         for _ in range(2):
-            seen = [m for m in landmarks if _is_in(flat, m.centre_mm, shape)]
-            for mark in seen:
-                if mark.centre_mm not in found:
-                    at = _landmark(pyramid, warp, flat, mark)
-                    if at is not None:
-                        found[mark.centre_mm] = at
+            missing = [mark for mark in seen if mark.centre_mm not in found]
+            found |= _find_landmarks(pyramid, warp, flat, missing)
             share = len(found) / len(seen) if seen else 1.0
             offsets = np.array(list(found.values())).reshape(-1, 3)
             warp, residual = _fit(
@@ -584,29 +615,36 @@ def _bend(
 _FLAT_ENOUGH_MM = 0.12
 
 
-def _is_in(warp: Warp, at_mm: tuple[float, float], shape: tuple[int, ...]) -> bool:
-    x, y = warp(np.array([at_mm]))[0]
-    return bool(0 < x < shape[1] and 0 < y < shape[0])
+def _are_in(warp: Warp, mm: Points, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Say which places of the page lie inside the scan."""
+    px = warp(mm)
+    return np.asarray(((px > 0) & (px < np.array(shape[::-1]))).all(axis=1), dtype=np.bool_)
 
 
-def _landmark(
-    pyramid: Pyramid, warp: Warp, flat: Warp, mark: Landmark
-) -> tuple[float, float, float] | None:
-    """Look for one piece of print: how far the flat fit was off there, mm, and how well it matches.
+def _find_landmarks(
+    pyramid: Pyramid, warp: Warp, flat: Warp, landmarks: Sequence[Landmark]
+) -> dict[tuple[float, float], tuple[float, float, float]]:
+    """Look for pieces of print.
 
     Args:
         pyramid: the scan.
         warp: the best fit so far, which says where to look.
-        flat: the flat fit, which the offset is counted from.
-        mark: the piece of print.
+        flat: the flat fit, which offsets are counted from.
+        landmarks: the pieces of print.
+
+    Returns:
+        By the middle of each piece that is found: how far the flat fit was off there, mm, and
+        how well it matches.
     """
-    template = _as_drawn(mark.template)
-    at = _search(pyramid, warp, mark.centre_mm, _LANDMARK_REACH_MM, template, LANDMARK_PX_PER_MM)
-    if at is None or at[2] < _LEAST_LANDMARK:
-        return None
-    px = np.array([_to_px(warp, mark.centre_mm, at)])
-    x, y = project(np.linalg.inv(flat.homography), px)[0] - np.array(mark.centre_mm)
-    return float(x), float(y), at[2]
+    wanted = [_Wanted(mark.centre_mm, mark.template, _LANDMARK_REACH_MM) for mark in landmarks]
+    found = _search(pyramid, warp, wanted, LANDMARK_PX_PER_MM)
+    centres = _centres(landmarks)
+    off = project(np.linalg.inv(flat.homography), warp(centres + found[:, :2])) - centres
+    return {
+        mark.centre_mm: (float(x), float(y), float(match))
+        for mark, (x, y), match in zip(landmarks, off, found[:, 2], strict=True)
+        if match >= _LEAST_LANDMARK
+    }
 
 
 def _fit(flat: Warp, mm: Points, off: Points, sigma: Points) -> tuple[Warp, float]:
@@ -616,7 +654,7 @@ def _fit(flat: Warp, mm: Points, off: Points, sigma: Points) -> tuple[Warp, floa
         return flat, float(np.percentile(left, 90)) if len(left) else 0.0
     keep = np.ones(len(mm), dtype=np.bool_)
     for _ in range(4):
-        bend, _left = fit_bend(mm[keep], off[keep], sigma[keep], _STIFFNESS)
+        bend, without = fit_bend(mm[keep], off[keep], sigma[keep], _STIFFNESS)
         warp = Warp(flat.homography, mm[keep], bend)
         back = project(np.linalg.inv(flat.homography), warp(mm)) - mm
         miss = np.hypot(*(back - off).T)
@@ -624,9 +662,11 @@ def _fit(flat: Warp, mm: Points, off: Points, sigma: Points) -> tuple[Warp, floa
         if not (wrong & keep).any() or wrong.mean() > 0.15:
             break
         keep = ~wrong
+    else:
+        _, without = fit_bend(mm[keep], off[keep], sigma[keep], _STIFFNESS)
     # What was left out of the fit counts in full: it may be the paper that is wrong.
     left = miss.copy()
-    left[keep] = fit_bend(mm[keep], off[keep], sigma[keep], _STIFFNESS)[1]
+    left[keep] = without
     return warp, float(np.percentile(left, 90))
 
 
@@ -638,7 +678,8 @@ def _least_px_per_mm(warp: Warp, page_mm: tuple[float, float]) -> float:
     width, height = page_mm
     places = [(10.0, 10.0), (width - 10, 10.0), (10.0, height - 10), (width - 10, height - 10)]
     places.append((width / 2, height / 2))
-    return min(float(np.sqrt(abs(np.linalg.det(warp.jacobian(p))))) for p in places)
+    _, moves = warp.around(np.array(places))
+    return float(np.sqrt(np.abs(np.linalg.det(moves)).min()))
 
 
 _SHEETS_MM = ((210.0, 297.0), (215.9, 279.4), (210.0, 148.5), (297.0, 420.0))

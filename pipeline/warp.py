@@ -44,11 +44,27 @@ class Warp:
             flat = flat + _thin_plate(flat, self.knots_mm) @ self.bend
         return project(self.homography, flat)
 
+    def around(self, at_mm: Points) -> tuple[Points, NDArray[np.float64]]:
+        """Say where places lie in the scan, and how pixels move with millimetres there.
+
+        Args:
+            at_mm: the places, shape (n, 2).
+
+        Returns:
+            px, shape (n, 2), and px per mm, shape (n, 2, 2).
+        """
+        places = np.asarray(at_mm, dtype=np.float64).reshape(-1, 1, 2)
+        px = self(places + _CROSS_MM).reshape(-1, 5, 2)
+        return px[:, 0], np.stack([px[:, 2] - px[:, 1], px[:, 4] - px[:, 3]], axis=2)
+
     def jacobian(self, at_mm: tuple[float, float]) -> Matrix:
         """Say how pixels move with millimetres at a place: shape (2, 2), px per mm."""
-        x, y = at_mm
-        px = self(np.array([[x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]]))
-        return np.stack([px[1] - px[0], px[3] - px[2]], axis=1)
+        _, moves = self.around(np.array([at_mm]))
+        return np.asarray(moves[0], dtype=np.float64)
+
+
+_CROSS_MM = np.array([[0.0, 0.0], [-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
+"""A place, and half a millimetre to each side of it."""
 
 
 def project(homography: Matrix, points: Points) -> Points:
