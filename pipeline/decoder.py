@@ -59,6 +59,8 @@ RENDER_IMAGES_DPI = 300.0
 RENDER_PIXELS = 9_000_000
 MAX_PAGE_POINTS = 6_000.0
 MAX_FILLED_BYTES = 1_000_000
+STRIP_ROWS = 128
+"""Pixels are sent so many rows at a time: 300 kB of an A4 page at 300 dpi."""
 CPU_SECONDS_A_PAGE = 10
 ADDRESS_SPACE = 768 * 1024 * 1024
 
@@ -207,7 +209,7 @@ def _finished(image: Image.Image, dpi: tuple[float, float] | None, turn: Any = N
     if image.format in ("JPEG", "MPO"):
         image.draft("L", size if shrink > 1 else None)
     grey = _grey(image)
-    bitonal = grey.getcolors(2) is not None
+    bitonal = _is_bitonal(grey)
     if grey.size != size:
         whole = round(shrink)
         if not uneven and shrink == whole and grey.size == (width, height):
@@ -219,6 +221,13 @@ def _finished(image: Image.Image, dpi: tuple[float, float] | None, turn: Any = N
     if grey.width * grey.height > MAX_PIXELS:
         raise Unreadable("image-too-large")
     return Decoded(grey, known / shrink if known else None, bitonal=bitonal)
+
+
+def _is_bitonal(grey: Image.Image) -> bool:
+    """Say whether a grey picture holds two values at most; its middle tells for nearly all."""
+    width, height = grey.size
+    middle = grey.crop((0, height // 2, width, min(height // 2 + 64, height)))
+    return middle.getcolors(2) is not None and grey.getcolors(2) is not None
 
 
 def _smooth() -> Any:
@@ -818,15 +827,24 @@ def _say(
     *,
     size: tuple[int, int] = (0, 0),
     dpi: float = 0.0,
-    pixels: bytes = b"",
     bitonal: bool = False,
 ) -> None:
     text = json.dumps(extra).encode() if extra else b""
-    out = memoryview(HEADER.pack(MAGIC, kind, bitonal, page, *size, dpi, len(text)) + text)
-    for part in (out, memoryview(pixels)):
-        done = 0
-        while done < len(part):
-            done += os.write(1, part[done:])
+    _write(HEADER.pack(MAGIC, kind, bitonal, page, *size, dpi, len(text)) + text)
+
+
+def _say_page(page: int, got: Decoded) -> None:
+    """Say a page, its pixels a strip at a time: a copy of them all would cost more to make."""
+    width, height = got.image.size
+    _say(PAGE, page, got.filled, size=(width, height), dpi=got.dpi or 0.0, bitonal=got.bitonal)
+    for top in range(0, height, STRIP_ROWS):
+        _write(got.image.crop((0, top, width, min(top + STRIP_ROWS, height))).tobytes())
+
+
+def _write(data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(1, left) :]
 
 
 def _say_problem(page: int, problem: BaseException) -> None:
@@ -873,20 +891,11 @@ def main(arguments: list[str]) -> int:
         _more_time(hard)
         try:
             got = opened.read(page)
-            pixels = got.image.tobytes()
+            got.image.load()
         except BaseException as problem:
             _say_problem(page, problem)
             continue
-        size = got.image.size
-        _say(
-            PAGE,
-            page,
-            got.filled,
-            size=size,
-            dpi=got.dpi or 0.0,
-            pixels=pixels,
-            bitonal=got.bitonal,
-        )
+        _say_page(page, got)
     _say(END, opened.pages)
     return 0
 

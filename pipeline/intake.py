@@ -345,7 +345,7 @@ def dark_on_light(pixels: Gray) -> Gray:
         pixels: shape (height, width).
     """
     height, width = pixels.shape
-    middle = pixels[height // 8 : height - height // 8 : 3, width // 8 : width - width // 8 : 3]
+    middle = pixels[height // 8 : height - height // 8 : 7, width // 8 : width - width // 8 : 7]
     if middle.size == 0:
         return pixels
     counts = np.bincount(middle.ravel(), minlength=256).astype(np.float64)
