@@ -65,6 +65,9 @@ _FINE_PX_PER_MM = 8.0
 _LEAST_MATCH = 0.72
 _LEAST_LANDMARK = 0.55
 _LANDMARK_REACH_MM = 1.8
+_LANDMARK_CLOSE_MM = 0.6
+_SURE_LANDMARK = 0.8
+"""A piece of print that matches so well this close by is looked for no further away."""
 _STIFFNESS = 0.003
 
 
@@ -297,6 +300,8 @@ def _grow(
             pose.add((float(mm[0]), float(mm[1])), (float(px[0]), float(px[1])), 0.35)
         pose.fit()
         seen = _gather(pyramid, pose, marks)
+        if len(seen) == len(marks) and pose.misses_mm().max() < _FLAT_ENOUGH_MM:
+            return pose, seen
         tried.append((_worth(pyramid, pose, blank) + len(seen) / len(marks), pose, seen))
         if tried[-1][0] > _PLAIN:
             break
@@ -636,8 +641,14 @@ def _find_landmarks(
         By the middle of each piece that is found: how far the flat fit was off there, mm, and
         how well it matches.
     """
-    wanted = [_Wanted(mark.centre_mm, mark.template, _LANDMARK_REACH_MM) for mark in landmarks]
+    wanted = [_Wanted(mark.centre_mm, mark.template, _LANDMARK_CLOSE_MM) for mark in landmarks]
     found = _search(pyramid, warp, wanted, LANDMARK_PX_PER_MM)
+    inside = (np.abs(found[:, :2]) < _LANDMARK_CLOSE_MM - 0.2).all(axis=1)
+    unsure = ~inside | (found[:, 2] < _SURE_LANDMARK)
+    wider = [
+        each._replace(reach_mm=_LANDMARK_REACH_MM) for each in itertools.compress(wanted, unsure)
+    ]
+    found[unsure] = _search(pyramid, warp, wider, LANDMARK_PX_PER_MM)
     centres = _centres(landmarks)
     off = project(np.linalg.inv(flat.homography), warp(centres + found[:, :2])) - centres
     return {
