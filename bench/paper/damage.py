@@ -6,7 +6,7 @@ drawn from a seeded generator inside ranges that office machines show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -91,7 +91,8 @@ def upside_down(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = No
     """Scan the page the wrong way up, or lying on its side."""
     turns = int(machine.choice([2, 2, 2, 2, 1, 3]))
     arrived = scan(paper, machine, rng, reverse)
-    return replace(arrived, pixels=np.ascontiguousarray(np.rot90(arrived.pixels, turns)))
+    way = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}[turns]
+    return replace(arrived, pixels=np.asarray(cv2.rotate(arrived.pixels, way), np.uint8))
 
 
 def bitonal(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:
@@ -105,17 +106,22 @@ def bitonal(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) 
 
 def copy(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> Arrived:
     """Scan a photocopy of the page: contrast, toner grain, dirt, streaks, a slight stretch."""
-    grey = to_grey(_show_through(paper, reverse, rng).pixels).astype(np.float32)
+    grey = to_grey(_show_through(paper, reverse, rng).pixels)
     middle, steep = machine.uniform(150, 185), machine.uniform(14, 26)
-    grey = 255.0 / (1.0 + np.exp(-(grey - middle) / steep))
+    toner = 255.0 / (1.0 + np.exp(-(np.arange(256, dtype=np.float32) - middle) / steep))
     grain = rng.random(grey.shape, dtype=np.float32)
     slow = cv2.resize(
         rng.random((grey.shape[0] // 40 + 2, grey.shape[1] // 40 + 2), dtype=np.float32),
         (grey.shape[1], grey.shape[0]),
         interpolation=cv2.INTER_CUBIC,
     )
-    grey += (255.0 - grey) * np.clip(rng.uniform(0.1, 0.35) * grain + 0.15 * slow - 0.1, 0, 1)
-    copied = Paper(np.clip(grey, 0, 255).astype(np.uint8), paper.dpi)
+    coarse = rng.uniform(0.1, 0.35)
+    for band in _bands(grey):
+        level = np.asarray(cv2.LUT(grey[band], toner), np.float32)
+        bare = np.clip(coarse * grain[band] + 0.15 * slow[band] - 0.1, 0, 1)
+        level += (255.0 - level) * bare
+        grey[band] = np.clip(level, 0, 255, out=level)
+    copied = Paper(grey, paper.dpi)
     _dirt(copied, rng)
     _streaks(copied, rng)
     dpi = float(machine.choice([200, 300, 300]))
@@ -177,20 +183,17 @@ def phone(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) ->
     to_page = np.asarray(cv2.getPerspectiveTransform(corners, edge), np.float64)
     at_x, at_y, inside = _page_places(frame, to_page, paper.size_mm, rng)
     fewer = paper.dpi * max(wide_mm, tall_mm) / MM_PER_INCH / long_side
-    seen = cv2.remap(
-        _blur(paper.pixels, 0.35 * fewer),
-        at_x * paper.per_mm,
-        at_y * paper.per_mm,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    greyed = cv2.LUT(seen, np.linspace(20, 245, 256).astype(np.uint8))
-    desk = _desk(frame, machine)
+    soft = _blur(paper.pixels, 0.35 * fewer)
+    greyed = np.linspace(20, 245, 256).astype(np.uint8)
+    photo = _desk(frame, machine)
     alpha = cv2.GaussianBlur(inside, (0, 0), 0.8)
-    photo = np.asarray(cv2.blendLinear(greyed, desk, alpha, 1.0 - alpha), np.uint8)
     cast = np.array([1.0, rng.uniform(0.94, 1.0), rng.uniform(0.84, 0.98)])
     light = _light(frame, rng, cast)
-    photo = np.asarray(cv2.multiply(photo, light, scale=_BRIGHTEST / 255.0), np.uint8)
+    for band in _bands(photo):
+        x, y = at_x[band] * paper.per_mm, at_y[band] * paper.per_mm
+        seen = cv2.remap(soft, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        laid = cv2.blendLinear(cv2.LUT(seen, greyed), photo[band], alpha[band], 1.0 - alpha[band])
+        cv2.multiply(laid, light[band], dst=photo[band], scale=_BRIGHTEST / 255.0)
     photo = _blur(photo, rng.uniform(0.5, 1.2) * long_side / 3400)
     photo = _shake(photo, rng)
     photo = _noise(photo, rng, rng.uniform(2, 5))
@@ -267,11 +270,15 @@ def _show_through(paper: Paper, reverse: Paper | None, rng: Rng) -> Paper:
         return paper
     strength = rng.uniform(0.0, 0.06)
     other = cv2.flip(to_grey(reverse.pixels), 1)
-    soft = cv2.GaussianBlur(other, (0, 0), 2.0).astype(np.float32)
-    veil = 1.0 - strength * (1.0 - soft / 255.0)
-    if paper.pixels.ndim == 3:
-        veil = veil[..., None]
-    return Paper((paper.pixels * veil).astype(np.uint8), paper.dpi)
+    soft = cv2.GaussianBlur(other, (0, 0), 2.0)
+    veil = 1.0 - strength * (1.0 - np.arange(256, dtype=np.float32) / 255.0)
+    pixels = paper.pixels.copy()
+    for band in _bands(pixels):
+        if int(soft[band].min()) < 255:
+            over = cv2.LUT(soft[band], veil)
+            over = over if pixels.ndim == 2 else cv2.cvtColor(over, cv2.COLOR_GRAY2RGB)
+            pixels[band] = pixels[band] * over
+    return Paper(pixels, paper.dpi)
 
 
 def _levels(pixels: Pixels, rng: Rng, *, paper_level: float, ink_level: float) -> Pixels:
@@ -279,9 +286,19 @@ def _levels(pixels: Pixels, rng: Rng, *, paper_level: float, ink_level: float) -
     width = pixels.shape[1]
     lamp = 1.0 + rng.uniform(-0.02, 0.02) * np.linspace(-1, 1, width, dtype=np.float32)
     table = (ink_level + np.arange(256) / 255.0 * (paper_level - ink_level)).astype(np.float32)
-    level = table[pixels]
-    level *= lamp[None, :, None] if pixels.ndim == 3 else lamp[None, :]
-    return np.clip(level, 0, 255).astype(np.uint8)
+    lamps = lamp[None, :, None] if pixels.ndim == 3 else lamp[None, :]
+    levelled = np.empty_like(pixels)
+    for band in _bands(pixels):
+        level = np.asarray(cv2.LUT(pixels[band], table), np.float32)
+        level *= lamps
+        levelled[band] = np.minimum(level, 255, out=level)
+    return levelled
+
+
+def _bands(pixels: Pixels) -> Iterator[slice]:
+    """Give the rows of a picture a few at a time: floats of a whole page overflow the cache."""
+    rows = max(1, 65536 // pixels[0].size)
+    return (slice(top, top + rows) for top in range(0, len(pixels), rows))
 
 
 def _dark_edges(pixels: Pixels, dpi: float, rng: Rng) -> None:
@@ -316,9 +333,13 @@ def _noise(pixels: Pixels, rng: Rng, sigma: float) -> Pixels:
     if depth:
         tile = tile + rng.normal(0, sigma * 0.4, (257, 263, *depth))
     height, width = pixels.shape[:2]
-    often = (height // 257 + 1, width // 263 + 1, *(1 for _ in depth))
-    grain = np.tile(np.round(tile).astype(np.int16), often)[:height, :width]
-    return np.asarray(cv2.add(pixels, np.ascontiguousarray(grain), dtype=cv2.CV_8U), np.uint8)
+    often = (1, width // 263 + 1, *(1 for _ in depth))
+    grain = np.ascontiguousarray(np.tile(np.round(tile).astype(np.int16), often)[:, :width])
+    noisy = np.empty_like(pixels)
+    for top in range(0, height, 257):
+        part = pixels[top : top + 257]
+        cv2.add(part, grain[: len(part)], dst=noisy[top : top + 257], dtype=cv2.CV_8U)
+    return noisy
 
 
 def jpeg_round(pixels: Pixels, quality: int) -> Pixels:

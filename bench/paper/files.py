@@ -55,7 +55,7 @@ def write_images(folder: Path, stem: str, images: Sequence[Arrived], kind: str) 
         picture = _picture(image)
         dpi = {"dpi": image.dpi} if image.dpi is not None else {}
         if kind == "png":
-            picture.save(paths[-1], format="PNG", **dpi)
+            picture.save(paths[-1], format="PNG", compress_level=1, **dpi)
         else:
             _as_jpeg(image).save(paths[-1], format="JPEG", quality=image.quality or 90, **dpi)
     return paths
@@ -71,10 +71,10 @@ def _as_jpeg(image: Arrived) -> Image.Image:
 
 
 def write_tiff(path: Path, images: Sequence[Arrived]) -> None:
-    """Write one TIFF: 1-bit pages as Group 4 fax, the others as deflate."""
+    """Write one TIFF: 1-bit pages as Group 4 fax, the others as LZW."""
     first, *rest = [_picture(image) for image in images]
     for picture, image in zip([first, *rest], images, strict=True):
-        packing = "group4" if image.bits == 1 else "tiff_deflate"
+        packing = "group4" if image.bits == 1 else "tiff_lzw"
         picture.encoderinfo = {"compression": packing}
         if image.dpi is not None:
             picture.encoderinfo["dpi"] = image.dpi
@@ -107,7 +107,7 @@ def _image_object(pdf: pikepdf.Pdf, image: Arrived) -> pikepdf.Stream:
         how |= {"Filter": pikepdf.Name.FlateDecode}
     else:
         file = io.BytesIO()
-        _as_jpeg(image).save(file, format="JPEG", quality=image.quality or 90, optimize=True)
+        _as_jpeg(image).save(file, format="JPEG", quality=image.quality or 90)
         data = file.getvalue()
         space = pikepdf.Name.DeviceGray if image.pixels.ndim == 2 else pikepdf.Name.DeviceRGB
         how |= {"BitsPerComponent": 8, "ColorSpace": space, "Filter": pikepdf.Name.DCTDecode}
