@@ -338,7 +338,7 @@ def _choice(asked: Choice, writer: Writer, rng: Rng, habits: Habits, *, blank: b
     names = [option.name for option in asked.options]
     chosen = set() if blank else _chosen(asked, names, rng, habits)
     marks = {name: MarkTruth(MarkKind.EMPTY, False) for name in names}
-    for name in chosen:
+    for name in (each for each in names if each in chosen):
         marks[name] = MarkTruth(_meant_kind(writer, rng, habits), True)
     empty = [name for name in names if name not in chosen]
     if chosen and rng.random() < habits.blacked_out:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -214,6 +217,34 @@ def test_the_roll_is_complete_and_nobody_shares_a_number_or_a_cell() -> None:
     lines = roll_csv(people).splitlines()
     assert lines[0] == "prison_number,surname,forenames,cell,establishment,date_of_birth"
     assert len(lines) == 301
+
+
+_INVENT = """
+import numpy as np
+from bench.paper.hands import FontGlyphs, Writer
+from bench.paper.people import invent_people
+from bench.paper.truth import invent_answers
+from forms.published import published
+
+rng = np.random.default_rng(3)
+writer, people = Writer.any(rng, FontGlyphs()), invent_people(9, rng)
+for _ in range(5):
+    told = invent_answers(published("rj-2").definition, people, writer, rng)
+    print([each.to_json() for each in told.fields.values()])
+"""
+
+
+def test_the_same_seed_gives_the_same_answers_in_every_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _INVENT],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+    assert len(told) == 1
 
 
 def test_the_same_seed_gives_the_same_sheet(leaf: Leaf) -> None:
