@@ -208,7 +208,7 @@ def _thick_fill(box: Rect, pen: Pen, rng: Rng) -> list[Drawn]:
 
 
 def _blacked_out(box: Rect, pen: Pen, rng: Rng) -> list[Drawn]:
-    grown = _inset(box, -rng.uniform(0.2, 0.9))
+    grown = _inset(box, rng.uniform(-0.9, 0.4))
     heavy = replace(pen, width_mm=max(pen.width_mm, 0.6) * 1.25, density=1.0, grain=0.04)
     over = [_scribble(grown, heavy, rng, heavy.width_mm * rng.uniform(0.8, 1.1)) for _ in range(2)]
     return [*_tick(box, pen, rng), *over]

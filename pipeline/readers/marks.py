@@ -30,6 +30,9 @@ BLACKED_SHARE = 0.82
 """Share of the inside that is solid ink when a box was blacked out."""
 BLACKED_RIM = 0.20
 """Share of the rim just outside the box that is then inked over as well."""
+BLACKED_SOLID = 0.92
+"""So solid, it may be blacked out by somebody who kept inside the lines, up to 0.4 mm from the
+edge: 803 such boxes had 0.97 and more, and 6 % of 807 meant fills are as solid and asked about."""
 MINE = 0.35
 """Share of a stroke's ink that must lie in the box for it to be a mark of this box."""
 MINE_LEAVING = 0.65
@@ -227,8 +230,8 @@ def _outline(crop: Crop) -> float:
 def read_mark(crop: Crop) -> Mark:
     """Read one tick box by itself.
 
-    A box inked over inside and out is "taken-back" here; whether that word stands depends on
-    the rest of its question, see `read_choice`.
+    A box inked over inside and out, or solidly within its lines, is "taken-back" here; whether
+    that word stands depends on the rest of its question, see `read_choice`.
     """
     return judge(look(crop))
 
@@ -238,7 +241,8 @@ def judge(seen: Look) -> Mark:
     score = round(seen.share, 4)
     if seen.outline < LEAST_OUTLINE:
         return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.3)
-    if seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM:
+    spilt = seen.solid >= BLACKED_SHARE and seen.rim >= BLACKED_RIM
+    if spilt or seen.solid >= BLACKED_SOLID:
         return Mark(state=MarkState.TAKEN_BACK, score=score, confidence=0.7)
     reach = min(seen.extent / SURE_EXTENT, seen.depth / SURE_DEPTH, seen.share / SURE_SHARE)
     passing = seen.leaves and seen.extent < ACROSS_EXTENT

@@ -237,6 +237,19 @@ def test_a_blacked_out_box_beside_a_tick_is_a_question_for_a_person() -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("inset", [0.3, 0.6])
+@pytest.mark.parametrize("beside", [(), (TICK,)], ids=["alone", "beside-a-tick"])
+def test_a_box_blacked_out_within_its_lines_is_asked_about(
+    many: bool, inset: float, beside: tuple[Draw, ...]
+) -> None:
+    neat = (zigzag(inset, inset, 8 - inset, 8 - inset, 0.4, 0.8), TICK)
+    reading = read_choice(question(many=many), asked(many, neat, beside))
+    assert reading.options is not None
+    assert reading.options["a"].state is not MarkState.MARKED
+    assert reading.review
+
+
+@pytest.mark.parametrize("many", [False, True])
 def test_a_lone_blacked_out_box_is_unclear(many: bool) -> None:
     reading = read_choice(question(many=many), asked(many, BLACKED, ()))
     assert (reading.state, reading.value, reading.review) == (State.UNCLEAR, None, True)
