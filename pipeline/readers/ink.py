@@ -28,6 +28,8 @@ _WRITING_LENGTH_MM = 4.0
 _WRITING_DOUBT_MM = 1.5
 _WORDS_LENGTH_MM = 5.0
 """Of strokes beside a box: three small letters, blurred together, still have 6."""
+_WINDING = 1.5
+"""Length of a joined word's strokes over its reach: "family" has 1.8 and more, a long tick 1.0."""
 
 
 def new_ink(crop: Crop, *, share: float = INK_SHARE) -> Mask:
@@ -102,14 +104,26 @@ def has_words(crop: Crop) -> bool:
     """Say whether somebody wrote in the room beside a tick box.
 
     A stroke that comes in from above, below or the left is a neighbour's: a long tick, a letter's
-    tail. Words may run out of the room on the right.
+    tail. A joined word may hang out by a loop. Words may run out of the room on the right.
     """
     ink = _written(crop)
     _, labels = cv2.connectedComponents(ink.astype(np.uint8))
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0]])
-    ink &= ~np.isin(labels, rim[rim > 0])
+    rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0]]))
+    room = ~_outside(crop)
+    strangers = [n for n in rim[rim > 0] if not _is_word(labels == n, room, crop.px_per_mm)]
+    ink &= ~np.isin(labels, strangers)
     ink[_outside(crop)] = False
     return _length_mm(ink, crop.px_per_mm) >= _WORDS_LENGTH_MM
+
+
+def _is_word(stroke: Mask, room: Mask, px_per_mm: float) -> bool:
+    """Say whether a stroke that leaves its room lies mostly in it and winds as letters do."""
+    within = stroke & room
+    if 2 * within.sum() <= stroke.sum():
+        return False
+    ys, xs = np.nonzero(within)
+    reach_mm = float(np.hypot(np.ptp(ys), np.ptp(xs))) / px_per_mm
+    return _length_mm(within, px_per_mm) >= max(_WINDING * reach_mm, _WORDS_LENGTH_MM)
 
 
 def _length_mm(ink: Mask, px_per_mm: float) -> float:

@@ -370,6 +370,21 @@ def words(grey: int = 40) -> Draw:
     return draw
 
 
+def joined(crop: Gray) -> None:
+    """Draw one stroke that winds like joined letters, and a loop of it that hangs out below."""
+    x = np.arange(0, 200)
+    loops = np.stack([190 + x - 12 * np.sin(x / 5), 70 + 18 * np.cos(x / 5)], axis=1)
+    tail = np.array([[385, 90], [392, 129], [380, 127]])
+    for points in (loops, tail):
+        cv2.polylines(crop, [points.astype(np.int32)], False, 40, 5, cv2.LINE_AA)
+    cv2.line(crop, (382, 82), (385, 92), 40, 5, cv2.LINE_AA)
+
+
+def test_a_joined_word_that_hangs_out_of_its_room_is_asked_about() -> None:
+    reading = read_choice(question(many=True), asked(True, (), ()), [room(joined)])
+    assert reading.why == ("writing-no-tick",)
+
+
 def neighbours_tail(crop: Gray) -> None:
     """Draw the end of a long tick that comes up from the row below."""
     cv2.line(crop, (60, 129), (140, 40), 40, 5, cv2.LINE_AA)
