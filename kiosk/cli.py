@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 from forms.errors import UserError
-from forms.file_names import shown
+from forms.file_names import base_name, shown
 
 if TYPE_CHECKING:
     from kiosk.compose import House
@@ -202,14 +202,18 @@ def read_scans(
 ) -> None:
     """Read scans without keeping anything: one JSON object a page, in input order."""
     from kiosk.read_files import read_files
+    from pipeline.glass import dirty_batches
     from pipeline.intake import OF_THE_FILE
 
     refused = False
+    noted: list[tuple[Path, list[list[str]]]] = []
     found = read_files(files, roll=roll_file, jobs=jobs, drafts=drafts)
     with _progress("Reading", len(files)) as told:
         for number, pages in enumerate(found, start=1):
+            noted.append((files[number - 1], []))
             for line in pages:
                 typer.echo(_as_json(line))
+                noted[-1][1].append(line["warnings"])
                 if line["status"] == "set-aside":
                     refused = True
                     reason = line["reason"]
@@ -218,6 +222,8 @@ def read_scans(
                         place = f"{place}, page {line['page_index'] + 1}"
                     _say(f"{place}: {reason['message']} {reason['remedy']}")
             told(number)
+    for file, dirt in dirty_batches(noted):
+        _say(f"{base_name(file) if file else 'All files'}: {dirt.message} {dirt.remedy}")
     if refused:
         raise typer.Exit(1)
 
@@ -250,6 +256,7 @@ def run_workers(
 ) -> None:
     """Run workers, which read what was taken in, until told to stop."""
     from kiosk.worker import supervise
+    from pipeline.glass import dirty_batches
     from pipeline.kept import Status
 
     began = _now()
@@ -265,10 +272,13 @@ def run_workers(
             )
         with house.store.look() as kept:
             aside = kept.pages.with_status(Status.SET_ASIDE, limit=1_000_000)
+            read = kept.intakes.streaked(began)
     new = [each for each in aside if each.read_at is None or each.read_at >= began]
     for page in new:
         if page.reason is not None:
             _say(f"{page.label}: {page.reason.message} {page.reason.remedy}")
+    for file, dirt in dirty_batches(read):
+        _say(f"{file.label if file else 'All files'}: {dirt.message} {dirt.remedy}")
     if new:
         raise typer.Exit(1)
 

@@ -22,6 +22,7 @@ from forms.published import Published
 from pipeline.blanks import BlankPages
 from pipeline.calibration import Calibration
 from pipeline.crop import cut, cut_again, cut_beside, upright
+from pipeline.glass import streak_places
 from pipeline.identify import PageBlank, PageCodeMissing, PageTooSmall, identify
 from pipeline.intake import FileDamaged, count_pages, open_file
 from pipeline.places import Places
@@ -160,7 +161,7 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
         rotation_deg=placed.rotation_deg,
         scale=placed.scale,
         residual_mm=placed.residual_mm,
-        warnings=placed.warnings,
+        warnings=(*placed.warnings, *streak_places(placed)),
         people=people,
         roll_given=kit.roll is not None,
         upright=upright(placed) if kit.pictures else None,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from forms import library
 from forms.errors import UserError
 from forms.fields import FormDefinition
 from pipeline import work
+from pipeline.glass import LEAST_PAGES
 from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, Status, Waiting
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
@@ -162,6 +163,41 @@ class Intakes:
         """Give the newest files, newest first."""
         found = select(IntakeRow).order_by(IntakeRow.number.desc()).limit(limit)
         return tuple(convert.intake(row) for row in self._rows.scalars(found))
+
+    def streaked(
+        self,
+        since: datetime,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> tuple[tuple[Intake, tuple[tuple[str, ...], ...]], ...]:
+        """Give the files read since then, newest first, and the warnings of each of their pages.
+
+        None at all when hardly any page has a streak, as on most days.
+
+        Args:
+            since: when, UTC.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
+        only = only_prison(self._rows) if establishments or wings else ""
+        lately = kept_to(
+            select(PageRow.intake).where(PageRow.read_at >= since), establishments, wings, only
+        )
+        lines = lately.where(cast(PageRow.warnings, Text).contains('"streak"'))
+        if len(self._rows.scalars(lines.limit(LEAST_PAGES)).all()) < LEAST_PAGES:
+            return ()
+        found = (
+            select(IntakeRow, PageRow.warnings)
+            .join(PageRow, PageRow.intake == IntakeRow.id)
+            .where(PageRow.read_at.is_not(None), IntakeRow.id.in_(lately))
+            .order_by(IntakeRow.number.desc(), PageRow.page_index, PageRow.slot)
+        )
+        files: dict[str, tuple[Intake, list[tuple[str, ...]]]] = {}
+        for row, warnings in self._rows.execute(found):
+            file = files.setdefault(row.id, (convert.intake(row), []))
+            file[1].append(tuple(warnings))
+        return tuple((intake, tuple(pages)) for intake, pages in files.values())
 
     def split(self, intake_id: str, split: work.Split, *, at: datetime) -> tuple[str, ...]:
         """Keep that a file was taken apart into pages; doing it again changes nothing.

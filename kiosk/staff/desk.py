@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -19,6 +21,7 @@ from kiosk.staff.views import (
     state_words,
     title_of,
 )
+from pipeline.glass import dirty_batches
 from pipeline.kept import KeptPage, RecordState, Status
 from storage.paper import PageUnknown, RecordUnknown
 from storage.store import Kept
@@ -28,6 +31,9 @@ AT_ONCE = 100
 
 NEWEST = 40
 """Records shown at once."""
+
+LATELY = timedelta(days=1)
+"""So long the start page tells of a glass that was dirty."""
 
 VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 """Who decides what the paper says."""
@@ -57,6 +63,7 @@ def routers() -> tuple[APIRouter, ...]:
             lines = queue.lines_for(kept, office, user) if deciding else ()
             length = queue.length_for(kept, user) if deciding else 0
             sealed = queue.sealed_for(kept, user) if deciding else 0
+            glass = _dirty_glass(kept, user, kit.now()) if deciding or user.has(Role.ADMIN) else ()
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
         ]
@@ -70,6 +77,7 @@ def routers() -> tuple[APIRouter, ...]:
             title="Start",
             heading="Forms coming in" if counting else f"Hello, {user.name}",
             counts=tiles if counting else (),
+            glass=glass,
             queue=rows if deciding else None,
             more=max(0, length - len(rows)),
             others=counts.get(Status.AWAITING, 0) > 0,
@@ -221,6 +229,20 @@ def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
     if page.what is not None:
         facts.append(("Which form", page_name(page.what, page.pages, queue.form_of(office, page))))
     return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
+
+
+def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
+    """Say which files that came in lately show a dirty glass, newest first."""
+    files = kept.intakes.streaked(
+        now - LATELY, establishments=user.establishments, wings=user.wings
+    )
+    found = []
+    for file, dirt in dirty_batches(files)[:3]:
+        whose = "Files of the last day"
+        if file:
+            whose = f"{file.label.capitalize()}, {wording.clock(file.received_at, now)}"
+        found.append(f"{whose}: {dirt.message} {dirt.remedy}")
+    return tuple(found)
 
 
 def _counts(kept: Kept, user: User) -> dict[Status, int]:

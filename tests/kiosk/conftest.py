@@ -256,6 +256,7 @@ class Prison:
         drafted: bool = True,
         photocopy: int = 0,
         lost: int = 0,
+        warnings: tuple[str, ...] = (),
     ) -> tuple[str, ...]:
         """Issue a copy and take its pages in, read and drafted; give the page ids.
 
@@ -295,6 +296,7 @@ class Prison:
                 scale=1.0,
                 residual_mm=0.1,
                 people=filled.people if number == 1 else (),
+                warnings=warnings,
                 digest=hashlib.sha256(f"{serial}/{number}/{photocopy}".encode()).hexdigest(),
             )
             with self.store.begin() as kept:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import pypdfium2
 import pytest
+from PIL import ImageDraw
 from typer.testing import CliRunner, Result
 
 from forms.page_id import parse_serial
@@ -490,6 +491,41 @@ def test_a_printed_blank_reads_as_blank_and_a_bad_file_as_set_aside(
     assert (second["source"], second["status"]) == ("bad.png", "set-aside")
     assert (third["status"], third["reason"]["code"]) == ("set-aside", "file-missing")
     assert len(told.stderr.splitlines()) == 2
+
+
+def through_dirty_glass(pdf: Path, to: Path) -> Path:
+    """Scan every page of a PDF into one file, with a dark line down each at the same place."""
+    document, pictures = pypdfium2.PdfDocument(pdf), []
+    for page in document:
+        picture = page.render(scale=200 / 72, grayscale=True).to_pil()
+        ImageDraw.Draw(picture).line([(1150, 0), (1150, picture.height)], fill=90, width=2)
+        pictures.append(picture)
+    document.close()
+    pictures[0].save(to, save_all=True, append_images=pictures[1:], dpi=(200, 200))
+    return to
+
+
+def test_a_dirty_glass_is_said_once_of_its_file_by_read_and_work(
+    data: Path, tmp_path: Path
+) -> None:
+    pdf = tmp_path / "blank.pdf"
+    assert run("print", "rj-3w", "--copies", 3, "--out", pdf).exit_code == 0
+    scans = through_dirty_glass(pdf, tmp_path / "scans.tiff")
+    told = run("read", scans, as_png(pdf, 0, tmp_path / "clean.png"))
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert ["streak" in line["warnings"] for line in lines] == [True, True, True, False]
+    said = (
+        "A dark line runs down 3 of 3 pages at the same place, between the middle and the right "
+        "edge: there is dirt on the scanner's glass. Wipe the scanner's glass"
+    )
+    assert told.exit_code == 0
+    assert told.stderr.startswith(f"scans.tiff: {said}")
+    assert len(told.stderr.splitlines()) == 1
+    assert run("scan", scans).exit_code == 0
+    worked = run("work", "--until-idle")
+    assert worked.exit_code == 0
+    assert worked.stderr.startswith(f"file 1: {said}")
+    assert len(worked.stderr.splitlines()) == 1
 
 
 ODD_NAMES = (b"a\x1b[2J\nb.png", b"page\xff.png", "\u202egnp.\u0442".encode(), b"x" * 250 + b".png")

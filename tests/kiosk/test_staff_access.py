@@ -488,6 +488,22 @@ def test_the_numbers_on_the_start_page_are_of_ones_own_prison(
     assert tiles(visitor("ada")) == [0, 0, 8, 0, 1, 0]
 
 
+def test_the_start_page_tells_of_a_dirty_glass_for_a_day_where_it_is(
+    prison, visitor, samples
+) -> None:
+    local(prison, samples, roles=("verifier",))
+    prison.comes_in(samples.consent, establishment="MTI", warnings=("streak", "streak-down-31"))
+    for who in ("vera", "lena"):
+        text = visitor(who).get("/").text
+        assert "File 1, today at" in text
+        assert "A dark line runs down 4 of 4 pages at the same place" in text
+    assert "A dark line" not in visitor("olu").get("/").text
+    prison.comes_in(samples.consent, establishment="LEI", warnings=("streak", "streak-down-80"))
+    assert "File 2" not in visitor("lena").get("/").text
+    prison.clock.move(timedelta(days=1, minutes=1))
+    assert "A dark line" not in visitor("vera").get("/").text
+
+
 def test_a_verifiers_numbers_leave_out_what_names_staff(prison, visitor, samples) -> None:
     prison.comes_in(samples.names_staff)
     assert tiles(visitor("vera"))[2] == 0

@@ -77,7 +77,8 @@ def full_site(run_site: Callable[[], Site], samples: Any) -> Site:
     prison.roll(samples.person)
     prison.rj1, prison.rj1_back = prison.comes_in(samples.self_referral)
     prison.comes_in(samples.unsafe)
-    prison.consent = prison.comes_in(samples.consent)[0]
+    streaks = ("streak", "streak-down-31")
+    prison.consent = prison.comes_in(samples.consent, warnings=streaks)[0]
     prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.rj1).record

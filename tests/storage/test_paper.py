@@ -5,6 +5,7 @@ import itertools
 import shutil
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -371,6 +372,29 @@ def test_the_queue_keeps_to_somebodys_prisons_and_wings(desk: Desk) -> None:
         ]
         assert [w.what.serial for w in kept.pages.queue("verifier", wings=["B"])] == [here]
         assert len(kept.pages.queue("verifier", limit=1)) == 1
+
+
+def test_files_with_streaks_are_told_with_the_warnings_of_all_their_pages(desk: Desk) -> None:
+    serials = desk.issue(5)
+    streak = ("streak", "streak-down-31")
+    read = [desk.read(serial) for serial in serials]
+    desk.bring(*[replace(each, warnings=streak) for each in read[:3]], read[3])
+    desk.bring(read[4])
+    hour = timedelta(hours=1)
+    with desk.store.look() as kept:
+        newer, older = kept.intakes.streaked(desk.now)
+        assert (newer[0].number, newer[1]) == (2, ((),))
+        assert (older[0].number, older[1]) == (1, (streak, streak, streak, ()))
+        assert kept.intakes.streaked(desk.now + hour) == ()
+        assert len(kept.intakes.streaked(desk.now, establishments=["MTI"], wings=["B"])) == 2
+        assert kept.intakes.streaked(desk.now, establishments=["ISI"]) == ()
+
+
+def test_two_streaked_pages_are_not_told(desk: Desk) -> None:
+    read = [replace(desk.read(serial), warnings=("streak",)) for serial in desk.issue(2)]
+    desk.bring(*read)
+    with desk.store.look() as kept:
+        assert kept.intakes.streaked(desk.now) == ()
 
 
 def test_a_file_that_cannot_be_opened_is_one_page_set_aside(desk: Desk) -> None:
