@@ -28,6 +28,7 @@ lint: setup
 
 bench: setup
 	$(PYTHON) -m bench.reading --sheets 30 $(ARGS)
+	$(PYTHON) -m bench.peers --sheets 2
 	$(PYTHON) -m bench.roll_match
 	$(PYTHON) -m bench.round_trip --n 2 --spoiled 2 --conditions scan
 	$(PYTHON) -m bench.print_speed --counts 1 10 100

@@ -247,7 +247,10 @@ def main() -> int:
                 flush=True,
             )
     if not asked.amc.is_file():
-        print(f"AMC is not installed here ({asked.amc.name}): left out")
+        print(
+            f"AMC is left out: {asked.amc.name} is not installed here "
+            "(apt-get install auto-multiple-choice)."
+        )
     return 0
 
 

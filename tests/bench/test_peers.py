@@ -10,7 +10,7 @@ import pytest
 
 from bench.paper.marks import MarkKind
 from bench.paper.truth import MarkTruth
-from bench.peers import Question, amc_shares, by_omrchecker, count, ticked_from
+from bench.peers import Question, amc_shares, by_omrchecker, count, main, ticked_from
 from forms.fields import Choice, Option
 from forms.layout import Box, Rect
 from pipeline.stages import Crop, MarkState
@@ -76,3 +76,15 @@ def test_a_box_that_amc_did_not_measure_is_no_silent_gap(tmp_path: Path) -> None
     page = np.full((40, 80), 255, np.uint8)
     with pytest.raises(ValueError, match="1 boxes"):
         amc_shares(page, [question(0, 0)], fake_amc(tmp_path, "PIX 3 10\\n"))
+
+
+def test_where_amc_is_not_installed_a_sentence_says_so_and_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--sheets", "0", "--conditions", "clean", "--amc", str(tmp_path / "AMC-detect")]
+    monkeypatch.setattr("sys.argv", ["peers", *words])
+    assert main() == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == (
+        "AMC is left out: AMC-detect is not installed here (apt-get install auto-multiple-choice)."
+    )
