@@ -162,7 +162,7 @@ class Reading:
         confidence: calibrated, of values at 0.99 99 % are right. Free text's is its draft's, and
             says only how well that reads.
         review: a person must look.
-        why: codes, see `pipeline.triage.WHY`.
+        why: codes, which the staff site puts in words.
         candidates: other texts with their probabilities, best first.
         options: a choice's boxes by option name.
         suggestion: what a machine made of free text; never decided on.

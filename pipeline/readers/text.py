@@ -1,9 +1,10 @@
 """Running text: the printed line beside a lost code, and suggestions for what was written.
 
-Two readers, for two jobs. Tesseract reads what a machine printed (one process a page at most,
+Two readers, for three jobs. Tesseract reads what a machine printed (one process a page at most,
 and only when both codes are gone). The PP-OCRv6 small recogniser, run directly on onnxruntime,
-suggests what a line of handwriting says; a person sees the suggestion marked as such, and
-nothing is ever decided on it.
+suggests what a line of handwriting says: a person sees the suggestion marked as such, and
+nothing is ever decided on it. The same network also votes on characters printed one to a box,
+see `pipeline.readers.second`; there its vote counts.
 """
 
 from __future__ import annotations
