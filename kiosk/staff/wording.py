@@ -36,6 +36,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "crossed-out": "Something looks crossed out.",
         "unexpected": "A character does not look like one that belongs here.",
         "faint": "The writing is faint.",
+        "lower-case": "This is in small letters: look whether an I is an L.",
         "touching": "Characters run into each other.",
         "incomplete": "Something seems to be missing from it.",
         "short-year": "The year is not written out in full.",

@@ -26,6 +26,7 @@ PITCH_PX = 40
 TALL_PX = 34
 """The tallest character of a row; the others keep their size beside it."""
 _SIDE_PX = 8
+LOWER = len(CLASSES)
 LONGEST = 40
 """Boxes read as one line; a longer row (the seed sheet's) would not fit the reader's strip."""
 
@@ -37,13 +38,14 @@ def second_opinion(row: Sequence[Glyph | None]) -> Floats:
         row: each box's character in its place; None for a blank box.
 
     Returns:
-        Shape (boxes, len(CLASSES)): how strongly each character was seen in each box, 0.0 to
-        1.0; rows do not add to 1, and a blank box's is 0 all along.
+        Shape (boxes, len(CLASSES) + 1): how strongly each character was seen in each box, 0.0
+        to 1.0; rows do not add to 1, and a blank box's is 0 all along. The last, `LOWER`, is how
+        strongly the one seen best was seen in lower case.
     """
     if len(row) > LONGEST:
         parts = [row[at : at + LONGEST] for at in range(0, len(row), LONGEST)]
         return np.concatenate([second_opinion(part) for part in parts])
-    seen = np.zeros((len(row), len(CLASSES)))
+    seen = np.zeros((len(row), len(CLASSES) + 1))
     written = [at for at, glyph in enumerate(row) if glyph is not None and glyph.pixels.any()]
     if not written:
         return seen
@@ -91,4 +93,6 @@ def _by_class(scores: NDArray[np.float32]) -> Floats:
     columns = _columns()
     both = scores[columns].astype(np.float64)
     alone = columns[:, 0] == columns[:, 1]
-    return np.where(alone, both[:, 0], both.sum(axis=1))
+    seen = np.where(alone, both[:, 0], both.sum(axis=1))
+    best = int(seen.argmax())
+    return np.append(seen, 0.0 if alone[best] else both[best, 1])

@@ -358,7 +358,7 @@ def glyphs(text: str) -> list[Glyph | None]:
 def test_the_second_reader_sees_each_character_in_its_own_box() -> None:
     text = "A12 34-BC"
     seen = second_opinion(glyphs(text))
-    assert seen.shape == (len(text), len(CLASSES))
+    assert seen.shape == (len(text), len(CLASSES) + 1)
     for character, scores in zip(text, seen, strict=True):
         if character == " ":
             assert not scores.any()
@@ -370,7 +370,7 @@ def test_the_second_reader_sees_each_character_in_its_own_box() -> None:
 def test_a_row_longer_than_a_line_is_read_to_its_end() -> None:
     text = "A12 34-BC" + " " * 66 + "K7"
     seen = second_opinion(glyphs(text))
-    assert seen.shape == (len(text), len(CLASSES))
+    assert seen.shape == (len(text), len(CLASSES) + 1)
     for at in (0, 8, 75, 76):
         assert CLASSES[int(seen[at].argmax())] == text[at]
     assert not seen[9:75].any()
@@ -382,8 +382,18 @@ def test_blank_boxes_round_a_word_change_nothing() -> None:
 
 
 def test_nothing_written_is_nothing_seen() -> None:
-    assert second_opinion([None, None]).shape == (2, len(CLASSES))
+    assert second_opinion([None, None]).shape == (2, len(CLASSES) + 1)
     assert not second_opinion([None, None]).any()
+
+
+@pytest.mark.parametrize("word", ["ENGLISH", "BILL HARRIS", "MALIK"])
+def test_a_row_in_lower_case_is_asked_about_where_an_l_may_be_read_as_i(word: str) -> None:
+    assert "lower-case" in READER.read(row(word.lower(), NAME), NAME).why
+    assert "lower-case" not in READER.read(row(word, NAME), NAME).why
+
+
+def test_lower_case_without_an_i_or_l_is_read_as_it_is() -> None:
+    assert "lower-case" not in READER.read(row("trent", NAME), NAME).why
 
 
 def test_two_readers_at_odds_are_less_sure_than_two_that_agree() -> None:
