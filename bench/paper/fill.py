@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.paper.hands import Writer, write_character, write_words
+from bench.paper.hands import Writer, write_character, write_joined, write_words
 from bench.paper.marks import MarkKind, draw_mark
 from bench.paper.pens import Paper, Path, Rng, dense, shaky, smooth, stroke
 from bench.paper.truth import FieldTruth, MarkTruth
 from forms.fields import FormDefinition, FreeText
-from forms.layout import PageLayout, Rect
+from forms.layout import Box, PageLayout, Rect
 
 
 def fill_page(
@@ -58,6 +58,11 @@ def fill_page(
                 truth = _write_beside(paper, place, box.option, truth, hand, rng, in_the_way)
         elif isinstance(asked, FreeText):
             truth = _write_free(paper, place, asked, truth, hand, rng)
+        elif truth.filled and box.kind == "character" and hand.joined and _letters(truth):
+            if word := _word_from(truth.characters, box.index or 0):
+                right = place.right + (place.width + _gap_mm(page, box)) * (len(word) - 1)
+                area = Rect(place.x, place.y, right - place.x, place.height)
+                write_joined(paper, word, area, hand, rng)
         elif truth.filled and box.kind == "character":
             write_character(paper, truth.characters[box.index or 0], place, hand, rng)
         elif truth.filled:
@@ -67,6 +72,23 @@ def fill_page(
         if _lower(box.box, down_mm) in run_into:
             told[field] = _with_stray(told[field], option)
     return told
+
+
+def _letters(truth: FieldTruth) -> bool:
+    return not any(character.isdigit() for character in truth.characters)
+
+
+def _word_from(characters: Sequence[str], at: int) -> str:
+    """Give the word that begins in a box; "" when none does."""
+    if at and characters[at - 1] != " ":
+        return ""
+    return "".join(characters[at:]).partition(" ")[0]
+
+
+def _gap_mm(page: PageLayout, box: Box) -> float:
+    """Say how far the next box of a row stands from this one."""
+    left = [b.box.x for b in page.boxes if b.field == box.field and b.box.x > box.box.right]
+    return min(left, default=box.box.right) - box.box.right
 
 
 _OTHER_MM = 15.5

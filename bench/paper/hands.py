@@ -78,14 +78,24 @@ class Glyphs(Protocol):
 
 @dataclass(frozen=True)
 class FontGlyphs:
-    """Letters of the bundled handwriting fonts; a writer is a face."""
+    """Letters of the bundled handwriting fonts; a writer is a face.
+
+    Attributes:
+        faces: which.
+        keep_stroke: how much of its own stroke width a shape keeps.
+        lower: they write small letters, though capitals are asked for.
+        joined: they write words joined up, see `Writer`.
+    """
 
     faces: tuple[str, ...] = PRINT_FACES
     keep_stroke: float = 0.0
+    lower: bool = False
+    joined: bool = False
 
     def pick(self, rng: Rng) -> Mapping[str, NDArray[np.uint8]]:
         """Pick a face."""
-        return _face_letters(self.faces[int(rng.integers(len(self.faces)))])
+        face = self.faces[int(rng.integers(len(self.faces)))]
+        return _small_letters(face) if self.lower else _face_letters(face)
 
 
 @lru_cache(maxsize=64)
@@ -98,6 +108,28 @@ def _face_letters(face: str) -> Mapping[str, NDArray[np.uint8]]:
         ImageDraw.Draw(picture).text((180, 120), character, fill=255, font=font)
         letters[character] = _tight(np.asarray(picture))
     return letters
+
+
+@lru_cache(maxsize=64)
+def _small_letters(face: str) -> Mapping[str, NDArray[np.uint8]]:
+    """Draw a face's small letters as tall beside each other as they are, and its digits."""
+    font = ImageFont.truetype(FONTS / f"{face}.ttf", 200)
+    drawn = {}
+    for character in CLASSES:
+        picture = Image.new("L", (600, 500), 0)
+        pen = ImageDraw.Draw(picture)
+        pen.text((180, 320), character.lower(), fill=255, font=font, anchor="ls")
+        drawn[character] = np.asarray(picture)
+    rows = np.where(np.max([drawn[c] for c in "BDHKLGPQY"], axis=0) > 60)[0]
+    high = slice(int(rows.min()), int(rows.max()) + 1)
+    return {
+        c: _tight(each) if c.isdigit() else each[high, _columns(each)] for c, each in drawn.items()
+    }
+
+
+def _columns(picture: NDArray[np.uint8]) -> slice:
+    columns = np.where(picture > 60)[1]
+    return slice(int(columns.min()), int(columns.max()) + 1)
 
 
 def _tight(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -180,6 +212,7 @@ class Writer:
         taste: which of the ways to mark a box is theirs, 0.0 to 1.0 along the list.
         script: the face they write words in.
         script_mm: height of capitals in words.
+        joined: they write words without digits joined up, over their boxes.
     """
 
     pen: Pen
@@ -193,6 +226,7 @@ class Writer:
     taste: float
     script: str
     script_mm: float
+    joined: bool = False
 
     @classmethod
     def any(cls, rng: Rng, glyphs: Glyphs) -> Writer:
@@ -209,6 +243,7 @@ class Writer:
             taste=rng.random(),
             script=SCRIPT_FACES[int(rng.integers(len(SCRIPT_FACES)))],
             script_mm=rng.uniform(3.0, 4.6),
+            joined=isinstance(glyphs, FontGlyphs) and glyphs.joined,
         )
 
 
@@ -229,6 +264,14 @@ def write_character(paper: Paper, character: str, box: Rect, writer: Writer, rng
     x, y = box.centre
     middle = (x + rng.normal(0, writer.drift_mm), y + rng.normal(0.1, writer.drift_mm))
     _stamp_ink(paper, mask, middle, writer.pen, rng)
+
+
+def write_joined(paper: Paper, word: str, area: Rect, writer: Writer, rng: Rng) -> None:
+    """Write a word joined up over its boxes, as long as they are together."""
+    shape, _ = _word_picture(writer.script, word.title() if rng.random() < 0.7 else word.lower())
+    size = (area.width * 0.98, area.height * rng.uniform(0.7, 1.0))
+    mask = _bend(shape, size, paper.per_mm, writer, rng, whole_word=True)
+    _stamp_ink(paper, mask, area.centre, writer.pen, rng)
 
 
 def _write_sign(paper: Paper, character: str, box: Rect, writer: Writer, rng: Rng) -> None:

@@ -291,7 +291,7 @@ CASED = frozenset("ABDEFGHMNQRT")
 def _in_lower_case(boxes: Sequence[BoxRead], seconds: Sequence[Floats | None]) -> bool:
     """Say whether the second reader saw a row in lower case, where an l is read as an I.
 
-    Of what it saw in `CASED` letters at least half was lower case in 94 % of 72 rows in lower
+    Of what it saw in `CASED` letters at least half was lower case in 92 % of 72 rows in lower
     case, and at most 0.02 in 198 rows of capitals (faces and pens that training never saw).
     """
     pairs = zip(boxes, seconds, strict=True)

@@ -24,6 +24,7 @@ from bench.paper.hands import (
     FontGlyphs,
     Writer,
     write_character,
+    write_joined,
     write_words,
 )
 from bench.paper.marks import MEANT_KINDS, MarkKind, draw_mark
@@ -56,6 +57,31 @@ def ink_in(paper: Paper, box: Rect) -> float:
 @pytest.fixture(scope="module")
 def leaf() -> Leaf:
     return next(fill_leaves(Order(form="rj-1", n=1, seed=5, dpi=150.0, torn=0.0)))
+
+
+def test_small_letters_are_as_tall_beside_each_other_as_they_are() -> None:
+    letters = FontGlyphs(("coming-soon",), lower=True).pick(np.random.default_rng(0))
+    tall = {c: np.ptp(np.flatnonzero((letters[c] > 60).any(axis=1))) for c in "ABELX"}
+    assert len({each.shape[0] for c, each in letters.items() if c.isalpha()}) == 1
+    assert max(tall[c] for c in "AEX") < 0.8 * min(tall[c] for c in "BL")
+
+
+def test_a_joined_word_runs_over_its_boxes_and_no_further() -> None:
+    paper, rng = white(), np.random.default_rng(3)
+    writer = Writer.any(rng, FontGlyphs(joined=True))
+    assert writer.joined
+    write_joined(paper, "KIT", Rect(5.0, 20.0, 24.0, 8.0), writer, rng)
+    assert all(ink_in(paper, Rect(5.0 + 8 * k, 20.0, 8.0, 8.0)) > 0.02 for k in range(3))
+    assert ink_in(paper, Rect(33.0, 15.0, 12.0, 18.0)) == 0.0
+
+
+def test_whoever_joins_words_up_still_writes_numbers_into_their_boxes() -> None:
+    glyphs = FontGlyphs(("gaegu",), joined=True)
+    leaf = next(fill_leaves(Order(form="rj-1", n=1, seed=91, dpi=150.0, glyphs=glyphs)))
+    told = leaf.sides[0].pages[0].fields["me_number"]
+    boxes = [b.box for b in published("rj-1").layout.page(1).boxes if b.field == "me_number"]
+    assert told.filled
+    assert all(ink_in(leaf.sides[0].paper, box) > 0.02 for box in boxes)
 
 
 def drawn(kind: MarkKind, seed: int) -> Paper:
