@@ -124,8 +124,8 @@ class BoxSeen:
     Attributes:
         glyph: what was written, cleaned.
         logits: of the network, shape (JUNK + 1,); None for a blank box.
-        second: how strongly the second reader saw each of `CLASSES`, shape (len(CLASSES),); None
-            when it was not asked.
+        second: how strongly the second reader saw each of `CLASSES`, shape (len(CLASSES) + 1,), see
+            `second_opinion`; None when it was not asked.
         allowed: what the box may hold.
         crossed: whether a scanner's streak runs through it.
     """
@@ -183,7 +183,7 @@ class CharacterReader:
             bounds = _around([crop.box.box for crop in crops])
             match asked:
                 case Text():
-                    lower = _in_lower_case(boxes, seconds)
+                    lower = _in_lower_case(boxes, [seen.second for seen in row])
                     readings.append(_text(asked, boxes, bounds, lower=lower))
                 case Date():
                     readings.append(_date(asked, boxes, bounds, scanned_on))
