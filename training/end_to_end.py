@@ -153,8 +153,8 @@ def main() -> None:
 def fit(pages: list[list[Written]], folder: Path | None) -> None:
     """Find how much each reader counts, so that the truth of filled boxes is likeliest.
 
-    Sheets are taken in turn: those of even number choose, and the calibration error that is
-    printed is that of the others. It is written beside the model.
+    What is printed was chosen on sheets of even number and is told of the others; what is
+    written beside the model is chosen on all.
     """
     seen: list[tuple[int, str, BoxSeen]] = []
     reader = CharacterReader()
@@ -162,14 +162,10 @@ def fit(pages: list[list[Written]], folder: Path | None) -> None:
         for written, row in zip(page, reader.look([w.crops for w in page]), strict=True):
             truth = written.truth.characters or (" ",) * len(row)
             seen += [(written.sheet, c, box) for c, box in zip(truth, row, strict=True) if c != " "]
-    alone = [each for each in seen if not _mixed(each[2])]
-    either = [each for each in seen if _mixed(each[2])]
-    best = min((_loss(alone, Fusion(t, t, w)), t, w) for t in TEMPERATURES for w in WEIGHTS)
-    _, temperature, weight = best
-    _, mixed = min((_loss(either, Fusion(t, t, weight)), t) for t in TEMPERATURES)
-    found = Fusion(temperature, mixed, weight)
-    for name, some in (("letters or digits", alone), ("either", either)):
-        told = [(box_chances(box, found), c) for sheet, c, box in some if sheet % 2]
+    found = _likeliest([each for each in seen if each[0] % 2 == 0])
+    others = [each for each in seen if each[0] % 2]
+    for name, mixed in (("letters or digits", False), ("either", True)):
+        told = [(box_chances(box, found), c) for _, c, box in others if _mixed(box) is mixed]
         sure = np.array([read.chances[read.best] for read, _ in told], np.float32)
         right = np.array([read.best == c for read, c in told])
         print(
@@ -179,7 +175,18 @@ def fit(pages: list[list[Written]], folder: Path | None) -> None:
     if folder is not None:
         told_of = folder / "charnet.json"
         kept = json.loads(told_of.read_text("utf-8"))
-        told_of.write_text(json.dumps({**kept, **vars(found)}) + "\n", "utf-8")
+        told_of.write_text(json.dumps({**kept, **vars(_likeliest(seen))}) + "\n", "utf-8")
+
+
+def _likeliest(seen: list[tuple[int, str, BoxSeen]]) -> Fusion:
+    """Choose the temperatures and the weight under which the truth of boxes is likeliest."""
+    alone = [each for each in seen if not _mixed(each[2])]
+    either = [each for each in seen if _mixed(each[2])]
+    _, temperature, weight = min(
+        (_loss(alone, Fusion(t, t, w)), t, w) for t in TEMPERATURES for w in WEIGHTS
+    )
+    _, mixed = min((_loss(either, Fusion(t, t, weight)), t) for t in TEMPERATURES)
+    return Fusion(temperature, mixed, weight)
 
 
 def _mixed(box: BoxSeen) -> bool:
@@ -187,10 +194,8 @@ def _mixed(box: BoxSeen) -> bool:
 
 
 def _loss(some: list[tuple[int, str, BoxSeen]], fusion: Fusion) -> float:
-    """Give the mean of the truth's negative log likelihood on sheets of even number."""
-    chances = [
-        box_chances(box, fusion).chances.get(c, 0.0) for sheet, c, box in some if sheet % 2 == 0
-    ]
+    """Give the mean of the truth's negative log likelihood."""
+    chances = [box_chances(box, fusion).chances.get(c, 0.0) for _, c, box in some]
     return float(-np.log(np.maximum(chances, 1e-4)).mean()) if chances else 0.0
 
 
