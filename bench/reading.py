@@ -177,6 +177,7 @@ def targets(found: Found, speeds: Sequence[Speed]) -> Iterator[Target]:
             yield _share(
                 f"marks wrong in silence, {name}", tally.reads, "marks", "silent", most, most=True
             )
+            yield from _beside(tally, name)
             yield _share(f"marks asked, {name}", tally.reads, "marks", "asked", flagged, most=True)
     every, good = whole(found), whole(found, CLEAN)
     for kind, least in (("digits", 0.995), ("capitals", 0.985), ("prison number", 0.95)):
@@ -228,6 +229,17 @@ def targets(found: Found, speeds: Sequence[Speed]) -> Iterator[Target]:
             yield Target(f"pages/s, {speed.way}", told, promised, kept)
         kept = speed.peak_mb < 400
         yield Target(f"memory, {speed.way}", f"{speed.peak_mb:.0f} MB", "under 400 MB", kept)
+
+
+def _beside(tally: Tally, name: str) -> Iterator[Target]:
+    """Say of marks what no promise covers: ink that never arrived, and whole questions asked."""
+    silent, gone, doubted = (tally.reads["marks", part] for part in ("silent", "gone", "doubted"))
+    if silent:
+        told = f"{gone} of {silent}"
+        yield Target(f"of these with no more than specks in the scan, {name}", told, "-", kept=True)
+    if doubted:
+        told = f"{doubted} of {tally.reads['marks', 'n']}"
+        yield Target(f"marks in unanswered questions that are asked, {name}", told, "-", kept=True)
 
 
 def _share(

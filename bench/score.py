@@ -96,7 +96,10 @@ class Tally:
         seconds: the product's own time.
         oddities: short notes of what went wrong, with no answer in them.
         reads: for each of `KINDS`, "n", "wrong" (said as certain), "silent" (wrong, and the ink
-            gives nobody a reason to look) and "asked" (somebody is asked to look).
+            gives nobody a reason to look) and "asked" (somebody is asked to look). Of marks also
+            "gone" (of the silent ones: meant, and the scan holds nothing larger than a speck) and
+            "doubted" (said to be empty, with all of their question, and somebody is asked all
+            the same, since a fax may have lost a tick).
         reasons: for each kind of field, the codes for which somebody is asked.
         sure: for each of `KINDS`, how sure the reader was and whether it was right.
         rows: of every row of characters, tick box and signature read: its kind (one of
@@ -356,6 +359,9 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
         if not unsure:
             found.was_sure(kind, options[option].confidence, right=not wrong)
             found.rows.append((state.value, False, options[option].confidence, not wrong))
+            found.reads[kind, "doubted"] += "faint-on-fax" in reading.why
+        gone = wrong and not asked and mark.meant and options[option].score == 0.0
+        found.reads[kind, "gone"] += gone
         if unsure:
             found.counts[f"{group}_asked"] += 1
             found.kinds[mark.kind, "asked"] += 1

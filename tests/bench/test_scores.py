@@ -108,6 +108,22 @@ def test_a_consent_that_is_always_seen_does_not_excuse_a_wrong_tick() -> None:
     assert found.counts["boxes_silent"] == 2
 
 
+def test_a_missed_tick_that_left_no_ink_still_counts_and_is_told_apart() -> None:
+    found = score_page(TRUTH, page(choice()), "here")
+    assert (found.reads["marks", "silent"], found.reads["marks", "gone"]) == (1, 1)
+    seen = choice()
+    inked = {**(seen.options or {}), "harmed": Mark(state=MarkState.BLANK, score=0.02)}
+    found = score_page(TRUTH, page(replace(seen, options=inked)), "here")
+    assert (found.reads["marks", "silent"], found.reads["marks", "gone"]) == (1, 0)
+
+
+def test_boxes_of_a_question_asked_about_as_a_whole_are_counted_beside_those_unclear() -> None:
+    doubted = replace(choice(), state=State.BLANK, review=True, why=("faint-on-fax",))
+    found = score_page(TRUTH, page(doubted), "here")
+    parts = ("n", "asked", "silent", "doubted")
+    assert [found.reads["marks", part] for part in parts] == [2, 0, 0, 2]
+
+
 def test_an_unclear_box_is_asked_and_not_wrong() -> None:
     read = replace(RIGHT, readings=(choice(harmed=MarkState.UNCLEAR), *RIGHT.readings[1:]))
     counts = score_page(TRUTH, read, "here").counts
