@@ -30,7 +30,7 @@ from pipeline.ports import Layouts, Person
 from pipeline.readers.characters import CharacterReader
 from pipeline.readers.fillable import read_fillable
 from pipeline.readers.ink import read_presence, read_signature
-from pipeline.readers.marks import bounds_of, read_choice
+from pipeline.readers.marks import bounds_of, read_choices
 from pipeline.readers.text import FreeTextReader, read_serial_line
 from pipeline.register import register
 from pipeline.roll import RollIndex, match_people
@@ -150,7 +150,10 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
     crops = _by_field(cut(placed, layout, blank))
     beside = _by_field(cut_beside(placed, layout, blank, _asking_words(definition, layout)))
     readings, people = settle(
-        definition, _readings(definition, crops, kit, beside), kit, bitonal=page.scan.bitonal
+        definition,
+        _readings(definition, crops, kit, beside, bitonal=page.scan.bitonal),
+        kit,
+        bitonal=page.scan.bitonal,
     )
     return PageRead(
         source=page.scan.source,
@@ -305,9 +308,12 @@ def _readings(
     crops: Mapping[str, list[Crop]],
     kit: Kit,
     beside: Mapping[str, list[Crop]] = _NOTHING,
+    *,
+    bitonal: bool = False,
 ) -> tuple[Reading, ...]:
-    """Hand each field's crops to the reader of its kind; one call of the network serves a page."""
+    """Hand each field's crops to the reader of its kind; one call serves all of a page."""
     written: list[tuple[Text | Date, list[Crop]]] = []
+    ticked: list[tuple[Choice, list[Crop], Sequence[Crop]]] = []
     found: dict[str, Reading] = {}
     for asked in definition.fillable():
         mine = crops.get(asked.name)
@@ -317,12 +323,13 @@ def _readings(
             case Text() | Date():
                 written.append((asked, sorted(mine, key=lambda c: c.box.index or 0)))
             case Choice():
-                seen = read_choice(asked, mine, beside.get(asked.name, ()))
-                found[asked.name] = kit.calibration.apply_ink(seen)
+                ticked.append((asked, mine, beside.get(asked.name, ())))
             case FreeText():
                 found[asked.name] = _free_text(mine[0], kit)
             case Signature():
                 found[asked.name] = kit.calibration.apply_ink(read_signature(mine[0]))
+    for seen in read_choices(ticked, bitonal=bitonal):
+        found[seen.field] = kit.calibration.apply_ink(seen)
     read = kit.characters.read_page(written, scanned_on=kit.today())
     for (row, _), reading in zip(written, read, strict=True):
         named = isinstance(row, Text) and row.places

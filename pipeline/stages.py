@@ -139,11 +139,15 @@ class MarkState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One tick box read: its state, the share of ink, and how sure (0.0 to 1.0)."""
+    """One tick box read: its state, the share of ink, and how sure (0.0 to 1.0).
+
+    `broken` says that its ink lies in pieces, as what a fax leaves of light pencil does.
+    """
 
     state: MarkState
     score: float
     confidence: float = 1.0
+    broken: bool = False
 
 
 Value = str | bool | tuple[str, ...] | None

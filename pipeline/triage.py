@@ -65,8 +65,9 @@ def triage(
                 elif kind == "number" or (kind == "cell" and name not in match.agreed):
                     extra[name].append(f"{kind}-differs")
     sure = calibration or Calibration.shipped()
+    faint = _may_be_lost(readings) if bitonal else frozenset()
     judged = tuple(
-        _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), bitonal, sure)
+        _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), faint, sure)
         for r in readings
     )
     written = any(reading.state is not State.BLANK for reading in readings)
@@ -163,7 +164,7 @@ def _judge(
     reading: Reading,
     extra: Sequence[str],
     confirmed: float | None,
-    bitonal: bool,
+    faint: Collection[Need],
     calibration: Calibration,
 ) -> Reading:
     why = [*reading.why, *extra]
@@ -183,8 +184,8 @@ def _judge(
                 why.append("consent")
             if reading.state is State.UNCLEAR and not why:
                 why.append("unclear-mark")
-            weighty = field.needed is Need.HARD or any(o.urgent for o in field.options)
-            if bitonal and reading.by == "scan" and reading.state is State.BLANK and weighty:
+            weight = Need.HARD if any(o.urgent for o in field.options) else field.needed
+            if reading.by == "scan" and reading.state is State.BLANK and weight in faint:
                 why.append("faint-on-fax")
         case FreeText():
             if reading.state is not State.BLANK:
@@ -200,6 +201,19 @@ def _judge(
         why.append("missing")
     settled = tuple(dict.fromkeys(why))
     return replace(reading, confidence=confidence, review=bool(settled), why=settled)
+
+
+def _may_be_lost(readings: Sequence[Reading]) -> frozenset[Need]:
+    """Say for which questions nobody should believe that a fax shows no tick.
+
+    For those that weigh most, always. For all that need an answer, when the page shows pencil:
+    another tick is broken up, or writing is faint. A page written in pen is believed.
+    """
+    pencil = any(
+        "faint" in reading.why or any(mark.broken for mark in (reading.options or {}).values())
+        for reading in readings
+    )
+    return frozenset({Need.HARD, Need.SOFT} if pencil else {Need.HARD})
 
 
 def _asked_once(readings: Sequence[Reading]) -> tuple[Reading, ...]:

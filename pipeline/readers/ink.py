@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,21 +34,38 @@ _WINDING = 1.5
 """Length of a joined word's strokes over its reach: "family" has 1.8 and more, a long tick 1.0."""
 
 
-def new_ink(crop: Crop, *, share: float = INK_SHARE) -> Mask:
+def paper_level(blank: Gray) -> float:
+    """Give the paper's grey level in a printed blank: its 95th percentile."""
+    return percentile(blank, 95)
+
+
+def new_ink(
+    crop: Crop, *, share: float = INK_SHARE, part: tuple[slice, slice] | None = None
+) -> Mask:
     """Say which pixels of a crop hold ink that was not printed there.
 
     Args:
         crop: a box with its blank.
         share: least darkening, as a share of the paper's level.
+        part: look only at these rows and columns.
 
     Returns:
-        Shape of the crop; specks are still in it.
+        Shape of the crop, or of the part; specks are still in it.
     """
-    paper = max(percentile(crop.blank, 95), 1.0)
-    soft = cv2.GaussianBlur(crop.pixels, (0, 0), _SOFT_MM * crop.px_per_mm)
-    side = 2 * round(_PLAY_MM * crop.px_per_mm) + 1
-    expected = cv2.erode(crop.blank, np.ones((side, side), np.uint8))
-    return np.asarray(cv2.subtract(expected, soft) > share * paper, dtype=np.bool_)
+    paper = max(paper_level(crop.blank), 1.0)
+    play = round(_PLAY_MM * crop.px_per_mm)
+    rows, columns = part or (slice(0, crop.pixels.shape[0]), slice(0, crop.pixels.shape[1]))
+    # What lies this far outside the part has a say in it: under the soft spot, or in the play.
+    pad = max(play, math.ceil(4 * _SOFT_MM * crop.px_per_mm))
+    top, left = max(rows.start - pad, 0), max(columns.start - pad, 0)
+    wide = slice(top, rows.stop + pad), slice(left, columns.stop + pad)
+    soft = cv2.GaussianBlur(crop.pixels[wide], (0, 0), _SOFT_MM * crop.px_per_mm)
+    expected = cv2.erode(crop.blank[wide], np.ones((2 * play + 1, 2 * play + 1), np.uint8))
+    darker = cv2.subtract(expected, soft) > share * paper
+    return np.asarray(
+        darker[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left],
+        dtype=np.bool_,
+    )
 
 
 def without_specks(ink: Mask, px_per_mm: float) -> Mask:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypedDict
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from forms.fields import Choice
 from forms.layout import Rect
-from pipeline.readers.ink import Mask, has_words, inside, new_ink, without_specks, without_streaks
+from pipeline.readers.ink import (
+    Mask,
+    has_words,
+    inside,
+    new_ink,
+    paper_level,
+    without_specks,
+    without_streaks,
+)
 from pipeline.stages import Crop, Mark, MarkState, Reading, State
 
 SURE_EXTENT = 0.55
@@ -41,10 +53,17 @@ end of a neighbour's long tick had 0.57, and more of it lay where the crop does 
 ACROSS_EXTENT = 0.9
 """Of the box's side: how far such a stroke then reaches."""
 
-
 SCATTER_SHARE = 0.005
-"""Noise of a fax leaves 0.001 in an empty box."""
 SCATTER_EXTENT = 0.3
+LUMP_MM2 = 0.2
+"""More than noise puts in one place: a lone pixel of a fax is 0.04 mm2, at half resolution 0.11."""
+CHANCE = 0.001
+"""Less likely than this, and specks are no noise: of a fax's empty boxes it asks about 0.2 %."""
+CHANCE_PENCIL = 0.02
+"""The same on a page that shows that it was written in pencil."""
+WHOLE = 0.9
+"""Share of a mark's ink in its largest piece: of pen on a fax it is 0.95 and more, of light pencil
+less than this in every second mark."""
 MOSTLY = 0.65
 LEAST_OUTLINE = 0.88
 """Less of the box's own outline than this, and the crop may show another place of the page."""
@@ -67,7 +86,10 @@ class Look:
             edge of the box, as dirt on a scanner's glass draws it.
         leaves: that stroke runs out of the crop.
         scattered: share of the inside that holds ink in pieces, specks and all, that lie far
-            apart: what a fax leaves of a light pencil; 0.0 when they lie together.
+            apart: what is left of a light pencil; 0.0 when they lie together.
+        pieces: in how many pieces the ink inside lies, specks and all.
+        lump_mm2: the largest of them.
+        whole: share of that ink which the largest holds; 1.0 when there is none.
     """
 
     share: float
@@ -80,22 +102,72 @@ class Look:
     through: bool = False
     leaves: bool = False
     scattered: float = 0.0
+    pieces: int = 0
+    lump_mm2: float = 0.0
+    whole: float = 1.0
+
+
+@dataclass(frozen=True)
+class Fax:
+    """What a black-and-white page shows of its noise and its pen, see `_fax`.
+
+    Attributes:
+        noise: pieces of ink in an empty box.
+        broken: boxes whose ink is broken up, as a fax leaves light pencil.
+    """
+
+    noise: float = 0.0
+    broken: int = 0
+
+    def remains(self, seen: Look) -> bool:
+        """Say whether the little ink in a box may be what is left of a mark."""
+        if self._is_ink(seen):
+            return True
+        return self.broken > 0 and _chance(seen.pieces, self.noise + 0.1) < CHANCE_PENCIL
+
+    def is_broken(self, seen: Look) -> bool:
+        """Say whether the ink in a box is more than noise, and broken up."""
+        return seen.whole < WHOLE and self._is_ink(seen)
+
+    def _is_ink(self, seen: Look) -> bool:
+        return seen.lump_mm2 >= LUMP_MM2 or _chance(seen.pieces, self.noise + 0.3) < CHANCE
+
+
+def _fax(looks: Sequence[Look]) -> Fax:
+    """Take from all tick boxes of a black-and-white page how much noise it has, and what pen.
+
+    The box with the most pieces in ten counts for nothing: it may hold a mark's remains.
+    """
+    pieces = sorted(seen.pieces for seen in looks if seen.lump_mm2 < LUMP_MM2)
+    some = pieces[: max(1, len(pieces) * 9 // 10)]
+    page = Fax(noise=sum(some) / len(some) if some else 0.0)
+    return replace(page, broken=sum(page.is_broken(seen) for seen in looks))
+
+
+def _chance(least: int, mean: float) -> float:
+    """Say how likely so many specks or more are, where so many are usual (Poisson)."""
+    each, fewer = math.exp(-mean), 0.0
+    for number in range(least):
+        fewer += each
+        each *= mean / (number + 1)
+    return 1.0 - fewer
 
 
 def look(crop: Crop) -> Look:
     """Measure the ink in and around a tick box."""
+    rows, columns = inside(crop)
+    if not crop.streaks_px and not new_ink(crop, part=(rows, columns)).any():
+        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop))
     darker = without_streaks(new_ink(crop), crop)
     every = darker & ~_along_outline(crop)
-    scattered = _scattered(every[inside(crop, _EDGE_MM)])
+    scraps = _scraps(every[inside(crop, _EDGE_MM)], crop.px_per_mm)
     ink = without_specks(every, crop.px_per_mm)
-    rows, columns = inside(crop)
     within = ink[rows, columns]
     if not within.any():
-        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop), scattered=scattered)
+        return Look(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _outline(crop), **scraps)
     height, width = within.shape
     side = float(min(height, width))
-    y, x = np.mgrid[0:height, 0:width]
-    depth_px = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) + 0.5
+    depth_px = _depth_px(height, width)
     joined = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels = cv2.connectedComponents(joined)
     best = (0.0, 0.0, 1.0)
@@ -126,8 +198,16 @@ def look(crop: Crop) -> Look:
         outline=_outline(crop),
         through=through,
         leaves=leaves,
-        scattered=scattered,
+        **scraps,
     )
+
+
+@lru_cache(maxsize=64)
+def _depth_px(height: int, width: int) -> NDArray[np.float64]:
+    """Say of each pixel of a box how far from the nearest edge it lies."""
+    y, x = np.mgrid[0:height, 0:width]
+    near = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y))
+    return np.asarray(near + 0.5, np.float64)
 
 
 _EDGE_MM = 0.5
@@ -145,15 +225,45 @@ def _along_outline(crop: Crop) -> Mask:
     return fringe
 
 
-def _scattered(within: Mask) -> float:
-    """Give the share of ink, specks and all, when its pieces lie far apart; else 0.0."""
+class _Scraps(TypedDict, total=False):
+    scattered: float
+    pieces: int
+    lump_mm2: float
+    whole: float
+
+
+def _scraps(within: Mask, px_per_mm: float) -> _Scraps:
+    """Measure all ink inside a box, specks and all: how far it lies apart, in what pieces."""
     ys, xs = np.nonzero(within)
     if len(ys) == 0:
-        return 0.0
+        return {}
+    count, _, stats, _ = cv2.connectedComponentsWithStats(within.astype(np.uint8))
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max())
+    return {
+        "scattered": _scattered(within, xs, ys),
+        "pieces": count - 1,
+        "lump_mm2": largest / px_per_mm**2,
+        "whole": largest / len(ys),
+    }
+
+
+def _scattered(within: Mask, xs: NDArray[np.intp], ys: NDArray[np.intp]) -> float:
+    """Give the share of ink, specks and all, when its pieces lie far apart; else 0.0."""
     # The middle nine tenths of the ink, so that one lone speck does not stretch it.
-    wide, high = (np.percentile(v, 95) - np.percentile(v, 5) for v in (xs, ys))
-    far = float(np.hypot(wide, high)) >= SCATTER_EXTENT * min(within.shape)
+    far = math.hypot(_middle(xs), _middle(ys)) >= SCATTER_EXTENT * min(within.shape)
     return float(within.mean()) if far else 0.0
+
+
+def _middle(places: NDArray[np.intp]) -> float:
+    """Give the distance between the 5th and the 95th percentile of some places."""
+    ordered = np.sort(places)
+    last = len(ordered) - 1
+    ends = []
+    for place in (0.05 * last, 0.95 * last):
+        at = int(place)
+        low, high = int(ordered[at]), int(ordered[min(at + 1, last)])
+        ends.append(low + (high - low) * (place - at))
+    return ends[1] - ends[0]
 
 
 def _runs_through(stroke: Mask) -> bool:
@@ -205,26 +315,57 @@ def _rim(ink: Mask, crop: Crop) -> float:
 def _outline(crop: Crop) -> float:
     """Say how much of the printed outline shows in the scan where it should; ink hides none.
 
-    One upright and one level side prove that it is this box: a fax loses whole thin lines.
+    One upright and one level side prove that it is this box: a fax loses whole thin lines. At
+    half resolution it loses both level ones; then both upright sides do, where they end in time.
     """
-    paper = float(np.percentile(crop.blank, 95))
-    outer, inner = inside(crop, -0.7), inside(crop, 0.3)
-    sides = np.zeros(crop.blank.shape, dtype=np.uint8)
-    sides[outer[0], outer[1].start : inner[1].start] = 1
-    sides[outer[0], inner[1].stop : outer[1].stop] = 2
-    sides[outer[0].start : inner[0].start, inner[1]] = 3
-    sides[inner[0].stop : outer[0].stop, inner[1]] = 4
-    printed = (sides > 0) & (crop.blank < 0.75 * paper)
-    if printed.sum() < 0.5 * crop.px_per_mm * min(crop.box.box.width, crop.box.box.height):
-        return 1.0
-    level = float(np.median(crop.blank[printed]))
-    darkest = cv2.erode(crop.pixels, np.ones((5, 5), np.uint8))
-    there = darkest < paper - 0.35 * (paper - level)
-    left, right, top, bottom = (
-        float(there[each].mean()) if (each := printed & (sides == k)).any() else 0.0
-        for k in (1, 2, 3, 4)
+    paper = paper_level(crop.blank)
+    (rows, columns), (inner_rows, inner_columns) = inside(crop, -0.7), inside(crop, 0.3)
+    left, right = (
+        (rows, slice(*ends))
+        for ends in ((columns.start, inner_columns.start), (inner_columns.stop, columns.stop))
     )
-    return min(max(left, right), max(top, bottom))
+    top, bottom = (
+        (slice(*ends), inner_columns)
+        for ends in ((rows.start, inner_rows.start), (inner_rows.stop, rows.stop))
+    )
+    sides = (left, right, top, bottom)
+    blank = np.concatenate([crop.blank[side].ravel() for side in sides])
+    printed = blank < 0.75 * paper
+    line = blank[printed]
+    if line.size < 0.5 * crop.px_per_mm * min(crop.box.box.width, crop.box.box.height):
+        return 1.0
+    darkest = cv2.erode(crop.pixels, np.ones((5, 5), np.uint8))
+    lower, upper = (line.size - 1) // 2, line.size // 2
+    line.partition((lower, upper))
+    dark = paper - 0.35 * (paper - (float(line[lower]) + float(line[upper])) / 2)
+    there = np.concatenate([darkest[side].ravel() for side in sides]) < dark
+    there &= printed
+    shown, start = [], 0
+    for side in sides:
+        part = slice(start, start + crop.blank[side].size)
+        whole = int(np.count_nonzero(printed[part]))
+        shown.append(int(np.count_nonzero(there[part])) / max(whole, 1))
+        start = part.stop
+    uprights, levels = shown[:2], shown[2:]
+    if max(levels) < LEAST_OUTLINE <= min(uprights):
+        lines = [
+            (darkest[:, side[1]] < dark)[:, (crop.blank[side] < 0.75 * paper).mean(axis=0) > 0.5]
+            for side in sides[:2]
+        ]
+        if all(line.size for line in lines) and _end_in_time(lines, crop):
+            return min(uprights)
+    return min(max(uprights), max(levels))
+
+
+def _end_in_time(uprights: Sequence[Mask], crop: Crop) -> bool:
+    """Say whether upright lines stop above and below their box: so it is not another place."""
+    far, near = inside(crop, -_APART_MM[1])[0], inside(crop, -_APART_MM[0])[0]
+    beyond = (slice(far.start, near.start), slice(near.stop, far.stop))
+    return all(min(float(line[rows].mean()) for line in uprights) <= 0.5 for rows in beyond)
+
+
+_APART_MM = (0.7, 1.1)
+"""Where there is paper between a box and the next one, 1.8 mm below its inside."""
 
 
 def read_mark(crop: Crop) -> Mark:
@@ -236,8 +377,18 @@ def read_mark(crop: Crop) -> Mark:
     return judge(look(crop))
 
 
-def judge(seen: Look) -> Mark:
-    """Turn measures into one of four states, with how sure that is."""
+def judge(seen: Look, fax: Fax | None = None) -> Mark:
+    """Turn measures into one of four states, with how sure that is.
+
+    Args:
+        seen: the box.
+        fax: what its page shows of noise and pencil; None when it came in shades of grey.
+    """
+    broken = fax is not None and fax.is_broken(seen)
+    return replace(_judge(seen, fax), broken=broken)
+
+
+def _judge(seen: Look, fax: Fax | None) -> Mark:
     score = round(seen.share, 4)
     if seen.outline < LEAST_OUTLINE:
         return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.3)
@@ -251,7 +402,8 @@ def judge(seen: Look) -> Mark:
         return Mark(state=MarkState.MARKED, score=score, confidence=_sure(reach - 1.0))
     doubt_depth = PASSING_DEPTH if seen.mine < MOSTLY else DOUBT_DEPTH
     slight = min(seen.extent / DOUBT_EXTENT, seen.depth / doubt_depth)
-    if slight < 1.0 and seen.scattered < SCATTER_SHARE:
+    remains = seen.scattered >= SCATTER_SHARE if fax is None else fax.remains(seen)
+    if slight < 1.0 and not remains:
         return Mark(state=MarkState.BLANK, score=score, confidence=_sure(1.0 - slight))
     return Mark(state=MarkState.UNCLEAR, score=score, confidence=0.5)
 
@@ -261,8 +413,28 @@ def _sure(margin: float) -> float:
     return round(float(1.0 - 0.1 * np.exp(-8.0 * max(margin, 0.0))), 4)
 
 
+Question = tuple[Choice, Sequence[Crop], Sequence[Crop]]
+"""A question, its boxes in any order, and the room beside those that ask for words."""
+
+
+def read_choices(asked: Sequence[Question], *, bitonal: bool = False) -> tuple[Reading, ...]:
+    """Read all questions of a page.
+
+    Args:
+        asked: the questions with their crops.
+        bitonal: the page came in black and white only. A light pencil is then broken up or gone,
+            and noise is as black as ink: each box is held against the other boxes of the page.
+    """
+    looks = [[look(crop) for crop in crops] for _, crops, _ in asked]
+    fax = _fax([seen for some in looks for seen in some]) if bitonal else None
+    return tuple(
+        _read_choice(field, crops, beside, [judge(seen, fax) for seen in some])
+        for (field, crops, beside), some in zip(asked, looks, strict=True)
+    )
+
+
 def read_choice(field: Choice, crops: Sequence[Crop], beside: Sequence[Crop] = ()) -> Reading:
-    """Read all boxes of one question.
+    """Read all boxes of one question, as `read_choices` does on a page in shades of grey.
 
     Args:
         field: the question; tick one, or any.
@@ -272,7 +444,13 @@ def read_choice(field: Choice, crops: Sequence[Crop], beside: Sequence[Crop] = (
     Returns:
         A reading whose bounds hold the boxes, and the room beside one where words are written.
     """
-    marks = {c.box.option: read_mark(c) for c in crops if c.box.option is not None}
+    return read_choices([(field, crops, beside)])[0]
+
+
+def _read_choice(
+    field: Choice, crops: Sequence[Crop], beside: Sequence[Crop], judged: Sequence[Mark]
+) -> Reading:
+    marks = {c.box.option: mark for c, mark in zip(crops, judged, strict=True)}
     options = {o.name: marks[o.name] for o in field.options if o.name in marks}
     options, why = _settle(field, options)
     if any(c.crossed for c in crops):
@@ -310,7 +488,7 @@ def _settle(field: Choice, options: dict[str, Mark]) -> tuple[dict[str, Mark], l
             stands = other and not field.many
             why.append("taken-back" if stands else "blacked-out")
             if not stands:
-                settled[name] = Mark(state=MarkState.UNCLEAR, score=mark.score, confidence=0.5)
+                settled[name] = replace(mark, state=MarkState.UNCLEAR, confidence=0.5)
         elif mark.state is MarkState.UNCLEAR:
             why.append("unclear-mark")
     return settled, why

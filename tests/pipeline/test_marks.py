@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forms.fields import Choice, Option
 from forms.layout import Box, Rect
 from pipeline.readers.ink import ink_share, read_presence, read_signature
-from pipeline.readers.marks import bounds_of, look, read_choice, read_mark
+from pipeline.readers.marks import bounds_of, look, read_choice, read_choices, read_mark
 from pipeline.stages import Crop, Gray, MarkState, State
 
 PPM, MARGIN, SIDE = 10.0, 3.0, 8.0
@@ -149,6 +149,64 @@ def test_a_crop_that_does_not_show_its_own_box_is_not_believed() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+def without_level_lines(box: Gray) -> None:
+    """Lose the outline's thin level lines, as a fax at half its resolution does."""
+    for y in (LEFT - 3, RIGHT):
+        box[y : y + 3, LEFT:RIGHT] = 245
+
+
+def test_a_box_whose_level_lines_a_fax_lost_is_known_by_its_uprights() -> None:
+    assert read_mark(tick_crop(without_level_lines)).state is MarkState.BLANK
+    assert read_mark(tick_crop(without_level_lines, TICK)).state is MarkState.MARKED
+
+
+def test_uprights_that_do_not_end_with_the_box_may_be_another_place() -> None:
+    longer = [line((x, -1.3), (x, 9.3), wide=0.3, grey=110) for x in (-0.15, 8.15)]
+    assert read_mark(tick_crop(without_level_lines, *longer)).state is MarkState.UNCLEAR
+
+
+def specks(*places: tuple[float, float]) -> tuple[Draw, ...]:
+    """Draw black pixels as small as a fax's, at places given in mm."""
+
+    def draw(box: Gray) -> None:
+        for x, y in places:
+            column, row = round((x + MARGIN) * PPM), round((y + MARGIN) * PPM)
+            box[row : row + 2, column] = 0
+
+    return (draw,)
+
+
+NOISE = ((2.0, 2.5), (5.5, 6.0))
+REMAINS = ((1.6, 4.2), (2.6, 5.7), (3.2, 6.6), (4.4, 4.8), (5.6, 2.8), (6.6, 1.2))
+BROKEN = tuple(line(at, (at[0] + 0.6, at[1] - 0.9), grey=0) for at in REMAINS[2:])
+
+
+def on_fax(*marks: tuple[Draw, ...]) -> list[MarkState]:
+    """Read a black-and-white page of one question; the first of its boxes count."""
+    rest = [specks(*NOISE)] * 8
+    crops = [tick_crop(*draws, option="abcdefghij"[at]) for at, draws in enumerate([*marks, *rest])]
+    options = "".join(c.box.option or "" for c in crops)
+    (reading,) = read_choices([(question(many=True, options=options), crops, ())], bitonal=True)
+    states = [mark.state for mark in (reading.options or {}).values()]
+    assert set(states[len(marks) :]) <= {MarkState.BLANK}
+    return states[: len(marks)]
+
+
+def test_what_a_fax_leaves_of_a_light_mark_is_asked_about_and_its_noise_is_not() -> None:
+    middle_of_a_cross = line((4, 4), (4.1, 4.1))
+    assert on_fax(specks(*NOISE)) == [MarkState.BLANK]
+    assert on_fax((middle_of_a_cross,)) == [MarkState.UNCLEAR]
+    assert on_fax(specks(*NOISE, *REMAINS, (5.0, 3.8))) == [MarkState.UNCLEAR]
+    assert read_mark(tick_crop(middle_of_a_cross)).state is MarkState.BLANK
+
+
+def test_beside_a_broken_mark_fewer_specks_are_asked_about() -> None:
+    few = specks(*REMAINS, (5.0, 3.8))
+    assert on_fax(few) == [MarkState.BLANK]
+    assert on_fax(few, BROKEN)[0] is MarkState.UNCLEAR
+    assert on_fax(few, CROSS)[0] is MarkState.BLANK
+
+
 @given(
     few=st.integers(0, 14),
     more=st.integers(0, 14),

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import pytest
+
 from forms import library
 from forms.fields import Choice, FormDefinition
 from pipeline.calibration import Calibration
@@ -140,6 +142,23 @@ def test_a_blank_safety_question_on_a_fax_is_asked() -> None:
     (on_fax,) = triage(RJ1, [blank], bitonal=True)
     assert not on_paper.review
     assert on_fax.why == ("faint-on-fax",)
+
+
+@pytest.mark.parametrize("pencil", ["broken tick", "faint writing"])
+def test_an_unanswered_question_is_asked_about_on_a_fax_written_in_pencil(pencil: str) -> None:
+    blank = Reading(field="role", kind="choice", state=State.BLANK)
+    optional = Reading(field="when", kind="choice", state=State.BLANK)
+    tick = Mark(state=MarkState.MARKED, score=0.1)
+    pen = Reading(field="kind", kind="choice", state=State.FILLED, options={"noise": tick})
+    if pencil == "broken tick":
+        faint = replace(pen, options={"noise": replace(tick, broken=True)})
+    else:
+        faint = Reading(field="lang", kind="comb", state=State.FILLED, value="X", why=("faint",))
+    by_pen = triage(RJ1, [blank, optional, pen], bitonal=True)
+    by_pencil = triage(RJ1, [blank, optional, faint], bitonal=True)
+    assert ["faint-on-fax" in each.why for each in by_pen] == [False] * 3
+    assert ["faint-on-fax" in each.why for each in by_pencil] == [True, False, False]
+    assert not any("faint-on-fax" in each.why for each in triage(RJ1, [blank, faint]))
 
 
 def test_free_text_is_for_people_and_empty_room_is_not() -> None:
