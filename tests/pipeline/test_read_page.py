@@ -136,18 +136,26 @@ def test_free_text_drafted_later_says_what_it_would_have_said_at_once_and_change
     data = (SCANS / "batch.pdf").read_bytes()
     at_once = FileRecipe(lambda: kit)
     later = FileRecipe(lambda: replace(kit, drafts=False, pictures=True))
-    drafted = 0
+    drafted: list[tuple[str, str]] = []
     for index in range(6):
         for told, read in zip(
             at_once.read(data, "file 1", index), later.read(data, "file 1", index), strict=True
         ):
             if isinstance(told, PageRead) and isinstance(read, PageRead):
                 drafted += drafts_agree(told, read, later)
-    assert drafted >= 2
+    assert len(drafted) >= 2
+    assert alike(*(" ".join(words) for words in zip(*drafted, strict=True))) > 0.95
 
 
-def drafts_agree(told: PageRead, read: PageRead, later: FileRecipe) -> int:
-    """Check one page's drafts against what it was read as at once; give how many there are."""
+def alike(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def drafts_agree(told: PageRead, read: PageRead, later: FileRecipe) -> list[tuple[str, str]]:
+    """Check one page's drafts against what it was read as at once; give both.
+
+    A short name may differ in two letters; all of the batch's words together hardly do.
+    """
     assert read.upright is not None
     packed = cv2.imencode(".jpg", read.upright, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
@@ -155,15 +163,14 @@ def drafts_agree(told: PageRead, read: PageRead, later: FileRecipe) -> int:
     drafts = later.draft(picture, read.id, list(said))
     assert [each.field for each in drafts] == list(said)
     for each in drafts:
-        alike = SequenceMatcher(None, each.words, said[each.field], autojunk=False).ratio()
-        assert alike > 0.85, each.field
+        assert alike(each.words, said[each.field]) > 0.75, each.field
         assert 0.45 < each.score <= 1.0
         assert each.words not in repr(each)
     for ours, theirs in zip(read.readings, told.readings, strict=True):
         if theirs.kind == "free_text":
             theirs = replace(theirs, suggestion=None, confidence=ours.confidence)
         assert ours == theirs
-    return len(drafts)
+    return [(each.words, said[each.field]) for each in drafts]
 
 
 def test_a_cell_typed_on_a_copy_with_number_and_name_printed_is_asked_when_it_is_not_theirs(
