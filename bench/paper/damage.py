@@ -116,12 +116,13 @@ def copy(paper: Paper, machine: Rng, rng: Rng, reverse: Paper | None = None) -> 
         interpolation=cv2.INTER_CUBIC,
     )
     coarse = rng.uniform(0.1, 0.35)
+    toned = np.empty_like(grey)
     for band in _bands(grey):
         level = np.asarray(cv2.LUT(grey[band], toner), np.float32)
         bare = np.clip(coarse * grain[band] + 0.15 * slow[band] - 0.1, 0, 1)
         level += (255.0 - level) * bare
-        grey[band] = np.clip(level, 0, 255, out=level)
-    copied = Paper(grey, paper.dpi)
+        toned[band] = np.clip(level, 0, 255, out=level)
+    copied = Paper(toned, paper.dpi)
     _dirt(copied, rng)
     _streaks(copied, rng)
     dpi = float(machine.choice([200, 300, 300]))

@@ -245,6 +245,14 @@ def test_the_roll_is_complete_and_nobody_shares_a_number_or_a_cell() -> None:
     assert len(lines) == 301
 
 
+@pytest.mark.parametrize("condition", ["scan", "copy", "fax"])
+def test_a_machine_leaves_the_paper_as_it_was(condition: str) -> None:
+    grey = Paper(np.full((400, 300), 250, np.uint8), 100.0)
+    rng = np.random.default_rng
+    CONDITIONS[condition](grey, rng(1), rng(2))
+    assert (grey.pixels == 250).all()
+
+
 _INVENT = """
 import numpy as np
 from bench.paper.hands import FontGlyphs, Writer
