@@ -4,7 +4,7 @@ r"""Find out what the readers' confidence is worth, and how sure is sure enough.
     python -m bench.confidence raw.json --out pipeline/readers/models/confidence.json
 
 Runs with `--raw` hold how sure the reader was of each row of characters, tick box and signature,
-untouched, and whether it was right. A straight line between log odds is fitted for each kind, and
+untouched, and whether it was right. One curve is fitted for each kind, and
 for rows in whose ink the reader found something wrong by themselves. The threshold of a kind of
 row is the least calibrated confidence above which, on the fitted curve, no more than `--target`
 of the rows that go straight through are wrong. Use seeds that no other figure uses, for fitting
@@ -30,7 +30,13 @@ TARGET = 0.001
 _PRIOR = 4.0
 """Weight of the curve that changes nothing, as if so many rows had been seen to fit it."""
 
+_FLATTEST = 0.05
 _STEPS = 60
+
+NEVER = 0.9998
+"""Threshold of a kind of which no curve is sure enough: what goes straight through is then only
+what a match with the roll bears out."""
+
 Floats = NDArray[np.float64]
 Row = tuple[str, bool, float, bool]
 
@@ -46,17 +52,21 @@ def fit(confidence: Floats, right: NDArray[np.bool_], *, seen: int = 0) -> Curve
     if not len(confidence):
         return Curve()
     told = np.clip(confidence, 1e-9, 1 - 1e-9)
-    x = np.stack([np.log(told / (1 - told)), np.ones(len(told))], axis=1)
-    weights, at = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    x = np.stack([np.log(told), -np.log(1 - told), np.ones(len(told))], axis=1)
+    weights = at = np.array([1.0, 1.0, 0.0])
+    free = np.ones(3, bool)
     for _ in range(_STEPS):
         p = 1.0 / (1.0 + np.exp(-x @ weights))
         slope = x.T @ (p - right) + _PRIOR * (weights - at)
-        curve = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(2)
-        step = np.linalg.solve(curve, slope)
+        curve = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(3)
+        step = np.zeros(3)
+        step[free] = np.linalg.solve(curve[np.ix_(free, free)], slope[free])
         weights = weights - step * min(1.0, 1.0 / max(1e-9, float(np.abs(step).max())))
+        free[:2] &= weights[:2] >= _FLATTEST  # a curve never falls
+        weights[:2] = np.maximum(weights[:2], _FLATTEST)
     most = 1.0 - 1.0 / (max(seen, len(told)) + 2.0)
-    slope_, offset = max(0.05, float(weights[0])), float(weights[1])
-    return Curve(slope=round(slope_, 4), offset=round(offset, 4), most=round(most, 5))
+    low, high, offset = (round(float(each), 4) for each in weights)
+    return Curve(low=low, high=high, offset=offset, most=round(most, 5))
 
 
 def threshold(sure: Floats, target: float) -> float:
@@ -68,12 +78,12 @@ def threshold(sure: Floats, target: float) -> float:
 
     Returns:
         The least confidence above which the curve expects no more than that share to be wrong;
-        more than the surest when there is none.
+        `NEVER` when there is none.
     """
     falling = np.sort(sure)[::-1]
     expected = np.cumsum(1.0 - falling) / np.arange(1, len(falling) + 1)
     enough = np.flatnonzero(expected <= target)
-    return float(falling[enough[-1]]) if enough.size else 1.0
+    return float(falling[enough[-1]]) if enough.size else NEVER
 
 
 def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:

@@ -31,22 +31,26 @@ _LOWEST = 1e-9
 
 @dataclass(frozen=True)
 class Curve:
-    """From a reader's confidence to a calibrated one: a straight line between their log odds.
+    """From a reader's confidence p to calibrated log odds: low log(p) - high log(1 - p) + offset.
 
     Attributes:
-        slope: above 0.0; below 1.0 it brings them together.
+        low: at least 0.0; how steep it is near 0.0.
+        high: at least 0.0; how steep it is near 1.0.
         offset: added, in log odds.
         most: no more is ever claimed: as many were seen.
+
+    Source: beta calibration, Kull, Silva Filho and Flach, 2017.
     """
 
-    slope: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
     offset: float = 0.0
     most: float = 1.0
 
     def __call__(self, confidence: float) -> float:
         """Give the calibrated confidence, 0.0 to 1.0."""
         told = min(max(confidence, _LOWEST), 1.0 - _LOWEST)
-        odds = self.slope * math.log(told / (1.0 - told)) + self.offset
+        odds = self.low * math.log(told) - self.high * math.log(1.0 - told) + self.offset
         return min(1.0 / (1.0 + math.exp(-odds)), self.most)
 
 

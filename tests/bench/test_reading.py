@@ -250,6 +250,7 @@ def asked_for(seed: int) -> argparse.Namespace:
         seed=seed,
         processes=1,
         keep=None,
+        raw=False,
     )
 
 

@@ -31,15 +31,16 @@ def number(confidence: float, why: tuple[str, ...] = ()) -> Reading:
 
 
 @given(
-    slope=st.floats(0.05, 3.0),
+    below=st.floats(0.05, 3.0),
+    above=st.floats(0.05, 3.0),
     offset=st.floats(-4.0, 4.0),
     low=st.floats(0.0, 1.0),
     high=st.floats(0.0, 1.0),
 )
 def test_a_curve_keeps_the_order_and_claims_no_more_than_was_seen(
-    slope: float, offset: float, low: float, high: float
+    below: float, above: float, offset: float, low: float, high: float
 ) -> None:
-    curve = Curve(slope=slope, offset=offset, most=0.9995)
+    curve = Curve(low=below, high=above, offset=offset, most=0.9995)
     low, high = min(low, high), max(low, high)
     assert 0.0 <= curve(low) <= curve(high) <= 0.9995
 
