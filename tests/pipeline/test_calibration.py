@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from importlib import resources
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from forms import library
 from forms.fields import Date, Text
 from pipeline.calibration import KINDS, Calibration, Curve, curve_of, kind_of
+from pipeline.roll import MOST
 from pipeline.stages import Mark, MarkState, Reading, State
 
 RJ1 = library.definition("rj-1")
@@ -110,3 +114,15 @@ def test_a_signature_has_a_curve_of_its_own() -> None:
     signed = Reading(field="mark", kind="signature", state=State.FILLED, value=True, confidence=0.9)
     assert Calibration({"signature": Curve(offset=2.0)}).apply_ink(signed).confidence > 0.98
     assert Calibration().apply_ink(signed) is signed
+
+
+def test_what_is_shipped_was_fitted_for_every_kind_and_says_on_how_much() -> None:
+    told = resources.files("pipeline.readers") / "models" / "confidence.json"
+    kept = json.loads(told.read_text("utf-8"))
+    assert kept["target"] == 0.001
+    for kind in KINDS:
+        assert 0.9 <= kept["accept"][kind] <= 1.0
+        assert kept["seen"][kind]["rows"] >= 200
+        assert kept["curves"][kind]["high"] > 0.0
+        # no more is asked for than a match with the roll can claim
+        assert kept["accept"][kind] < MOST
