@@ -10,10 +10,12 @@ each box is kept. `bench.roll_match` composes sheets of it by the ten thousand.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,9 @@ from pipeline.stages import PageRead
 Box = Mapping[str, float]
 """What a box may hold, with how likely each is; "" is blank."""
 
+READERS = ("charnet.onnx", "charnet.json", "pp-ocrv6-rec-small.onnx")
+"""Files that say how a box is read: a bank made with others is out of date."""
+
 KEPT = Path(__file__).parent / "assets" / "box-readings.npz"
 
 DIGITS = "0123456789"
@@ -46,6 +51,14 @@ SORTS = {"0-9": "digit", "A-Z": "letter", "A-Z '-": "name", "A-Z0-9-": "cell"}
 _FORM = "rj-1"
 _WRONG_ROW = 0.35
 """Share of leaves on which number and name stand in each other's row."""
+
+
+def readers_digest() -> str:
+    """Give the SHA-256 of the readers that we ship, to tell which of them a bank was made with."""
+    models, digest = resources.files("pipeline.readers") / "models", hashlib.sha256()
+    for name in READERS:
+        digest.update((models / name).read_bytes())
+    return digest.hexdigest()
 
 
 def sort_of(allowed: str, before: str) -> str:
@@ -115,6 +128,7 @@ class Bank:
             ends=np.array(ends, np.int32),
             held=np.frombuffer(held.encode("ascii"), np.uint8),
             logs=np.log(np.maximum(chances, 1e-9)).astype(np.float16),
+            readers=np.array(readers_digest()),
         )
 
     @classmethod

@@ -18,6 +18,7 @@ from bench.paper.hands import FontGlyphs
 from bench.paper.sheets import Order
 from bench.paper.truth import TODAY
 from forms.published import published
+from pipeline.calibration import Calibration
 from pipeline.readers.characters import CharacterReader
 from pipeline.triage import triage
 from training.end_to_end import SHIPPED_FACES, pages_of
@@ -35,7 +36,8 @@ def measure(order: Order, condition: str, reader: CharacterReader) -> Counter[st
     form, found = published(order.form).definition, Counter[str]()
     for page in pages_of(order, condition):
         read = reader.read_page([(w.asked, w.crops) for w in page], scanned_on=TODAY)
-        for written, reading in zip(page, triage(form, read), strict=True):
+        sure = [Calibration.shipped().apply(w.asked, r) for w, r in zip(page, read, strict=True)]
+        for written, reading in zip(page, triage(form, sure), strict=True):
             if not any(character.isalpha() for character in written.truth.characters):
                 continue
             right = reading.value == written.truth.value

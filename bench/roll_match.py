@@ -28,8 +28,9 @@ from bench.bank import KEPT, Bank, sort_of
 from bench.paper.pens import Rng
 from bench.paper.people import FORENAMES, LETTERS, SURNAMES
 from bench.score import Reliability
-from forms.fields import Text
+from forms.fields import FormDefinition, Text
 from forms.published import published
+from pipeline.calibration import Calibration
 from pipeline.ports import Person
 from pipeline.roll import RollIndex
 from pipeline.stages import PersonMatch, Reading, State
@@ -388,9 +389,18 @@ def run_job(job: Job) -> tuple[Found, float]:
         then = time.process_time()
         match = roll.match(readings)
         spent += time.process_time() - then
-        judged = triage(definition, tuple(readings.values()), (match,), on_roll=by_number)
+        judged = triage(definition, _sure(definition, readings), (match,), on_roll=by_number)
         judge(said, match, judged, by_number, found.setdefault((story, condition), Count()))
     return found, spent
+
+
+def _sure(definition: FormDefinition, readings: Mapping[str, Reading]) -> tuple[Reading, ...]:
+    """Say what the readings' confidence is worth, as the product does before it asks anybody."""
+    sure, found = Calibration.shipped(), []
+    for reading in readings.values():
+        asked = definition.field_named(reading.field)
+        found.append(sure.apply(asked, reading) if isinstance(asked, Text) else reading)
+    return tuple(found)
 
 
 def run(todo: Sequence[Job], processes: int) -> tuple[Found, float]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bench.bank import KEPT, Bank
+from bench.bank import KEPT, Bank, readers_digest
 from bench.roll_match import (
     FIELDS,
     ORDINARY,
@@ -146,3 +146,8 @@ def test_a_short_run_matches_nobody_wrongly_and_its_counts_add_up() -> None:
     lines = table(found).splitlines()
     assert {line.split("  ")[0] for line in lines[1:-1]} == {story for story, _ in found}
     assert lines[-1].split()[:2] == ["all", "300"]
+
+
+def test_the_bank_was_made_with_the_readers_that_we_ship() -> None:
+    with np.load(KEPT) as kept:
+        assert str(kept["readers"]) == readers_digest(), "make it again: python -m bench.bank"
