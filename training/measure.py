@@ -1,8 +1,16 @@
-"""How well a recogniser reads what it never learnt from, and how sure it should be."""
+r"""How well a recogniser reads what it never learnt from, and how sure it should be.
+
+    python -m training.measure pipeline/readers/models/charnet.onnx --glyphs GLYPHS \
+        --mnist MNIST --held-out-fonts bench/assets/fonts --fonts FONTS
+
+The figures of the model card are printed by this.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.readers.glyphs import JUNK, LONG_SIDE, SIDE
 from training.boxes import ordinary_damage
 from training.pool import Pool, draw_pool
-from training.sources import Source, faces, font_files
+from training.sources import Source, face_of, faces, font_files, fonts, glyph_file, mnist
 
 Floats = NDArray[np.float32]
 
@@ -193,3 +201,33 @@ def composed_numbers(
     places = [letters if p == "L" else digits for p in PLACES]
     drawn = np.stack([rng.choice(p, n) for p in places], axis=1)
     return round(float(right[drawn].all(axis=1).mean()), 4)
+
+
+def held_out(given: argparse.Namespace) -> Iterator[Source]:
+    """Give what no recogniser learns from: of `--fonts`, only the families' names are used."""
+    for path in sorted(given.glyphs.glob("*.npz")):
+        yield glyph_file(path)[1]
+    if given.mnist:
+        yield mnist(given.mnist)[1]
+    if given.held_out_fonts:
+        known = {face_of(p) for p in font_files(given.fonts)} if given.fonts else set()
+        yield fonts(given.held_out_fonts, lower=False, without=known)
+
+
+def main() -> None:
+    """Measure one recogniser and print its figures as JSON."""
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("recogniser", type=Path)
+    ask.add_argument("--glyphs", type=Path, required=True, help="folder of NPZ glyph files")
+    ask.add_argument("--mnist", type=Path, help="folder of the four MNIST idx files")
+    ask.add_argument("--held-out-fonts", type=Path, help="folder of fonts to measure with")
+    ask.add_argument("--fonts", type=Path, help="folder of fonts learnt from")
+    ask.add_argument("--seed", type=int, default=2)
+    given = ask.parse_args()
+    print(json.dumps(figures(given.recogniser, list(held_out(given)), seed=given.seed), indent=1))
+
+
+if __name__ == "__main__":
+    main()
