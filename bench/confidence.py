@@ -4,11 +4,11 @@ r"""Find out what the readers' confidence is worth, and how sure is sure enough.
     python -m bench.confidence raw.json --out pipeline/readers/models/confidence.json
 
 Runs with `--raw` hold how sure the reader was of each row of characters, tick box and signature,
-untouched, and whether it was right. One curve is fitted for each kind, and
-for rows in whose ink the reader found something wrong by themselves. The threshold of a kind of
-row is the least calibrated confidence above which, on the fitted curve, no more than `--target`
-of the rows that go straight through are wrong. Use seeds that no other figure uses, for fitting
-and for `--check`; `bench.reading` then tells what came of it.
+untouched, and whether it was right. One curve is fitted for each kind; rows in whose ink the
+reader found something wrong, and black-and-white pages, have their own. The threshold of a kind
+of row is the least calibrated confidence above which, on the fitted curve, no more than
+`--target` of the rows that go straight through are wrong. Use seeds that no other figure uses,
+for fitting and for `--check`; `bench.reading` then tells what came of it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:
     curves, accept, seen = {}, {}, {}
     written = sum(row[0] in KINDS for row in rows)
     for kind in (*KINDS, *INK):
-        for doubted in (False, True) if kind in KINDS else (False,):
+        for doubted in (False, True):
             some = [row for row in rows if row[0] == kind and row[1] is doubted]
             sure = np.array([row[2] for row in some])
             right = np.array([row[3] for row in some], bool)

@@ -103,8 +103,9 @@ class Tally:
         reasons: for each kind of field, the codes for which somebody is asked.
         sure: for each of `KINDS`, how sure the reader was and whether it was right.
         rows: of every row of characters, tick box and signature read: its kind (one of
-            `pipeline.calibration.KINDS` or `INK`), whether the reader found something wrong with
-            the ink, how sure it was, and whether it was right.
+            `pipeline.calibration.KINDS` or `INK`), whether it is doubted (the reader found
+            something wrong with a row's ink; the page of a box or signature is black and white),
+            how sure it was, and whether it was right.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -252,13 +253,15 @@ def score_page(truth: PageTruth, read: PageRead, where: str) -> Tally:
             continue
         match told.kind:
             case "choice":
-                _score_choice(found, told, reading, f"{where} {name}")
+                _score_choice(found, told, reading, f"{where} {name}", bitonal=read.bitonal)
             case "comb" | "date":
                 _score_characters(found, told, reading)
             case "signature":
-                _score_presence(found, told, reading, "signature", "signatures")
+                _score_presence(
+                    found, told, reading, "signature", "signatures", bitonal=read.bitonal
+                )
             case "free_text":
-                _score_presence(found, told, reading, "free text", "texts")
+                _score_presence(found, told, reading, "free text", "texts", bitonal=read.bitonal)
             case _:
                 raise ValueError(f"no truth of kind {told.kind}")
     _score_people(found, truth, read)
@@ -290,7 +293,13 @@ def _score_people(found: Tally, truth: PageTruth, read: PageRead) -> None:
 
 
 def _score_presence(
-    found: Tally, told: FieldTruth, reading: Reading, kind: str, counted: str
+    found: Tally,
+    told: FieldTruth,
+    reading: Reading,
+    kind: str,
+    counted: str,
+    *,
+    bitonal: bool,
 ) -> None:
     """Compare whether anything was written or drawn."""
     wrong = _state_wrong(told, reading)
@@ -300,7 +309,7 @@ def _score_presence(
     found.count(kind, wrong=wrong, asked=unclear or _asked(reading), why=reading.why)
     if kind == "signature" and not unclear:
         found.was_sure(kind, reading.confidence, right=not wrong)
-        found.rows.append((kind, False, reading.confidence, not wrong))
+        found.rows.append((kind, bitonal, reading.confidence, not wrong))
 
 
 def _asked(reading: Reading) -> bool:
@@ -314,7 +323,9 @@ def _state_wrong(told: FieldTruth, reading: Reading) -> bool:
     return reading.state not in (wanted, State.UNCLEAR)
 
 
-def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) -> None:
+def _score_choice(
+    found: Tally, told: FieldTruth, reading: Reading, where: str, *, bitonal: bool
+) -> None:
     """Compare a choice's boxes one by one."""
     asked = _asked(reading)
     found.counts["choices"] += 1
@@ -358,7 +369,7 @@ def _score_choice(found: Tally, told: FieldTruth, reading: Reading, where: str) 
         found.count(kind, wrong=wrong, asked=unsure, silent=wrong and not asked)
         if not unsure:
             found.was_sure(kind, options[option].confidence, right=not wrong)
-            found.rows.append((state.value, False, options[option].confidence, not wrong))
+            found.rows.append((state.value, bitonal, options[option].confidence, not wrong))
             found.reads[kind, "doubted"] += "faint-on-fax" in reading.why
         gone = wrong and not asked and mark.meant and options[option].score == 0.0
         found.reads[kind, "gone"] += gone

@@ -60,7 +60,8 @@ class Calibration:
 
     Attributes:
         curves: by kind; one called "number doubted" is for numbers in whose ink the reader
-            found something wrong. A kind without a curve keeps its confidence.
+            found something wrong, one called "blank doubted" for boxes of a black-and-white
+            page. A kind without a curve keeps its confidence.
         accept: calibrated confidence from which a field goes straight through, by kind.
     """
 
@@ -88,24 +89,25 @@ class Calibration:
         )
         return replace(reading, confidence=sure, candidates=candidates)
 
-    def apply_ink(self, reading: Reading) -> Reading:
+    def apply_ink(self, reading: Reading, *, bitonal: bool) -> Reading:
         """Say how sure a choice or a signature truly is; what is unclear stays as it is.
 
-        A choice is right when all of its boxes are.
+        A choice is right when all of its boxes are. On a black-and-white page marks and blanks
+        have curves of their own, for light pencil may be lost there.
         """
         if reading.options is None:
-            curve = self.curves.get("signature")
+            curve = self.curves.get(curve_of("signature", doubted=bitonal))
             if curve is None or reading.state is State.UNCLEAR:
                 return reading
             return replace(reading, confidence=curve(reading.confidence))
-        options = {name: self._mark(mark) for name, mark in reading.options.items()}
+        options = {name: self._mark(mark, bitonal) for name, mark in reading.options.items()}
         sure = reading.confidence
         if reading.state is not State.UNCLEAR:
             sure = math.prod(mark.confidence for mark in options.values())
         return replace(reading, options=options, confidence=sure)
 
-    def _mark(self, mark: Mark) -> Mark:
-        curve = self.curves.get(mark.state.value)
+    def _mark(self, mark: Mark, bitonal: bool) -> Mark:
+        curve = self.curves.get(curve_of(mark.state.value, doubted=bitonal))
         return mark if curve is None else replace(mark, confidence=curve(mark.confidence))
 
     def accepts(self, asked: Text | Date, confidence: float) -> bool:

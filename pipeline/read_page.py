@@ -170,6 +170,7 @@ def _read(page: IdentifiedPage, kit: Kit, started: float) -> PageRead:
         upright=upright(placed) if kit.pictures else None,
         digest=_digest(page),
         by=page.by,
+        bitonal=page.scan.bitonal,
         seconds=time.perf_counter() - started,
     )
 
@@ -327,9 +328,11 @@ def _readings(
             case FreeText():
                 found[asked.name] = _free_text(mine[0], kit)
             case Signature():
-                found[asked.name] = kit.calibration.apply_ink(read_signature(mine[0]))
+                found[asked.name] = kit.calibration.apply_ink(
+                    read_signature(mine[0]), bitonal=bitonal
+                )
     for seen in read_choices(ticked, bitonal=bitonal):
-        found[seen.field] = kit.calibration.apply_ink(seen)
+        found[seen.field] = kit.calibration.apply_ink(seen, bitonal=bitonal)
     read = kit.characters.read_page(written, scanned_on=kit.today())
     for (row, _), reading in zip(written, read, strict=True):
         named = isinstance(row, Text) and row.places

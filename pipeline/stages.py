@@ -248,6 +248,8 @@ class PageRead:
     by: str = "code"
     roll_given: bool = False
     """It was matched against a roll, whether or not anybody was found."""
+    bitonal: bool = False
+    """The scan was black and white only, as a fax is."""
     upright: Gray | None = attribute(default=None, repr=False)
     """The page straightened at 150 dpi, for the people who verify it."""
 

@@ -97,23 +97,37 @@ def choice(**boxes: tuple[MarkState, float]) -> Reading:
 
 def test_a_choice_is_as_sure_as_all_of_its_boxes_are() -> None:
     told = Calibration({"marked": Curve(offset=1.0), "blank": Curve(offset=-1.0)})
-    read = told.apply_ink(choice(yes=(MarkState.MARKED, 0.9), no=(MarkState.BLANK, 0.99)))
+    read = told.apply_ink(
+        choice(yes=(MarkState.MARKED, 0.9), no=(MarkState.BLANK, 0.99)), bitonal=False
+    )
     assert read.options is not None
     yes, no = read.options["yes"].confidence, read.options["no"].confidence
     assert (yes, no) == (pytest.approx(0.961, abs=1e-3), pytest.approx(0.973, abs=1e-3))
     assert read.confidence == pytest.approx(yes * no)
 
 
+def test_a_blank_on_a_fax_has_a_curve_of_its_own() -> None:
+    told = Calibration({curve_of("blank", doubted=True): Curve(offset=-3.0)})
+    read = choice(yes=(MarkState.BLANK, 0.99))
+    assert told.apply_ink(read, bitonal=True).confidence < 0.9
+    assert told.apply_ink(read, bitonal=False).confidence == pytest.approx(0.99)
+
+
 def test_an_unclear_choice_stays_unclear() -> None:
     told = Calibration({"blank": Curve(offset=5.0)})
-    read = told.apply_ink(choice(yes=(MarkState.UNCLEAR, 0.5), no=(MarkState.BLANK, 0.9)))
+    read = told.apply_ink(
+        choice(yes=(MarkState.UNCLEAR, 0.5), no=(MarkState.BLANK, 0.9)), bitonal=False
+    )
     assert read.confidence == 0.5
 
 
 def test_a_signature_has_a_curve_of_its_own() -> None:
     signed = Reading(field="mark", kind="signature", state=State.FILLED, value=True, confidence=0.9)
-    assert Calibration({"signature": Curve(offset=2.0)}).apply_ink(signed).confidence > 0.98
-    assert Calibration().apply_ink(signed) is signed
+    assert (
+        Calibration({"signature": Curve(offset=2.0)}).apply_ink(signed, bitonal=False).confidence
+        > 0.98
+    )
+    assert Calibration().apply_ink(signed, bitonal=False) is signed
 
 
 def test_what_is_shipped_was_fitted_for_every_kind_and_says_on_how_much() -> None:
