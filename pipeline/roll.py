@@ -510,10 +510,9 @@ class RollIndex:
             return _Fit.AGAINST
         if wrong or share < AGREES or len(mine) < NUMBER_LENGTH - 1 or mine.min() < BLURRED:
             return _Fit.UNKNOWN
-        if (mine < best).any() or mine.min() < PLAIN:
-            return _Fit.PART
-        whole = len(mine) == NUMBER_LENGTH
-        return _Fit.SURE if whole and mine.min() >= SURE else _Fit.WHOLE
+        if len(mine) < NUMBER_LENGTH or (mine < best).any() or mine.min() < PLAIN:
+            return _Fit.PART  # a box that nobody can read may be the one that differs
+        return _Fit.SURE if mine.min() >= SURE else _Fit.WHOLE
 
     def _name_fit(self, reading: Reading | None, weighed: _Weighed | None, top: int) -> _Fit:
         """Say how well a name fits a person, their forename with it."""

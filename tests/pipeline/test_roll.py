@@ -217,6 +217,15 @@ def blurred(readings: dict[str, Reading], place: int, **chances: float) -> dict[
     return {**readings, "number": replace(readings["number"], characters=tuple(boxes))}
 
 
+def test_a_box_of_the_number_that_nobody_can_read_may_be_the_one_that_differs(
+    roll: RollIndex,
+) -> None:
+    brother = blurred(asked("A8126DE", None, "C3032"), 4, _6=0.02)
+    assert roll.match(brother).match is None
+    named = blurred(asked("A8120DE", "LEE SMITH-JONES", "C3032"), 4, _0=0.02)
+    assert roll.match(named).match == "A8120DE"
+
+
 @pytest.mark.parametrize("name", ["JAMES SMITH", "J SMITH", "SMITH"])
 def test_the_number_tells_twins_of_one_cell_apart(roll: RollIndex, name: str) -> None:
     assert roll.match(asked("A1235BC", name, "B2014")).match == "A1235BC"
