@@ -77,14 +77,17 @@ class Calibration:
         return cls({kind: Curve(**curve) for kind, curve in kept["curves"].items()}, kept["accept"])
 
     def apply(self, asked: Text | Date, reading: Reading) -> Reading:
-        """Say how sure a reading truly is; what else it may be shares the rest as before."""
+        """Say how sure a reading truly is; what else it may be shares the rest as before.
+
+        Nothing else is ever likelier than the value.
+        """
         curve = self.curves.get(curve_of(kind_of(asked), doubted=bool(reading.why)))
         if curve is None or reading.value is None:
             return reading
         sure = curve(reading.confidence)
         left = (1.0 - sure) / max(1.0 - reading.confidence, _LOWEST)
         candidates = tuple(
-            (text, sure if text == reading.value else min(chance * left, 1.0 - sure))
+            (text, sure if text == reading.value else min(chance * left, sure, 1.0 - sure))
             for text, chance in reading.candidates
         )
         return replace(reading, confidence=sure, candidates=candidates)

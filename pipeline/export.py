@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading
@@ -77,13 +78,18 @@ def _set_aside(result: Quarantined, *, roll_given: bool) -> dict[str, Any]:
     return {**line, "seconds": round(result.seconds, 4)}
 
 
+def _rounded(confidence: float) -> float:
+    """Round down: no more is claimed than the reader does."""
+    return math.floor(confidence * 10_000) / 10_000
+
+
 def _field(reading: Reading) -> dict[str, Any]:
     value = list(reading.value) if isinstance(reading.value, tuple) else reading.value
     out: dict[str, Any] = {
         "kind": reading.kind,
         "state": reading.state.value,
         "value": value,
-        "confidence": round(reading.confidence, 4),
+        "confidence": _rounded(reading.confidence),
         "review": reading.review,
         "why": list(reading.why),
     }
@@ -92,7 +98,7 @@ def _field(reading: Reading) -> dict[str, Any]:
             name: {
                 "state": mark.state.value,
                 "score": round(mark.score, 3),
-                "confidence": round(mark.confidence, 4),
+                "confidence": _rounded(mark.confidence),
             }
             for name, mark in reading.options.items()
         }

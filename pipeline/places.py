@@ -1,28 +1,29 @@
 """Wings and cells that there are: a row that names a place is weighed against the list of them.
 
 A box in which a letter and a digit may both stand cannot tell an O from a nought by its shape.
-The places of the roll can: B-2-0O4 is nobody's cell, B-2-004 is. A place that is not on the list
-stays as it was read, and no place is put where a box plainly says something else.
+The places of the roll can: B-2-0O4 is nobody's cell, B-2-004 is. Nothing else is weighed: an empty
+cell, a wing that is not on the roll and the cell next door stay as they were read.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from pipeline.ports import Person
 from pipeline.roll import SYMBOLS, cell_parts, cell_wordings
 from pipeline.stages import Reading, State
 
 LISTED = {"cell": 0.7, "wing": 0.15}
-"""How often a row that asks for a place holds a cell of the list, or a wing alone. The rest are
-places that are not on it, any of them as likely as another."""
+"""How often a row that asks for a place holds a cell of the list, or a wing alone: guesses, of
+which nothing hangs but the order of twins. The rest are places that are not on it."""
 
-OVERRULED = 0.02
-"""A character this much less likely than the box's best is not taken because a place has it."""
+TWINS = {"O": "0", "I": "1", "S": "5", "Z": "2", "B": "8", "G": "6"}
+"""Letters that many people write as they write these digits."""
+
+_FOLD = str.maketrans(TWINS)
 
 _SURE_BLANK = 0.05
 """Chance from which a box may have been left blank: the row is then left as it was read."""
@@ -50,59 +51,45 @@ class Places:
         for wing in wings:
             shares[wing] += LISTED["wing"] / len(wings)
         self._shares: Mapping[str, float] = dict(shares)
-        self._ways: dict[int, list[str]] = {}
+        self._by_shape: dict[str, list[str]] = {}
         for way in sorted(shares):
-            self._ways.setdefault(len(way), []).append(way)
-        self._codes = {
-            length: np.array([[SYMBOLS.index(c) for c in way] for way in ways], np.int64)
-            for length, ways in self._ways.items()
-        }
+            self._by_shape.setdefault(folded(way), []).append(way)
 
-    def settle(self, reading: Reading, *, most: int = 3) -> Reading:
+    def settle(self, reading: Reading) -> Reading:
         """Weigh what a row was read as against the places that there are.
+
+        Only what looks alike is weighed anew: the ways to read the row that differ from the
+        likeliest in nothing but `TWINS`. They share what they had between them by how often such
+        a place is written; every other candidate stays as it was.
 
         Args:
             reading: of a row that names a place.
-            most: candidates to keep.
 
         Returns:
-            The reading with its value, confidence and candidates weighed anew; as it was when
-            nothing is written, a box may be blank, or there is no list.
+            The reading, its value, confidence and candidates weighed anew; as it was when
+            nothing is written, a box may be blank, or no place on the list looks like it.
         """
         written = [box for box in reading.characters if _best(box)]
-        if reading.state is not State.FILLED or not self._shares or _open(written):
+        if reading.state is not State.FILLED or not isinstance(reading.value, str):
             return reading
-        weighed = {text: chance * self._share(_joined(text)) for text, chance in reading.candidates}
-        read = {_joined(text) for text in weighed}
-        for text, chance in self._listed(written):
-            if (way := _joined(text)) not in read:
-                weighed[text] = chance * self._share(way)
-        characters = sum(_best(box) != "-" for box in written)
-        left = max(0.0, 1.0 - sum(chance for _, chance in reading.candidates))
-        total = sum(weighed.values()) + left * _unlisted(characters)
-        known = float(np.prod([sum(box.values()) for box in written]))
-        ordered = sorted(weighed.items(), key=lambda pair: -pair[1])[:most]
-        told = tuple((text, known * weight / total) for text, weight in ordered)
-        return replace(reading, value=told[0][0], confidence=told[0][1], candidates=told)
-
-    def _listed(self, written: Sequence[Box]) -> Iterator[tuple[str, float]]:
-        """Give the listed places that no box plainly speaks against, and their chances.
-
-        A box that is read as a hyphen is left as one.
-        """
-        places = [at for at, box in enumerate(written) if _best(box) != "-"]
-        codes = self._codes.get(len(places))
-        if codes is None:
-            return
-        chances = np.array([[written[at].get(c, 0.0) for c in SYMBOLS] for at in places])
-        each = chances[np.arange(len(places)), codes]
-        open_ = (each >= OVERRULED * chances.max(axis=1)).all(axis=1)
-        hyphens = float(np.prod([box["-"] for box in written if _best(box) == "-"]))
-        for found in np.flatnonzero(open_).tolist():
-            text = ["-"] * len(written)
-            for at, character in zip(places, self._ways[len(places)][found], strict=True):
-                text[at] = character
-            yield "".join(text), hyphens * float(each[found].prod())
+        shape, spaced = folded(reading.value), reading.value.split()
+        if len(spaced) != 1 or len(spaced[0]) != len(written) or _open(written):
+            return reading
+        alike = {text: chance for text, chance in reading.candidates if folded(text) == shape}
+        others = [pair for pair in reading.candidates if folded(pair[0]) != shape]
+        ways = [way for way in self._by_shape.get(_joined(shape), ()) if way in self._shares]
+        for way in ways:
+            text = _with_hyphens(way, reading.value)
+            alike.setdefault(text, _chance(written, text))
+        weights = {text: chance * self._share(_joined(text)) for text, chance in alike.items()}
+        if not ways or sum(weights.values()) <= 0.0:
+            return reading
+        scale = sum(alike.values()) / sum(weights.values())
+        told = sorted(
+            [*others, *((text, weight * scale) for text, weight in weights.items())],
+            key=lambda pair: -pair[1],
+        )[: max(len(reading.candidates), 1)]
+        return replace(reading, value=told[0][0], confidence=told[0][1], candidates=tuple(told))
 
     def _share(self, way: str) -> float:
         return self._shares.get(way, 0.0) + _unlisted(len(way))
@@ -115,6 +102,21 @@ def _unlisted(length: int) -> float:
 
 def _joined(text: str) -> str:
     return "".join(c for c in text if c in SYMBOLS)
+
+
+def folded(text: str) -> str:
+    """Write a letter and the digit that looks like it the same way."""
+    return text.translate(_FOLD)
+
+
+def _with_hyphens(way: str, read: str) -> str:
+    """Put a place's characters where a row has its own; its hyphens stay."""
+    characters = iter(way)
+    return "".join(next(characters) if c in SYMBOLS else c for c in read)
+
+
+def _chance(written: Sequence[Box], text: str) -> float:
+    return math.prod(box.get(c, 0.0) for box, c in zip(written, text, strict=True))
 
 
 def _best(box: Box) -> str:

@@ -333,7 +333,8 @@ def _gather(pyramid: Pyramid, pose: _Pose, marks: Sequence[_Mark]) -> set[str]:
     seen: dict[str, int] = {}
     while left:
         reach = pose.reach_mm(_centres(left))
-        near = reach <= max(float(reach.min()), _NEAR_MM)
+        near = reach <= _NEAR_MM
+        near[int(reach.argmin())] = True
         now = list(itertools.compress(left, near))
         left = list(itertools.compress(left, ~near))
         warp = Warp(pose.homography)

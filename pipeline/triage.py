@@ -177,7 +177,8 @@ def _judge(
                 why.append("unclear")
             if isinstance(field, Text) and _misfits(field, reading):
                 why.append("pattern")
-            if reading.state is State.FILLED and not calibration.accepts(field, confidence):
+            unsure = confirmed is None and not calibration.accepts(field, confidence)
+            if reading.state is State.FILLED and unsure:
                 why.append("low-confidence")
         case Choice():
             if field.consent:

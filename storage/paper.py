@@ -187,11 +187,13 @@ class Intakes:
         lines = lately.where(cast(PageRow.warnings, Text).contains('"streak"'))
         if len(self._rows.scalars(lines.limit(LEAST_PAGES)).all()) < LEAST_PAGES:
             return ()
-        found = (
+        theirs = (
             select(IntakeRow, PageRow.warnings)
             .join(PageRow, PageRow.intake == IntakeRow.id)
             .where(PageRow.read_at.is_not(None), IntakeRow.id.in_(lately))
-            .order_by(IntakeRow.number.desc(), PageRow.page_index, PageRow.slot)
+        )
+        found = kept_to(theirs, establishments, wings, only).order_by(
+            IntakeRow.number.desc(), PageRow.page_index, PageRow.slot
         )
         files: dict[str, tuple[Intake, list[tuple[str, ...]]]] = {}
         for row, warnings in self._rows.execute(found):

@@ -297,10 +297,12 @@ def _in_lower_case(boxes: Sequence[BoxRead], seconds: Sequence[Floats | None]) -
     Of what it saw in `CASED` letters more than a tenth was lower case in 72 of 72 rows in lower
     case, and at most 0.016 in 245 rows of capitals (faces and pens that training never saw).
     """
-    pairs = zip(boxes, seconds, strict=True)
-    seen = [s for box, s in pairs if s is not None and box.best in CASED]
+    pairs = [(box.best, s) for box, s in zip(boxes, seconds, strict=True) if s is not None]
+    seen, share = [s for best, s in pairs if best in CASED], _LOWER_SHARE
+    if not seen:  # "will", of letters that look alike in both: only most of them tell
+        seen, share = [s for best, s in pairs if best.isalpha()], 0.5
     lower = sum(float(s[LOWER]) for s in seen)
-    return lower > _LOWER_SHARE * sum(float(s[:LOWER].max()) for s in seen)
+    return lower > share * sum(float(s[:LOWER].max()) for s in seen)
 
 
 def _blank_chance(score: float) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from forms import library
 from forms.fields import Date, Text
-from pipeline.calibration import KINDS, Calibration, Curve, curve_of, kind_of
+from pipeline.calibration import INK, KINDS, Calibration, Curve, curve_of, kind_of
 from pipeline.roll import MOST
 from pipeline.stages import Mark, MarkState, Reading, State
 
@@ -55,6 +56,20 @@ def test_a_reading_is_told_as_its_kind_came_true_and_the_rest_is_shared_as_befor
     assert told.confidence == pytest.approx(0.549, abs=1e-3)
     assert told.candidates[0] == ("A1234BC", told.confidence)
     assert told.candidates[1][1] == pytest.approx(0.6 * (1 - told.confidence))
+
+
+@given(
+    sure=st.floats(0.05, 0.95),
+    share=st.floats(0.0, 1.0),
+    offset=st.floats(-4.0, 4.0),
+)
+def test_nothing_is_ever_likelier_than_the_value(sure: float, share: float, offset: float) -> None:
+    other = min(sure, (1.0 - sure) * share)
+    read = replace(number(sure), candidates=(("A1234BC", sure), ("A1Z34BC", other)))
+    told = Calibration({"number": Curve(offset=offset)}).apply(text("me_number"), read)
+    (_, first), (_, second) = told.candidates
+    assert first >= second
+    assert first + second <= 1.0 + 1e-9
 
 
 def test_rows_in_whose_ink_something_is_wrong_have_a_curve_of_their_own() -> None:
@@ -134,6 +149,9 @@ def test_what_is_shipped_was_fitted_for_every_kind_and_says_on_how_much() -> Non
     told = resources.files("pipeline.readers") / "models" / "confidence.json"
     kept = json.loads(told.read_text("utf-8"))
     assert kept["target"] == 0.001
+    for kind in (*KINDS, *INK):
+        for doubted in (False, True):
+            assert kept["curves"][curve_of(kind, doubted=doubted)]["most"] < 1.0
     for kind in KINDS:
         assert 0.9 <= kept["accept"][kind] <= 1.0
         assert kept["seen"][kind]["rows"] >= 200

@@ -184,7 +184,9 @@ BROKEN = tuple(line(at, (at[0] + 0.6, at[1] - 0.9), grey=0) for at in REMAINS[2:
 def on_fax(*marks: tuple[Draw, ...]) -> list[MarkState]:
     """Read a black-and-white page of one question; the first of its boxes count."""
     rest = [specks(*NOISE)] * 8
-    crops = [tick_crop(*draws, option="abcdefghij"[at]) for at, draws in enumerate([*marks, *rest])]
+    crops = [
+        tick_crop(*draws, option="abcdefghijkl"[at]) for at, draws in enumerate([*marks, *rest])
+    ]
     options = "".join(c.box.option or "" for c in crops)
     (reading,) = read_choices([(question(many=True, options=options), crops, ())], bitonal=True)
     states = [mark.state for mark in (reading.options or {}).values()]
@@ -497,3 +499,8 @@ def test_an_outline_made_fatter_by_a_copier_does_not_stretch_a_neighbours_tail()
     alone, with_outline = look(tick_crop(tail)), look(tick_crop(fatter, tail))
     assert with_outline.extent < alone.extent + 0.1
     assert read_mark(tick_crop(fatter, tail)).state is MarkState.UNCLEAR
+
+
+def test_a_page_of_light_ticks_is_not_its_own_noise() -> None:
+    light = specks(*NOISE, *REMAINS, (5.0, 3.8))
+    assert on_fax(*[light] * 4) == [MarkState.UNCLEAR] * 4

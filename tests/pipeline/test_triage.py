@@ -30,9 +30,17 @@ MATCH = PersonMatch(
 )
 
 
-def comb(field: str, value: str | None, confidence: float = 0.999) -> Reading:
+def comb(field: str, value: str | None, confidence: float = 0.9999) -> Reading:
     state = State.FILLED if value else State.BLANK
     return Reading(field=field, kind="comb", state=state, value=value, confidence=confidence)
+
+
+def test_what_a_safe_match_bears_out_is_not_asked_about() -> None:
+    sure = Calibration(accept={"number": 0.9998, "name": 0.9998})
+    read = [comb("me_number", "A1234BC", 0.97), comb("me_name", "EXAMPLE SAM", 0.9)]
+    match = replace(MATCH, confidence=0.9991)
+    judged = triage(RJ1, read, (match,), on_roll={PERSON.prison_number: PERSON}, calibration=sure)
+    assert [each.review for each in judged] == [False, False]
 
 
 def test_a_doubtful_row_goes_to_a_person_and_a_sure_one_does_not() -> None:
