@@ -81,7 +81,7 @@ class Kit:
         drafts: suggest what free text says while its page is read; `draft_page` does so later.
         pictures: keep the straightened page on the result, for people to look at.
         places: the wings and cells that there are; none without a roll.
-        calibration: what the character reader's confidence is worth.
+        calibration: what the readers' confidence is worth.
     """
 
     layouts: Layouts

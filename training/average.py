@@ -2,6 +2,8 @@
 
     python -m training.average ONE.onnx TWO.onnx --out pipeline/readers/models/charnet.onnx
 
+Of a network that was joined before, `BOTH.onnx:one_` and `BOTH.onnx:two_` name the halves.
+
 Two networks that learnt from different pools seldom misread the same character in the same way.
 Needs the `onnx` package, as exporting does.
 """
@@ -12,6 +14,8 @@ import argparse
 from pathlib import Path
 
 import onnx
+import onnx.shape_inference
+import onnx.utils
 from onnx import TensorProto, compose, helper
 
 from pipeline.readers.glyphs import JUNK, SIDE
@@ -22,11 +26,37 @@ def main() -> None:
     ask = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ask.add_argument("networks", type=Path, nargs=2)
+    ask.add_argument("networks", nargs=2)
     ask.add_argument("--out", type=Path, required=True)
     given = ask.parse_args()
-    one, two = (onnx.load(path) for path in given.networks)
+    one, two = (_named(each) for each in given.networks)
     onnx.save(joined(one, two), given.out)
+
+
+def _named(told: str) -> onnx.ModelProto:
+    """Load a network, or half of one: "BOTH.onnx:one_"."""
+    path, _, half = told.partition(":")
+    model = onnx.load(path)
+    return half_of(model, half) if half else model
+
+
+def half_of(model: onnx.ModelProto, half: str) -> onnx.ModelProto:
+    """Take one of the two networks out that `joined` put together.
+
+    Args:
+        model: what `joined` gave.
+        half: "one_" or "two_".
+    """
+    told = onnx.shape_inference.infer_shapes(model)
+    part = onnx.utils.Extractor(told).extract_model(["glyphs"], [f"{half}logits"])
+    named = [*part.graph.initializer, *part.graph.output, *part.graph.node]
+    for each in named:
+        each.name = each.name.removeprefix(half)
+    for node in part.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [name.removeprefix(half) for name in names]
+    onnx.checker.check_model(part)
+    return part
 
 
 def joined(one: onnx.ModelProto, two: onnx.ModelProto) -> onnx.ModelProto:
