@@ -170,6 +170,7 @@ class Intakes:
         *,
         establishments: Collection[str] = (),
         wings: Collection[str] = (),
+        confidential: bool = True,
     ) -> tuple[tuple[Intake, tuple[tuple[str, ...], ...]], ...]:
         """Give the files read since then, newest first, and the warnings of each of their pages.
 
@@ -179,11 +180,14 @@ class Intakes:
             since: when, UTC.
             establishments: prison codes to keep to; none means every one.
             wings: wings to keep to; none means every one.
+            confidential: count the pages of records on which staff are named too.
         """
         only = only_prison(self._rows) if establishments or wings else ""
         lately = kept_to(
             select(PageRow.intake).where(PageRow.read_at >= since), establishments, wings, only
         )
+        if not confidential:
+            lately = lately.where(~_names_staff())
         lines = lately.where(cast(PageRow.warnings, Text).contains('"streak"'))
         if len(self._rows.scalars(lines.limit(LEAST_PAGES)).all()) < LEAST_PAGES:
             return ()
@@ -192,6 +196,8 @@ class Intakes:
             .join(PageRow, PageRow.intake == IntakeRow.id)
             .where(PageRow.read_at.is_not(None), IntakeRow.id.in_(lately))
         )
+        if not confidential:
+            theirs = theirs.where(~_names_staff())
         found = kept_to(theirs, establishments, wings, only).order_by(
             IntakeRow.number.desc(), PageRow.page_index, PageRow.slot
         )

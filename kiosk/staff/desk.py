@@ -35,6 +35,9 @@ NEWEST = 40
 LATELY = timedelta(days=1)
 """So long the start page tells of a glass that was dirty."""
 
+TOLD_OF_STAFF = (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
+"""Whose numbers count records on which staff are named."""
+
 VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 """Who decides what the paper says."""
 
@@ -234,7 +237,10 @@ def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
 def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     """Say which files that came in lately show a dirty glass, newest first."""
     files = kept.intakes.streaked(
-        now - LATELY, establishments=user.establishments, wings=user.wings
+        now - LATELY,
+        establishments=user.establishments,
+        wings=user.wings,
+        confidential=user.has(*TOLD_OF_STAFF),
     )
     found = []
     for file, dirt in dirty_batches(files)[:3]:
@@ -250,7 +256,7 @@ def _counts(kept: Kept, user: User) -> dict[Status, int]:
     return kept.pages.counts(
         establishments=user.establishments,
         wings=user.wings,
-        confidential=user.has(Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN),
+        confidential=user.has(*TOLD_OF_STAFF),
     )
 
 

@@ -504,6 +504,15 @@ def test_the_start_page_tells_of_a_dirty_glass_for_a_day_where_it_is(
     assert "A dark line" not in visitor("vera").get("/").text
 
 
+def test_a_dirty_glass_is_not_counted_for_a_verifier_on_pages_that_name_staff(
+    prison, visitor, samples
+) -> None:
+    for _ in range(2):
+        prison.comes_in(samples.names_staff, warnings=("streak", "streak-down-31"))
+    assert "A dark line" not in visitor("vera").get("/").text
+    assert "A dark line" in visitor("petra").get("/").text
+
+
 def test_a_verifiers_numbers_leave_out_what_names_staff(prison, visitor, samples) -> None:
     prison.comes_in(samples.names_staff)
     assert tiles(visitor("vera"))[2] == 0
