@@ -1,14 +1,22 @@
 r"""Find out what the readers' confidence is worth, and how sure is sure enough.
 
-    python -m bench.reading --sheets 60 --seed 901 --raw --speed-sheets 0 --json raw.json
-    python -m bench.confidence raw.json --out pipeline/readers/models/confidence.json
+    python -m bench.reading --sheets 130 --seed 902 --raw --speed-sheets 0 --json raw.json
+    python -m bench.confidence raw.json --out FILE
+    python -m bench.reading --sheets 200 --seed 903 --speed-sheets 0 --json roll.json
+    python -m bench.confidence raw.json --roll roll.json --out FILE
 
-Runs with `--raw` hold how sure the reader was of each row of characters, tick box and signature,
-untouched, and whether it was right. One curve is fitted for each kind; rows in whose ink the
-reader found something wrong, and black-and-white pages, have their own. The threshold of a kind
-of row is the least calibrated confidence above which, on the fitted curve, no more than
-`--target` of the rows that go straight through are wrong, those that a match with the roll bears
-out among them. Use seeds that no other figure uses, for fitting and for `--check`;
+`FILE` is `pipeline/readers/models/confidence.json`. Runs with `--raw` hold how sure the reader was
+of each row of characters, tick box and signature, untouched, and whether it was right. One curve
+is fitted for each kind; rows in whose ink the reader found something wrong, and black-and-white
+pages, have their own. The threshold of a kind of row is the least calibrated confidence above
+which, on the fitted curve, no more than `--target` of the rows that go straight through are
+wrong, those that a match with the roll bears out among them.
+
+Where there is a roll, most numbers, names and cells that are right are borne out by a match, so
+the others are less sure than their curve says: `--roll` fits a second curve to what was not borne
+out, on runs read with the first ones alone.
+
+Use seeds that no other figure uses, for fitting and for `--check` and `--check-roll`;
 `bench.reading` then tells what came of it.
 """
 
@@ -16,8 +24,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +100,7 @@ def threshold(sure: Floats, target: float) -> float:
     return float(falling[enough[-1]]) if enough.size else NEVER
 
 
-def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:
+def fitted(rows: Sequence[Row], target: float) -> dict[str, Any]:
     """Fit every kind.
 
     Returns:
@@ -114,6 +123,44 @@ def fitted(rows: Sequence[Row], target: float) -> dict[str, object]:
     return {"target": target, "curves": curves, "accept": accept, "seen": seen}
 
 
+IDENTITY = ("number", "name", "cell")
+
+
+def unmatched(rows: Sequence[Row]) -> tuple[dict[str, Curve], dict[str, dict[str, int]]]:
+    """Fit what number, name and cell are worth where no match with a roll bears them out.
+
+    Args:
+        rows: of runs with a roll, read with the other curves alone.
+
+    Returns:
+        The curves by name, and of how many rows they are.
+    """
+    curves, seen = {}, {}
+    for kind in IDENTITY:
+        some = [row for row in rows if row[0] == kind and row[2] < NEVER]
+        right = np.array([row[3] for row in some], bool)
+        name = f"{kind} unmatched"
+        curves[name] = fit(np.array([row[2] for row in some]), right, seen=len(rows))
+        seen[name] = {"rows": len(some), "right": int(right.sum())}
+    return curves, seen
+
+
+def report_unmatched(rows: Sequence[Row], curves: Mapping[str, Curve]) -> str:
+    """Say for each kind the calibration error of a run with a roll, before and after."""
+    lines = []
+    for kind in IDENTITY:
+        some = [row for row in rows if row[0] == kind]
+        right = np.array([row[3] for row in some], bool)
+        before = np.array([row[2] for row in some])
+        curve = curves[f"{kind} unmatched"]
+        after = np.array([each if each >= NEVER else curve(each) for each in before.tolist()])
+        lines.append(
+            f"{kind:8} {len(some):6} {100 * error(before, right):7.2f}% "
+            f"{100 * error(after, right):7.2f}%   with a roll"
+        )
+    return "\n".join(lines)
+
+
 def error(sure: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
     """Give the expected calibration error, 0.0 to 1.0, in bins of equal width."""
     place = np.minimum((sure * bins).astype(int), bins - 1)
@@ -121,11 +168,9 @@ def error(sure: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
     return sum(parts) / max(1, len(sure))
 
 
-def report(rows: Sequence[Row], kept: dict[str, object]) -> str:
+def report(rows: Sequence[Row], kept: Mapping[str, Any]) -> str:
     """Say for each kind: rows, calibration error before and after, what goes straight, wrong."""
     curves, accept = kept["curves"], kept["accept"]
-    assert isinstance(curves, dict)
-    assert isinstance(accept, dict)
     lines = [f"{'kind':8} {'rows':>6} {'before':>8} {'after':>8} {'straight':>9} {'wrong':>6}"]
     for kind in (*KINDS, *INK):
         some = [row for row in rows if row[0] == kind]
@@ -154,10 +199,17 @@ def main() -> None:
     say.add_argument("runs", type=Path, nargs="+", help="kept by bench.reading --raw --json")
     say.add_argument("--target", type=float, default=TARGET)
     say.add_argument("--check", type=Path, nargs="*", default=[], help="runs to tell it by")
+    say.add_argument("--roll", type=Path, nargs="*", default=[], help="runs read with a roll")
+    say.add_argument("--check-roll", type=Path, nargs="*", default=[], help="to tell those by")
     say.add_argument("--out", type=Path, help="where to write it")
     asked = say.parse_args()
     kept = fitted(_rows(asked.runs), asked.target)
     print(report(_rows(asked.check or asked.runs), kept))
+    if asked.roll:
+        curves, seen = unmatched(_rows(asked.roll))
+        print(report_unmatched(_rows(asked.check_roll or asked.roll), curves))
+        kept["curves"] |= {name: vars(curve) for name, curve in curves.items()}
+        kept["seen"] |= seen
     if asked.out:
         asked.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

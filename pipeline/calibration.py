@@ -61,7 +61,8 @@ class Calibration:
     Attributes:
         curves: by kind; one called "number doubted" is for numbers in whose ink the reader
             found something wrong, one called "blank doubted" for boxes of a black-and-white
-            page. A kind without a curve keeps its confidence.
+            page, and one called "number unmatched" is put on top where there is a roll and no
+            match bears the number out. A kind without a curve keeps its confidence.
         accept: calibrated confidence from which a field goes straight through, by kind.
     """
 
@@ -81,7 +82,17 @@ class Calibration:
 
         Nothing else is ever likelier than the value.
         """
-        curve = self.curves.get(curve_of(kind_of(asked), doubted=bool(reading.why)))
+        return self._told(curve_of(kind_of(asked), doubted=bool(reading.why)), reading)
+
+    def unmatched(self, asked: Text | Date, reading: Reading) -> Reading:
+        """Say how sure a calibrated reading still is when no match with a roll bears it out.
+
+        Most that are right are borne out, so of the others more are wrong.
+        """
+        return self._told(f"{kind_of(asked)} unmatched", reading)
+
+    def _told(self, kind: str, reading: Reading) -> Reading:
+        curve = self.curves.get(kind)
         if curve is None or reading.value is None:
             return reading
         sure = curve(reading.confidence)

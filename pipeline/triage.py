@@ -65,6 +65,8 @@ def triage(
                 elif kind == "number" or (kind == "cell" and name not in match.agreed):
                     extra[name].append(f"{kind}-differs")
     sure = calibration or Calibration.shipped()
+    if on_roll is not None:
+        readings = [_less_sure(asked[r.field], r, sure, confirmed) for r in readings]
     faint = _may_be_lost(readings) if bitonal else frozenset()
     judged = tuple(
         _judge(asked[r.field], r, extra[r.field], confirmed.get(r.field), faint, sure)
@@ -157,6 +159,17 @@ def ask_whose(
         else r
         for r in readings
     )
+
+
+def _less_sure(
+    field: Fillable, reading: Reading, calibration: Calibration, confirmed: Collection[str]
+) -> Reading:
+    """Be less sure of what says who somebody is when no match with the roll bears it out."""
+    if not isinstance(field, Text) or not field.identifies:
+        return reading
+    if reading.field in confirmed or reading.by != "scan":
+        return reading
+    return calibration.unmatched(field, reading)
 
 
 def _judge(

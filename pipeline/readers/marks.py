@@ -136,11 +136,11 @@ class Fax:
 def _fax(looks: Sequence[Look]) -> Fax:
     """Take from all tick boxes of a black-and-white page how much noise it has, and what pen.
 
-    The half of the boxes with the most pieces counts for nothing: it may hold marks' remains, for
-    people tick a quarter of the boxes of a page and more.
+    The quarter of the boxes with the most pieces counts for nothing: it may hold marks' remains,
+    for people tick up to a quarter of the boxes of a page.
     """
     pieces = sorted(seen.pieces for seen in looks if seen.lump_mm2 < LUMP_MM2)
-    some = pieces[: max(1, len(pieces) // 2)]
+    some = pieces[: max(1, len(pieces) * 3 // 4)]
     page = Fax(noise=sum(some) / len(some) if some else 0.0)
     return replace(page, broken=sum(page.is_broken(seen) for seen in looks))
 

@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.confidence import NEVER, error, fit, fitted, report, threshold
+from bench.confidence import (
+    NEVER,
+    error,
+    fit,
+    fitted,
+    report,
+    report_unmatched,
+    threshold,
+    unmatched,
+)
 from bench.score import Tally
 
 
@@ -51,5 +60,15 @@ def test_a_run_that_was_kept_is_fitted_and_told_by_kind() -> None:
         tally.rows.append(("number", False, sure, bool(rng.random() < sure)))
     again = Tally.from_json(tally.to_json())
     kept = fitted(again.rows, 0.001)
-    assert kept["seen"]["number"]["rows"] == 400  # type: ignore[index]
+    assert kept["seen"]["number"]["rows"] == 400
     assert "number" in report(again.rows, kept)
+
+
+def test_what_a_roll_does_not_bear_out_is_worth_less() -> None:
+    rng = np.random.default_rng(4)
+    rows = [("number", False, 0.9999, True)] * 800
+    rows += [("number", False, 0.95, bool(rng.random() < 0.4)) for _ in range(300)]
+    curves, seen = unmatched(rows)
+    assert seen["number unmatched"]["rows"] == 300
+    assert curves["number unmatched"](0.95) == pytest.approx(0.4, abs=0.08)
+    assert "with a roll" in report_unmatched(rows, curves)

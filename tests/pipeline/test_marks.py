@@ -503,4 +503,4 @@ def test_an_outline_made_fatter_by_a_copier_does_not_stretch_a_neighbours_tail()
 
 def test_a_page_of_light_ticks_is_not_its_own_noise() -> None:
     light = specks(*NOISE, *REMAINS, (5.0, 3.8))
-    assert on_fax(*[light] * 4) == [MarkState.UNCLEAR] * 4
+    assert on_fax(*[light] * 3) == [MarkState.UNCLEAR] * 3

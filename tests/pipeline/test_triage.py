@@ -7,7 +7,7 @@ import pytest
 
 from forms import library
 from forms.fields import Choice, FormDefinition
-from pipeline.calibration import Calibration
+from pipeline.calibration import Calibration, Curve
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
 from pipeline.triage import ask_whose, triage, unprinted
@@ -41,6 +41,21 @@ def test_what_a_safe_match_bears_out_is_not_asked_about() -> None:
     match = replace(MATCH, confidence=0.9991)
     judged = triage(RJ1, read, (match,), on_roll={PERSON.prison_number: PERSON}, calibration=sure)
     assert [each.review for each in judged] == [False, False]
+
+
+def test_what_no_match_bears_out_is_less_sure_where_there_is_a_roll() -> None:
+    lower = Calibration({"number unmatched": Curve(offset=-2.0)}, {"number": 0.9})
+    read = [comb("me_number", "A1234BC", 0.95), comb("lang", "POLISH", 0.95)]
+    number, other = triage(RJ1, read, calibration=lower)
+    assert (number.confidence, other.confidence) == (0.95, 0.95)
+    alone, other = triage(RJ1, read, on_roll={}, calibration=lower)
+    assert alone.confidence < 0.8
+    assert "low-confidence" in alone.why
+    assert other.confidence == 0.95
+    sure, _ = triage(RJ1, read, (MATCH,), on_roll={PERSON.prison_number: PERSON}, calibration=lower)
+    assert (sure.confidence, sure.review) == (MATCH.confidence, False)
+    typed = [replace(each, by="pdf") for each in read]
+    assert triage(RJ1, typed, on_roll={}, calibration=lower)[0].confidence == 0.95
 
 
 def test_a_doubtful_row_goes_to_a_person_and_a_sure_one_does_not() -> None:
