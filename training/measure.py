@@ -139,11 +139,11 @@ LEGIBLE = 0.6
 joined script, swashes or ornament, which nobody prints in boxes."""
 
 
-def illegible(model: Path, folder: Path) -> dict[str, float]:
+def illegible(model: Path, folder: Path, *, least: float = LEGIBLE) -> dict[str, float]:
     """Find the font files of a folder whose capitals a recogniser mostly cannot read.
 
     Returns:
-        The share read, by the stem of each file below `LEGIBLE`, and of each with no capitals.
+        The share read, by the stem of each file below `least`, and of each with no capitals.
     """
     out = {}
     for path in font_files(folder):
@@ -154,7 +154,7 @@ def illegible(model: Path, folder: Path) -> dict[str, float]:
         glyphs = np.array([_sized(p) for p in face.pictures])
         chance = sort_probabilities(logits(model, glyphs), face.labels, 1.0)
         share = float((chance.argmax(axis=1) == face.labels).mean())
-        if share < LEGIBLE:
+        if share < least:
             out[path.stem] = round(share, 3)
     return out
 

@@ -7,7 +7,7 @@ import pytest
 
 from forms import library
 from forms.fields import Choice, FormDefinition
-from pipeline.calibration import Calibration, Curve
+from pipeline.calibration import KINDS, Calibration, Curve
 from pipeline.ports import Person
 from pipeline.stages import Mark, MarkState, PersonMatch, Reading, State
 from pipeline.triage import ask_whose, triage, unprinted
@@ -28,6 +28,10 @@ MATCH = PersonMatch(
     agreed=("me_number", "me_name"),
     candidates=(("A1234BC", 0.9999),),
 )
+
+
+PLAIN = Calibration(accept=dict.fromkeys(KINDS, 0.98))
+"""Readings are as sure as they say."""
 
 
 def comb(field: str, value: str | None, confidence: float = 0.9999) -> Reading:
@@ -99,7 +103,7 @@ def test_no_safe_match_asks_a_person_about_the_number() -> None:
         candidates=(),
         why=("name-differs",),
     )
-    (number,) = triage(RJ1, [comb("me_number", "A1234BC")], [nobody], on_roll={})
+    (number,) = triage(RJ1, [comb("me_number", "A1234BC")], [nobody], on_roll={}, calibration=PLAIN)
     assert number.review
     assert number.why == ("name-differs",)
 
@@ -197,7 +201,13 @@ def test_free_text_is_for_people_and_empty_room_is_not() -> None:
 
 
 def test_a_number_of_somebody_else_than_the_match_is_asked() -> None:
-    (number,) = triage(RJ1, [comb("me_number", "A1234BD")], [MATCH], on_roll={"A1234BC": PERSON})
+    (number,) = triage(
+        RJ1,
+        [comb("me_number", "A1234BD")],
+        [MATCH],
+        on_roll={"A1234BC": PERSON},
+        calibration=PLAIN,
+    )
     assert number.why == ("number-differs",)
 
 

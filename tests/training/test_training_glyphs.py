@@ -112,7 +112,9 @@ def test_a_face_of_swashes_is_left_out_and_a_printing_face_is_not(tmp_path: Path
     import pipeline.readers
 
     model = Path(pipeline.readers.__path__[0]) / "models" / "charnet.onnx"
-    assert set(measure.illegible(model, tmp_path)) == {"homemade-apple"}
+    found = measure.illegible(model, tmp_path, least=0.75)  # it reads 0.67 of these swashes
+    assert set(found) == {"homemade-apple"}
+    assert not measure.illegible(model, tmp_path, least=0.5)
 
 
 def test_a_pool_that_was_kept_is_the_same_when_read_again(tmp_path: Path) -> None:
