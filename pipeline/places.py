@@ -25,6 +25,9 @@ TWINS = {"O": "0", "I": "1", "S": "5", "Z": "2", "B": "8", "G": "6"}
 
 _FOLD = str.maketrans(TWINS)
 
+_PLAINLY = 0.01
+"""A twin this much less likely than what a box holds is not what it holds."""
+
 _SURE_BLANK = 0.05
 """Chance from which a box may have been left blank: the row is then left as it was read."""
 
@@ -77,12 +80,15 @@ class Places:
             return reading
         alike = {text: chance for text, chance in reading.candidates if folded(text) == shape}
         others = [pair for pair in reading.candidates if folded(pair[0]) != shape]
-        ways = [way for way in self._by_shape.get(_joined(shape), ()) if way in self._shares]
-        for way in ways:
-            text = _with_hyphens(way, reading.value)
+        listed = [
+            text
+            for way in self._by_shape.get(_joined(shape), ())
+            if _may_be(written, text := _with_hyphens(way, reading.value))
+        ]
+        for text in listed:
             alike.setdefault(text, _chance(written, text))
         weights = {text: chance * self._share(_joined(text)) for text, chance in alike.items()}
-        if not ways or sum(weights.values()) <= 0.0:
+        if not listed or sum(weights.values()) <= 0.0:
             return reading
         scale = sum(alike.values()) / sum(weights.values())
         told = sorted(
@@ -113,6 +119,14 @@ def _with_hyphens(way: str, read: str) -> str:
     """Put a place's characters where a row has its own; its hyphens stay."""
     characters = iter(way)
     return "".join(next(characters) if c in SYMBOLS else c for c in read)
+
+
+def _may_be(written: Sequence[Box], text: str) -> bool:
+    """Say whether no box plainly speaks against a text."""
+    return all(
+        box.get(c, 0.0) >= _PLAINLY * max(box.values())
+        for box, c in zip(written, text, strict=True)
+    )
 
 
 def _chance(written: Sequence[Box], text: str) -> float:

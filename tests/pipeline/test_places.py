@@ -89,6 +89,14 @@ def test_a_cell_next_door_is_never_preferred_because_somebody_lives_there(chance
     assert empty.confidence == pytest.approx(0.97 - chance, abs=0.02)
 
 
+def test_a_twin_is_not_put_where_a_box_plainly_says_the_other() -> None:
+    there = Places([person("A1234BC", "B-2-514")])
+    doubted = row(*plain("B-2-"), {"S": 0.7, "5": 0.29}, *plain("14"))
+    plainly = row(*plain("B-2-"), {"S": 0.995, "5": 0.002}, *plain("14"))
+    assert there.settle(doubted).value == "B-2-514"
+    assert there.settle(plainly) is plainly
+
+
 def test_a_man_who_moved_is_not_put_back() -> None:
     read = row(*plain("B-2-07"), {"9": 0.97, "4": 0.02})
     told = PLACES.settle(read)
