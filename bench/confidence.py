@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.score import Tally
+from bench.score import Reliability, Tally
 from pipeline.calibration import INK, KINDS, Curve, curve_of
 
 TARGET = 0.001
@@ -167,11 +167,12 @@ def report_unmatched(rows: Sequence[Row], curves: Mapping[str, Curve]) -> str:
     return "\n".join(lines)
 
 
-def error(sure: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Give the expected calibration error, 0.0 to 1.0, in bins of equal width."""
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    parts = [abs(float((sure - right)[place == at].sum())) for at in range(bins)]
-    return sum(parts) / max(1, len(sure))
+def error(sure: Floats, right: NDArray[np.bool_]) -> float:
+    """Give the expected calibration error, 0.0 to 1.0, as `bench.reading` tells it."""
+    counted = Reliability()
+    for confidence, came_true in zip(sure.tolist(), right.tolist(), strict=True):
+        counted.add(confidence, came_true)
+    return counted.error()
 
 
 def report(rows: Sequence[Row], kept: Mapping[str, Any]) -> str:

@@ -287,8 +287,8 @@ def _second_odds(second: Floats | None, places: NDArray[np.intp]) -> Floats:
 CASED = frozenset("ABDEFGHMNQRT")
 """Letters whose small shape is another than their large one."""
 
-
 _LOWER_SHARE = 0.1
+"""Of what the second reader saw in those letters, from which a row is in small ones."""
 
 
 def _in_lower_case(boxes: Sequence[BoxRead], seconds: Sequence[Floats | None]) -> bool:
