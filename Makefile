@@ -18,7 +18,8 @@ setup:
 demo: setup
 	@$(PYTHON) -m kiosk.demo $(ARGS)
 
-test: setup
+test:
+	@./setup.sh tests
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 $(ARGS)
 
 lint: setup
