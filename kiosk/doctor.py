@@ -29,7 +29,7 @@ MODULES = {
     "pillow": "PIL",
     "pypdfium2": "pypdfium2",
     "zxing-cpp": "zxingcpp",
-    "onnxruntime": "onnxruntime",
+    "onnxruntime": "pipeline.readers.network",
     "sqlalchemy": "sqlalchemy",
     "alembic": "alembic",
     "dbos": "dbos",
@@ -145,10 +145,10 @@ def _font(package: str, name: str) -> str:
 
 
 def _model(name: str) -> str:
-    import onnxruntime  # type: ignore[import-untyped]
+    from pipeline.readers.network import open_network
 
     data = (resources.files("pipeline.readers") / "models" / name).read_bytes()
-    onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    open_network(data)
     return f"{len(data) / 1e6:.1f} MB, loads"
 
 

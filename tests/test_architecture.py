@@ -20,6 +20,7 @@ ALONE_WITH = {
     "weasyprint": "forms/render.py",
     "pdfplumber": "forms/measure.py",
     "dbos": "storage/jobs.py",
+    "onnxruntime": "pipeline/readers/network.py",
 }
 
 HOME = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|(?<![\w/.])/root/")

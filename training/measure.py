@@ -16,10 +16,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.readers.glyphs import JUNK, LONG_SIDE, SIDE
+from pipeline.readers.network import open_network
 from training.boxes import ordinary_damage
 from training.pool import Pool, draw_pool
 from training.sources import Source, face_of, faces, font_files, fonts, glyph_file, mnist
@@ -32,9 +32,7 @@ PLACES = "LDDDDLL"
 
 def logits(path: Path, glyphs: NDArray[np.uint8]) -> Floats:
     """Run a recogniser over glyphs of shape (n, 32, 32)."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_network(path)
     parts = [
         session.run(None, {"glyphs": part.reshape(-1, 1, SIDE, SIDE).astype(np.float32) / 255.0})[0]
         for part in np.array_split(glyphs, max(1, len(glyphs) // 256))

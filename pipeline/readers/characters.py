@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from forms.fields import Date, Text
 from forms.layout import Rect
 from pipeline.readers.glyphs import CLASSES, JUNK, SIDE, Glyph, glyph_of
+from pipeline.readers.network import open_network
 from pipeline.readers.second import LOWER, second_opinion
 from pipeline.stages import Crop, Reading, State
 
@@ -221,12 +222,9 @@ class CharacterReader:
         return np.asarray(self._session.run(None, {"glyphs": batch})[0], np.float64)
 
     @cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        model = (resources.files("pipeline.readers") / "models" / "charnet.onnx").read_bytes()
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    def _session(self) -> Any:
+        model = resources.files("pipeline.readers") / "models" / "charnet.onnx"
+        return open_network(model.read_bytes())
 
 
 def box_chances(seen: BoxSeen, fusion: Fusion) -> BoxRead:

@@ -16,15 +16,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from forms.errors import UserError
 from forms.layout import Layout, Rect
 from forms.page_id import PageId, human_line, read_human_line
+from pipeline.readers.network import open_network
 from pipeline.stages import Crop, Gray, IdentifiedPage, Scan
 
 # ------------------------------------------------------------------ the line recogniser
@@ -42,20 +43,16 @@ _LATIN = re.compile(r"[A-Za-z0-9À-ÖØ-öø-ſȘ-ț .,;:!?'\"()/&%£+=@#*_\-–
 class _Recogniser:
     """The network, loaded once a process: `classes[i]` is the character of column `keep[i]`."""
 
-    session: onnxruntime.InferenceSession
+    session: Any
     keep: NDArray[np.intp]
     classes: tuple[str, ...]
 
 
 @cache
 def _recogniser() -> _Recogniser:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
     model = resources.files("pipeline.readers") / "models" / _MODEL
     with resources.as_file(model) as path:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = open_network(path, arena=False)
     listed = session.get_modelmeta().custom_metadata_map["character"].split("\n")
     every = ["", *listed, " "]
     keep = [i for i, c in enumerate(every) if is_latin(c)]
