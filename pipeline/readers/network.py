@@ -13,7 +13,7 @@ from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # type: ignore[import-untyped]  # noqa: E402
+import onnxruntime  # type: ignore[import-untyped]
 
 onnxruntime.disable_telemetry_events()
 
