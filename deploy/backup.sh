@@ -8,6 +8,6 @@ file=$folder/counterfoil-$(date -u +%Y%m%dT%H%M%SZ).backup
 "$counterfoil" backup "$file"
 "$counterfoil" backup --check "$file"
 # Only when the new one is good do the oldest go: their names sort by time.
-# shellcheck disable=SC2012  the names are our own and hold no blanks
+# shellcheck disable=SC2012 # the names are our own and hold no blanks
 ls -1r "$folder"/counterfoil-*Z.backup | tail -n "+$((most + 1))" |
     while read -r old; do rm -f -- "$old"; done

@@ -18,6 +18,7 @@ mkdir -p "$work/$name/wheels" dist
 cp requirements.run.lock LICENSE CHANGELOG.md "$work/$name/"
 cp -r deploy docs "$work/$name/"
 echo "$version" >"$work/$name/VERSION"
+# shellcheck disable=SC2094
 (cd "$work/$name" && find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum >SHA256SUMS)
 tar -C "$work" --owner 0 --group 0 --sort name --mtime "@$(git log -1 --format=%ct)" -czf "dist/$name.tar.gz" "$name"
 echo "dist/$name.tar.gz"

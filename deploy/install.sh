@@ -9,8 +9,8 @@
 # RELEASE.tar.gz is made by deploy/build-release.sh and holds every Python package: the box needs
 # no network but for Debian's own packages, and not for those either where they are installed.
 # Without a running systemd (an image being built) everything is put in place and nothing started.
+# shellcheck disable=SC2046 # lists of services are meant to be split
 set -euo pipefail
-# shellcheck disable=SC2046  lists of services are meant to be split
 
 ROOT=/opt/counterfoil ETC=/etc/counterfoil DATA=/var/lib/counterfoil SPOOL=/var/spool/counterfoil
 SCANS=/srv/counterfoil/scans BACKUPS=/var/backups/counterfoil BEFORE=$ROOT/before

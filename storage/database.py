@@ -7,7 +7,9 @@ walks round an append-only trigger.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,8 @@ class Database:
             DatabaseNewer: a newer release was here; nothing is changed.
         """
         script = _script()
+        if self.file:
+            _make(self.file)
         with self.engine.connect() as reading:
             known = _revision(reading)
         head = script.get_current_head()
@@ -150,6 +154,16 @@ def _script() -> ScriptDirectory:
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _make(file: Path) -> None:
+    """Make an embedded database's file writable for the group, as far as the umask lets it be.
+
+    The worker and the staff site may run as users of their own; SQLite makes its files beside it
+    like it, and by itself would let only their owner write.
+    """
+    with suppress(FileExistsError, FileNotFoundError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 def _copy(file: Path, revision: str) -> Path:

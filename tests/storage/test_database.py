@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import threading
 from datetime import UTC, datetime
@@ -66,6 +67,18 @@ def test_upgrading_twice_or_from_two_processes_at_once_is_the_same_as_once(tmp_p
         thread.join()
     assert problems == []
     assert Database(url).revision() == _script().get_current_head()
+
+
+def test_the_group_may_write_to_a_new_database_if_the_umask_lets_it(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        store = Store(f"sqlite:///{tmp_path}/shared.db")
+        store.upgrade()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert modes["shared.db"] == modes["shared.db-wal"] == modes["shared.db-shm"] == 0o660
 
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
