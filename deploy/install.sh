@@ -4,7 +4,7 @@
 #   install.sh install  [RELEASE.tar.gz]   users, folders, program, services
 #   install.sh upgrade  RELEASE.tar.gz     the next release, with the way back kept
 #   install.sh rollback                    the release before, if nothing would be lost by it
-#   install.sh restart | status | remove
+#   install.sh halt | restart | status | remove
 #
 # RELEASE.tar.gz is made by deploy/build-release.sh and holds every Python package: the box needs
 # no network but for Debian's own packages, and not for those either where they are installed.
@@ -96,6 +96,12 @@ unpacked() {
 
 point_at() { ln -sfn "$1" "$ROOT/next" && mv -T "$ROOT/next" "$ROOT/current"; }
 
+# counterfoil-run: the command with the box's settings, as whoever calls it.
+commands() {
+    install -m 0755 "$ROOT/current/deploy/install.sh" /usr/local/sbin/counterfoil-admin
+    install -m 0755 "$ROOT/current/deploy/run.sh" /usr/local/bin/counterfoil-run
+}
+
 units() {
     local file name
     for file in "$ROOT"/current/deploy/systemd/*; do
@@ -135,8 +141,7 @@ do_install() {
     packages; people; folders
     point_at "$(unpacked "$release")"
     [ -e "$ETC/settings" ] || install -m 0640 -g counterfoil "$ROOT/current/deploy/settings.example" "$ETC/settings"
-    ln -sfn "$ROOT/current/bin/counterfoil" /usr/local/bin/counterfoil
-    install -m 0755 "$ROOT/current/deploy/install.sh" /usr/local/sbin/counterfoil-admin
+    commands
     # The first command makes the keys and the database.
     as_worker "$ROOT/current/bin/counterfoil" status >/dev/null
     units; start
@@ -172,6 +177,7 @@ PY
     if as_worker "$new/bin/counterfoil" status >/dev/null && head_of_events >"$BEFORE/head" 2>/dev/null; then
         units; start
         if well; then
+            commands
             say "Upgraded to $(cat "$new/VERSION"). The way back: counterfoil-admin rollback"
             return 0
         fi
@@ -221,7 +227,7 @@ do_status() {
 do_remove() {
     halt
     if runs; then systemctl disable --quiet $(services) counterfoil-backup.timer counterfoil-retention.timer || true; fi
-    rm -f /etc/systemd/system/counterfoil{.slice,-*.service,-*.timer} /usr/local/bin/counterfoil /usr/local/sbin/counterfoil-admin
+    rm -f /etc/systemd/system/counterfoil{.slice,-*.service,-*.timer} /usr/local/bin/counterfoil-run /usr/local/sbin/counterfoil-admin
     if runs; then systemctl daemon-reload; fi
     rm -rf "$ROOT"
     say "The program is gone. What was kept is still in $DATA and $BACKUPS, settings in $ETC."
@@ -234,7 +240,8 @@ case $action in
     upgrade) do_upgrade "$@" ;;
     rollback) do_rollback ;;
     restart) halt; start; well ;;
+    halt) halt ;;
     status) do_status ;;
     remove) do_remove ;;
-    *) stop "Say what to do: install, upgrade, rollback, restart, status or remove." ;;
+    *) stop "Say what to do: install, upgrade, rollback, halt, restart, status or remove." ;;
 esac
