@@ -26,6 +26,15 @@ JPEG_QUALITY = 85
 """Of the straightened page that people look at; reading always uses the original."""
 
 
+MOST_BEGINS = 10
+"""How often work on one page or file is begun before it is set aside. A worker that dies on it
+leaves a begin without an end; ten, because a worker may also be stopped while it happens to work
+on an innocent one, and to lose one of those costs more than nine more deaths."""
+
+MOST_DRAFT_BEGINS = 4
+"""A draft is worth less than a page: it is given up sooner, and the page then has none."""
+
+
 class Priority(IntEnum):
     """Which files go first. A lower number goes first."""
 
@@ -126,22 +135,34 @@ class DraftJob:
         picture: the blob of the straightened page.
         what: which page it is.
         fields: the free text to read.
+        begun: how often this was begun, this time included.
     """
 
     picture: str
     what: PageId
     fields: tuple[str, ...]
+    begun: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker must know of a page before it reads it."""
+    """What a worker must know of a page before it reads it.
+
+    Attributes:
+        page: its id.
+        attempt: which attempt this is; a person asked for each but the first.
+        blob: the file it is in.
+        source: what to call that file in messages.
+        page_index: its place in the file, from 0.
+        begun: how often this attempt was begun, this time included.
+    """
 
     page: str
     attempt: int
     blob: str
     source: str
     page_index: int
+    begun: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +181,18 @@ class Outcome:
     upright: str | None = None
 
 
-def split(blob: str, source: str, blobs: Blobs, recipe: Recipe) -> Split:
-    """Count a file's pages; one that cannot be opened counts as one page, set aside."""
+def split(blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 1) -> Split:
+    """Count a file's pages; one that cannot be opened counts as one page, set aside.
+
+    Args:
+        blob: the file.
+        source: what to call it in messages.
+        blobs: where it is kept.
+        recipe: how it is opened.
+        begun: how often this was begun, this time included; too often sets it aside unopened.
+    """
+    if begun > MOST_BEGINS:
+        return Split(pages=1, problem=set_aside(source, 0, WorkerStopped()))
     try:
         count = recipe.pages(blobs.get(blob), source)
     except UserError as problem:
@@ -173,8 +204,11 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
     """Read one page and keep its straightened picture as a blob, so that only ids are left to do.
 
     Returns:
-        One outcome for each page of a form found on it; at least one.
+        One outcome for each page of a form found on it; at least one. A page that was begun too
+        often is set aside unread.
     """
+    if job.begun > MOST_BEGINS:
+        return (Outcome(set_aside(job.source, job.page_index, WorkerStopped())),)
     try:
         results = recipe.read(blobs.get(job.blob), job.source, job.page_index)
     except UserError as problem:
@@ -187,9 +221,14 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
 def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:
     """Draft the free text of a page that was read before, off its straightened picture.
 
+    Returns:
+        A draft for each field that gave one; none when this was begun too often.
+
     Raises:
         ValueError: the picture cannot be unpacked.
     """
+    if job.begun > MOST_DRAFT_BEGINS:
+        return ()
     packed = np.frombuffer(blobs.get(job.picture), np.uint8)
     picture = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
     if picture is None:

@@ -43,20 +43,29 @@ class Drafts:
         )
         return tuple((page, attempt) for page, attempt in self._rows.execute(found))
 
-    def job(self, page_id: str, attempt: int) -> work.DraftJob | None:
-        """Give what a worker needs to draft a page; None when it does not wait any more."""
+    def start(self, page_id: str, attempt: int) -> work.DraftJob | None:
+        """Say that a worker begins to draft a page now, and give what it needs.
+
+        Committed before the work, it counts the begins that no worker lived to tell of.
+
+        Returns:
+            None when the page does not wait for drafts any more.
+        """
         waiting = self._rows.get(DraftDueRow, page_id)
         row = self._rows.get(PageRow, page_id)
         what = convert.page_what(row) if row is not None else None
         if waiting is None or waiting.attempt != attempt or row is None or what is None:
             return None
+        waiting.begun += 1
         read = self._rows.scalars(
             select(ReadingRow)
             .where(ReadingRow.page == page_id, ReadingRow.attempt == attempt)
             .order_by(ReadingRow.place)
         )
         fields = tuple(each.field for each in read if work.wants_draft(convert.reading(each)))
-        return work.DraftJob(picture=row.upright or "", what=what, fields=fields)
+        return work.DraftJob(
+            picture=row.upright or "", what=what, fields=fields, begun=waiting.begun
+        )
 
     def keep(self, page_id: str, attempt: int, drafts: Sequence[Draft], *, at: datetime) -> bool:
         """Keep a page's drafts, or none when they could not be made; doing it again adds nothing.

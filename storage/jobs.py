@@ -53,12 +53,12 @@ AT_ONCE = 3
 TRIES, FIRST_WAIT_SECONDS, BACK_OFF = 4, 0.5, 2.0
 """How often reading is tried within one workflow, and how the waits grow."""
 
-KILLS = 12
-"""How many workers may die on one page before it is set aside. Twelve, because in a test that
-kills workers all the time an innocent page dies with them about every third time."""
+DRAFT_TRIES = 3
 
-DRAFT_TRIES, DRAFT_KILLS = 3, 5
-"""A draft is worth less than a page: it is given up sooner, and the page then has none."""
+RECOVERIES = 1000
+"""How often the engine takes a workflow over before it gives up. Only a backstop: it counts the
+deaths of a worker against everything the worker had in hand, innocents too. What really kills
+workers is found by `begun`, which counts the begins of one thing (`pipeline.work.MOST_BEGINS`)."""
 
 LAST = 1 + max(work.Priority)
 """The drafts' band in the queue: the day's drafts come after an archive's last page."""
@@ -320,27 +320,32 @@ class _Bench:
             {"name": name}, lambda: what(Kept(self.keeping.sql_session()))
         )
 
+    def split(self, intake_id: str) -> work.Split:
+        """Open a file and count its pages."""
+        with self.one_at_a_time:
+            with self.store.begin() as kept:
+                begun = kept.intakes.start(intake_id)
+                intake = kept.intakes.get(intake_id)
+            return work.split(intake.digest, intake.label, self.blobs, self.recipe, begun=begun)
+
     def read(self, page_id: str, attempt: int) -> None:
         """Read a page and put the outcome down on the bench, out of the engine's sight."""
-        with self.store.begin() as kept:
-            job = kept.pages.start(page_id, attempt)
-        if job is None:
-            return
         with self.one_at_a_time:
-            self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
+            with self.store.begin() as kept:
+                job = kept.pages.start(page_id, attempt)
+            if job is not None:
+                self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
 
     def draft(self, page_id: str, attempt: int) -> None:
         """Draft a page's free text and put it down on the bench, out of the engine's sight."""
-        with self.store.look() as kept:
-            job = kept.drafts.job(page_id, attempt)
-        if job is None:
-            self.drafted[page_id, attempt] = ()
-            return
         with self.one_at_a_time:
-            self.drafted[page_id, attempt] = work.draft(job, self.blobs, self.recipe)
+            with self.store.begin() as kept:
+                job = kept.drafts.start(page_id, attempt)
+            drafts = work.draft(job, self.blobs, self.recipe) if job is not None else ()
+            self.drafted[page_id, attempt] = drafts
 
 
-@DBOS.workflow(name="file", max_recovery_attempts=KILLS)
+@DBOS.workflow(name="file", max_recovery_attempts=RECOVERIES)
 def _file(intake_id: str) -> str:
     """Take a file apart; keep its pages and enqueue them in one transaction."""
     bench = _Bench.get()
@@ -359,7 +364,7 @@ def _file(intake_id: str) -> str:
     return str(bench.keep("keep-file", keep))
 
 
-@DBOS.workflow(name="page", max_recovery_attempts=KILLS)
+@DBOS.workflow(name="page", max_recovery_attempts=RECOVERIES)
 def _page(page_id: str, attempt: int) -> str:
     """Read one page; keep what came of it, and enqueue its drafts in the same transaction."""
     bench = _Bench.get()
@@ -384,7 +389,7 @@ def _page(page_id: str, attempt: int) -> str:
     return str(bench.keep("keep-page", keep))
 
 
-@DBOS.workflow(name="drafts", max_recovery_attempts=DRAFT_KILLS)
+@DBOS.workflow(name="drafts", max_recovery_attempts=RECOVERIES)
 def _drafts(page_id: str, attempt: int) -> str:
     """Draft one page's free text; when that fails, the page has no drafts and is as it was."""
     bench = _Bench.get()
@@ -409,14 +414,7 @@ def _drafts(page_id: str, attempt: int) -> str:
 )
 def _count(intake_id: str) -> dict[str, Any]:
     bench = _Bench.get()
-
-    def count() -> work.Split:
-        with bench.store.look() as kept:
-            intake = kept.intakes.get(intake_id)
-        with bench.one_at_a_time:
-            return work.split(intake.digest, intake.label, bench.blobs, bench.recipe)
-
-    return _split_to_json(_carefully(intake_id, count))
+    return _split_to_json(_carefully(intake_id, lambda: bench.split(intake_id)))
 
 
 @DBOS.step(

@@ -133,6 +133,7 @@ class IntakeRow(Base):
     by: Mapped[str] = mapped_column(String(80))
     state: Mapped[str] = mapped_column(String(12), default="received")
     pages: Mapped[int | None]
+    begun: Mapped[int] = mapped_column(default=0, server_default="0")
     priority: Mapped[int]
     name: Mapped[str] = mapped_column(Private, default="")
 
@@ -188,6 +189,7 @@ class PageRow(Base):
     slot: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(12))
     attempt: Mapped[int] = mapped_column(default=1)
+    begun: Mapped[int] = mapped_column(default=0, server_default="0")
     received_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
     digest: Mapped[str] = mapped_column(String(64), default="")
@@ -302,6 +304,7 @@ class DraftDueRow(Base):
 
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"), primary_key=True)
     attempt: Mapped[int]
+    begun: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class DecisionRow(Base):

@@ -207,6 +207,16 @@ class Intakes:
             file[1].append(tuple(warnings))
         return tuple((intake, tuple(pages)) for intake, pages in files.values())
 
+    def start(self, intake_id: str) -> int:
+        """Say that a worker begins to take a file apart; gives how often one did, with this time.
+
+        Raises:
+            PageUnknown: there is none of that id.
+        """
+        row = self._row(intake_id)
+        row.begun += 1
+        return row.begun
+
     def split(self, intake_id: str, split: work.Split, *, at: datetime) -> tuple[str, ...]:
         """Keep that a file was taken apart into pages; doing it again changes nothing.
 
@@ -439,11 +449,15 @@ class Pages:
         return tuple(load_pages(self._rows, self._rows.scalars(found).all()))
 
     def start(self, page_id: str, attempt: int) -> work.Job | None:
-        """Say that a worker has begun a page, and give what it needs; None when it is done."""
+        """Say that a worker begins a page now, and give what it needs; None when it is done.
+
+        Committed before the work, it counts the begins that no worker lived to tell of.
+        """
         row = self._row(page_id)
         if row.attempt != attempt or row.status not in (Status.RECEIVED, Status.READING):
             return None
         row.status = Status.READING
+        row.begun += 1
         file = self._rows.scalars(select(IntakeRow).where(IntakeRow.id == row.intake)).one()
         return work.Job(
             page=row.id,
@@ -451,6 +465,7 @@ class Pages:
             blob=file.digest,
             source=f"file {file.number}",
             page_index=row.page_index,
+            begun=row.begun,
         )
 
     def keep(
@@ -499,6 +514,7 @@ class Pages:
         if row.status != Status.SET_ASIDE:
             raise PageNotSetAside
         row.attempt += 1
+        row.begun = 0
         row.status = Status.RECEIVED
         row.reason_code = row.reason_message = row.reason_remedy = ""
         self._events.add("page-again", row.id, by=by, at=at)

@@ -311,7 +311,7 @@ class Prison:
     def drafts(self, page_id: str, filled: Filled) -> None:
         """Draft a page's free text, as a worker does when nothing else waits."""
         with self.store.begin() as kept:
-            job = kept.drafts.job(page_id, 1)
+            job = kept.drafts.start(page_id, 1)
             if job is None:
                 return
             made = [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -89,6 +90,19 @@ def test_a_file_that_cannot_be_opened_is_one_page_with_the_cause() -> None:
     (outcome,) = work.read(job(b"locked"), drawer, Recipe())
     assert isinstance(outcome.result, Quarantined)
     assert outcome.result.code == "file-locked"
+
+
+def test_what_was_begun_too_often_is_set_aside_without_being_touched() -> None:
+    often, last = work.MOST_BEGINS + 1, work.MOST_BEGINS
+    split = work.split("gone", "file 1", Drawer(), Recipe(), begun=often)
+    assert (split.pages, split.problem and split.problem.code) == (1, "reading-stopped")
+    (outcome,) = work.read(replace(job(b"gone"), begun=often), Drawer(), Recipe())
+    assert isinstance(outcome.result, Quarantined)
+    assert outcome.result.code == "reading-stopped"
+    drawer = Drawer(b"file")
+    assert work.split(*drawer.kept, "file 1", drawer, Recipe(pages=7), begun=last).pages == 7
+    (outcome,) = work.read(replace(job(b"file"), begun=last), drawer, Recipe(page_read()))
+    assert isinstance(outcome.result, PageRead)
 
 
 def test_the_straightened_page_is_kept_as_a_jpeg_before_anything_refers_to_it() -> None:

@@ -2,10 +2,12 @@
 
     python fake_worker.py DATABASE_URL BLOB_FOLDER
 
-The "file" is text: a line a page, "SERIAL PAGE [WORD...]". Words: "poison" kills the worker,
+The "file" is text: a line a page, "SERIAL PAGE [WORD...]"; one that starts with a 0 byte cannot
+be opened, and one that starts with a 1 kills the worker. Words: "poison" kills the worker,
 "break" raises, "none" has no code, "MS" a number of milliseconds. "words" adds free text, which
 is drafted later; "draft-break" and "draft-poison" do that and go wrong then, "draft-slow" takes
-its time. What is to happen is said by how grey the kept picture is.
+its time. What is to happen is said by how grey the kept picture is. MOST_BEGINS in the environment
+has things given up sooner.
 """
 
 import hashlib
@@ -23,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from forms.errors import UserError
 from forms.page_id import PageId
 from kiosk.worker import work_here
+from pipeline import work
 from pipeline.stages import Draft, Gray, PageRead, Quarantined, Reading, State
 from storage.blobs import FolderBlobs
 from storage.store import Store
@@ -43,6 +46,8 @@ class LineRecipe:
     def pages(self, data: bytes, source: str) -> int:
         if data.startswith(b"\x00"):
             raise NotText
+        if data.startswith(b"\x01"):
+            os.kill(os.getpid(), signal.SIGKILL)
         return len(data.decode().splitlines())
 
     def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead | Quarantined]:
@@ -114,4 +119,5 @@ class LineRecipe:
 
 
 if __name__ == "__main__":
+    work.MOST_BEGINS = int(os.environ.get("MOST_BEGINS", work.MOST_BEGINS))
     work_here(Store(sys.argv[1]), FolderBlobs(Path(sys.argv[2])), LineRecipe())

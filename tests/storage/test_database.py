@@ -86,7 +86,8 @@ _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 REVISION_1 = """
 INSERT INTO sheets VALUES ('7KQ4M2XD','rj-1',1,'en',0,2,'MTI','B',NULL,'',
     '2026-11-23 09:00:00','pat','issued','');
-INSERT INTO intakes VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,'x.pdf');
+INSERT INTO intakes (number,id,digest,size,kind,received_at,"by",state,pages,priority,name)
+    VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,'x.pdf');
 INSERT INTO arrivals VALUES (1,'aa','2026-11-23 09:01:00','pat',0);
 INSERT INTO records VALUES ('7KQ4M2XD-1','7KQ4M2XD',1,'open','2026-11-23 09:02:00',NULL,'','');
 INSERT INTO pages (id,intake,page_index,slot,status,attempt,received_at,digest,form,version,
@@ -113,7 +114,7 @@ REVISION_2 = f"""{REVISION_1}
 INSERT INTO readings (id,page,attempt,place,field,kind,state,confidence,review,why,"by")
     VALUES (2,'aa-0',1,1,'more','free_text','filled',0.9,1,'["free-text"]','scan');
 INSERT INTO drafts VALUES (1,'aa-0',1,'more','he took it',0.6,'reader-1','2026-11-23 09:03:00');
-INSERT INTO drafts_due VALUES ('aa-0',1);
+INSERT INTO drafts_due (page,attempt) VALUES ('aa-0',1);
 """
 
 
@@ -126,10 +127,13 @@ def test_data_kept_at_revision_0002_is_all_there_at_the_newest(tmp_path: Path) -
     old.close()
     store = Store(url)
     store.upgrade()
-    with store.look() as kept:
+    with store.begin() as kept:
         (draft,) = kept.pages.get("aa-0").drafts
         assert (draft.field, draft.words, draft.by) == ("more", "he took it", "reader-1")
         assert kept.drafts.due() == (("aa-0", 1),)
+        job = kept.drafts.start("aa-0", 1)
+        assert job is not None
+        assert (job.begun, kept.intakes.start("aa")) == (1, 1)  # counted since revision 0004
 
 
 def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline import work
 from pipeline.kept import KeptPage, KeptRecord, Status
 from pipeline.stages import Draft, Reading, State
 from storage.intake_box import IntakeBox
-from storage.jobs import AT_ONCE, DRAFT_KILLS, Jobs
+from storage.jobs import AT_ONCE, Jobs
 from storage.models import DraftRow
 from storage.store import Store, rows_of
 
@@ -68,10 +68,11 @@ def test_a_page_with_words_on_paper_waits_for_its_drafts_and_then_has_them(desk:
     page_id = written(desk)
     assert due(desk.store) == ((page_id, 1),)
     assert desk.page(page_id).draft("more") == ""
-    with desk.store.look() as kept:
-        job = kept.drafts.job(page_id, 1)
+    with desk.store.begin() as kept:
+        job = kept.drafts.start(page_id, 1)
     assert job is not None
     assert (job.picture, job.fields, job.what.form) == ("ab" * 32, ("more",), "rj-1")
+    assert job.begun == 1
     assert keep(desk.store, page_id, SAID)
     page = desk.page(page_id)
     assert (page.draft("more"), page.drafts) == ("he took it", (SAID,))
@@ -122,7 +123,7 @@ def test_drafts_kept_twice_are_there_once_and_the_first_stays(desk: Any) -> None
     assert not keep(desk.store, page_id, replace(SAID, words="another"))
     assert desk.page(page_id).draft("more") == "he took it"
     with desk.store.look() as kept:
-        assert kept.drafts.job(page_id, 1) is None
+        assert kept.drafts.start(page_id, 1) is None
 
 
 def test_a_draft_cannot_be_doubled_nor_changed_whoever_tries(desk: Any, tmp_path: Path) -> None:
@@ -347,7 +348,7 @@ def test_a_draft_that_kills_its_worker_is_given_up_and_every_page_is_read(
     put(box, tmp_path, f"{bad} 1 draft-poison", f"{good} 1 words", f"{good} 2 words")
     worked = supervise(desk.store, jobs, until_idle=True, command=command)
     assert worked.idle
-    assert 1 <= worked.died <= DRAFT_KILLS + 1
+    assert worked.died == work.MOST_DRAFT_BEGINS
     assert {s: n for s, n in worked.counts.items() if n} == {Status.AWAITING: 3}
     words = {p.what.serial: p.draft("more") for p in every_page(desk.store) if p.what}
     assert words == {bad: "", good: f"CANARY-9 {good}"}

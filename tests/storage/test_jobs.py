@@ -17,6 +17,7 @@ import pytest
 from kiosk import worker
 from kiosk.worker import supervise
 from pipeline.kept import Status
+from pipeline.work import WorkerStopped
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -150,6 +151,39 @@ def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_tried_again(
         jobs.again(kept, page.id, by="pat", at=NOW)
     assert jobs.busy()
     assert desk.page(page.id).status is Status.RECEIVED
+
+
+def test_a_page_and_a_file_that_kill_workers_are_set_aside_and_what_is_in_hand_with_them_is_read(
+    desk: Any,
+    jobs: Jobs,
+    box: IntakeBox,
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOST_BEGINS", "2")
+    serial = desk.issue()[0]
+    put(box, tmp_path, "bomb", "\x01")
+    put(box, tmp_path, "batch", f"poison\n{serial} 1\n{serial} 2\n")
+    worked = supervise(desk.store, jobs, until_idle=True, command=command)
+    assert worked.died == 2 * 2
+    assert {s: n for s, n in worked.counts.items() if n} == {
+        Status.AWAITING: 2,
+        Status.SET_ASIDE: 2,
+    }
+    with desk.store.look() as kept:
+        aside = kept.pages.with_status(Status.SET_ASIDE)
+    assert {page.reason.code for page in aside} == {"reading-stopped"}
+
+
+def test_a_page_asked_for_again_may_be_begun_as_often_as_a_new_one(desk: Any) -> None:
+    (page_id,) = desk.take(1)
+    with desk.store.begin() as kept:
+        begun = [kept.pages.start(page_id, 1).begun for _ in range(3)]
+        kept.pages.give_up(page_id, 1, WorkerStopped(), at=NOW)
+        again = kept.pages.again(page_id, by="pat", at=NOW)
+        begun.append(kept.pages.start(page_id, again).begun)
+    assert begun == [1, 2, 3, 1]
 
 
 def test_what_was_accepted_and_never_enqueued_is_found_and_enqueued(desk: Any, jobs: Jobs) -> None:
