@@ -13,9 +13,7 @@ import io
 import json
 import resource
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -27,10 +25,10 @@ import pypdfium2  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from bench.child_memory import watched
 from forms.layout import Box, Rect
 from forms.published import published
-from pipeline.decoder import ADDRESS_SPACE
-from pipeline.intake import command_line, open_file
+from pipeline.intake import open_file
 from pipeline.readers.text import FreeTextReader, decode_strip, strip_scores
 from pipeline.stages import Crop, Scan
 
@@ -156,26 +154,11 @@ def _measured(kind: str, data: bytes, n: int) -> Row:
     )
 
 
-_WATCH = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
-
 def _child_mb(data: bytes) -> float:
-    """Run the child once more under a small process that asks what it took at most."""
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        watched = command_line(0, PAGES, ADDRESS_SPACE)
-        told = subprocess.run(
-            [sys.executable, "-I", "-c", _WATCH, *watched],
-            stdin=file,
-            capture_output=True,
-            check=True,
-        )
-    return int(told.stdout) / 1024
+    """Open it once more, and look what the child takes."""
+    with watched() as peak:
+        list(open_file(data, "x"))
+    return peak.mb
 
 
 def _started(n: int) -> float:

@@ -15,6 +15,7 @@ from pipeline.places import Places
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
+from pipeline.sandbox import Sandbox
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -52,7 +53,13 @@ def reading_kit(roll: Path | None = None, *, drafts: bool = True) -> Kit:
         RollMissing, RollNotAFile, RollForbidden: the roll file cannot be opened.
         RollUnusable: it has bad lines.
     """
-    return _kit(_people(roll) if roll is not None else (), drafts=drafts)
+    sandbox = sandbox_of(settings())
+    return _kit(_people(roll) if roll is not None else (), sandbox, drafts=drafts)
+
+
+def sandbox_of(chosen: Settings) -> Sandbox:
+    """Give what files are opened in."""
+    return Sandbox(required=not chosen.open_without_sandbox)
 
 
 def _people(roll: Path) -> Sequence[Person]:
@@ -63,7 +70,9 @@ def _people(roll: Path) -> Sequence[Person]:
             raise RollUnusable(refused.problems) from None
 
 
-def _kit(people: Sequence[Person], *, drafts: bool = False, pictures: bool = False) -> Kit:
+def _kit(
+    people: Sequence[Person], sandbox: Sandbox, *, drafts: bool = False, pictures: bool = False
+) -> Kit:
     return Kit(
         layouts=FrozenLayouts(),
         known=known_layouts,
@@ -71,6 +80,7 @@ def _kit(people: Sequence[Person], *, drafts: bool = False, pictures: bool = Fal
         places=Places(people),
         drafts=drafts,
         pictures=pictures,
+        sandbox=sandbox,
     )
 
 
@@ -80,15 +90,15 @@ class _KitOfTheDay:
     Drafts of free text are a job of their own (`storage.jobs`), made when nothing else waits.
     """
 
-    def __init__(self, roll: RollInForce) -> None:
-        self._roll = roll
+    def __init__(self, roll: RollInForce, sandbox: Sandbox) -> None:
+        self._roll, self._sandbox = roll, sandbox
         self._people: Sequence[Person] | None = None
         self._kit: Kit | None = None
 
     def __call__(self) -> Kit:
         people = self._roll.people()
         if self._kit is None or people is not self._people:
-            self._people, self._kit = people, _kit(people, pictures=True)
+            self._people, self._kit = people, _kit(people, self._sandbox, pictures=True)
         return self._kit
 
 
@@ -137,13 +147,14 @@ def open_house(given: Settings | None = None) -> House:
     blobs = FolderBlobs(chosen.data / "blobs")
     jobs = Jobs(store)
     jobs.prepare()
+    sandbox = sandbox_of(chosen)
     return House(
         settings=chosen,
         store=store,
         blobs=blobs,
         jobs=jobs,
         intake=IntakeBox(store, blobs, jobs),
-        recipe=FileRecipe(_KitOfTheDay(RollInForce(store))),
+        recipe=FileRecipe(_KitOfTheDay(RollInForce(store), sandbox), sandbox),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
+from pipeline.sandbox import Sandbox
 
 MODULES = {
     "weasyprint": "weasyprint",
@@ -91,6 +92,11 @@ def check_all() -> Iterator[Check]:
         "tesseract",
         _tesseract,
         "Install it: `apt-get install tesseract-ocr`. It reads what is left of a lost code.",
+    )
+    yield _try(
+        "sandbox",
+        lambda: Sandbox(required=not here.open_without_sandbox).check(),
+        "Install bubblewrap: `apt-get install bubblewrap`. Scans are opened in it.",
     )
     yield _try("forms", _forms, _INSTALL)
     yield _try(

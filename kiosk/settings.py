@@ -36,6 +36,14 @@ class KeepYearsOdd(UserError):
     remedy = "Set it to a whole number from 1 to 99, or unset it: then it is 7."
 
 
+class SandboxSettingOdd(UserError):
+    """Opening files without a sandbox is asked for with another word than yes."""
+
+    code = "sandbox-setting-odd"
+    message = "COUNTERFOIL_OPEN_WITHOUT_SANDBOX is set to something else than yes."
+    remedy = "Unset it. Only developers set it to yes, on computers without real forms."
+
+
 KEEP_YEARS = 7
 """For how many years consents are kept where nobody says otherwise."""
 
@@ -49,12 +57,14 @@ class Settings:
         database_url: another database than the embedded one; may hold a password.
         blobs_url: another blob store than the folder.
         keep_years: what a printed consent promises: for how many years it is kept.
+        open_without_sandbox: developers only: open files where no sandbox holds.
     """
 
     data: Path
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
     keep_years: int = KEEP_YEARS
+    open_without_sandbox: bool = False
 
 
 def settings() -> Settings:
@@ -62,6 +72,7 @@ def settings() -> Settings:
 
     Raises:
         KeepYearsOdd: no number of years.
+        SandboxSettingOdd: neither yes nor nothing.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
     return Settings(
@@ -69,7 +80,14 @@ def settings() -> Settings:
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
+        open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
     )
+
+
+def _only_yes(said: str) -> bool:
+    if said.strip() not in ("", "yes"):
+        raise SandboxSettingOdd
+    return bool(said.strip())
 
 
 def _years(said: str) -> int:

@@ -1,12 +1,14 @@
 """The child process that opens one scanned file: bytes on standard input, grey pixels out.
 
-`pipeline.intake` starts it once a file and never decodes anything itself. This module imports
-nothing heavy until it knows what sort of file it holds (starting it costs some 30 ms for an
-image, 80 ms for a PDF), limits its own memory, time and files before it looks at a byte, and
-says everything in records of a fixed form that the parent checks:
+`pipeline.sandbox` starts it for `pipeline.intake`, once a file and slice of pages; neither decodes
+anything itself. This module imports nothing heavy until it knows what sort of file it holds
+(starting it costs some 30 ms for an image, 80 ms for a PDF), limits its own memory, time and
+files before it looks at a byte, and says everything in records of a fixed form that the parent
+checks:
 
     header (see `HEADER`), then `extra` bytes of JSON, then width x height grey bytes
 
+It says how many pages there are, then waits on a second pipe to be asked for some (`REQUEST`).
 It knows no form, no layout and no name of the file.
 """
 
@@ -17,9 +19,10 @@ import json
 import math
 import os
 import resource
+import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +33,16 @@ if TYPE_CHECKING:
 MAGIC = b"CFD1"
 HEADER = struct.Struct("<4sB?2xIIIfI")
 """Magic, kind, bitonal, page (in START their count), width, height, dpi or 0, bytes of JSON."""
-START, PAGE, PROBLEM, END = 1, 2, 3, 4
+START, PAGE, PROBLEM = 1, 2, 3
+REQUEST = struct.Struct("<II")
+"""The first page asked for, and the one after the last."""
+MOST_PAGES = 500
+"""Pages of one file that are ever looked at; of more, only that there are more is known."""
+SLICE_PAGES = 50
+"""Pages that one process may open; it is then replaced by a fresh one."""
+LOOK = "look"
+SHUT_IN = b"shut in"
+"""What is asked of, and said by, a process that only looks whether its sandbox holds."""
 
 PROBLEMS = (
     "not-a-scan",
@@ -257,9 +269,8 @@ def _open_image(kind: str, source: Any) -> Image.Image:
 class Picture:
     """A JPEG or PNG: one page."""
 
-    def __init__(self, kind: str, first: int) -> None:
+    def __init__(self, kind: str) -> None:
         self._image = _open_image(kind, _open_input())
-        self._first = first
         self.pages = 1
 
     def read(self, _page: int) -> Decoded:
@@ -287,12 +298,12 @@ def _exif_turns() -> dict[int, Any]:
 class Frames:
     """A TIFF: as many pages as it has full pictures; previews are left out."""
 
-    def __init__(self, first: int, limit: int) -> None:
+    def __init__(self) -> None:
         self._image = _open_image("TIFF", _open_input())
         self._frames: list[int] = []
         self.broken = False
         at = 0
-        while len(self._frames) <= max(limit, first):
+        while len(self._frames) <= MOST_PAGES:
             try:
                 self._image.seek(at)
                 if not int(self._image.tag_v2.get(254, 0)) & 1:  # type: ignore[attr-defined]
@@ -804,11 +815,11 @@ def _sniff() -> str:
     raise Unreadable("not-a-scan")
 
 
-def _opened(first: int, limit: int) -> Picture | Frames | Document:
+def _opened() -> Picture | Frames | Document:
     kind = _sniff()
     if kind == "PDF":
         return Document()
-    return Frames(first, limit) if kind == "TIFF" else Picture(kind, first)
+    return Frames() if kind == "TIFF" else Picture(kind)
 
 
 def _code_of(problem: BaseException) -> str:
@@ -834,11 +845,24 @@ def _say(
 
 
 def _say_page(page: int, got: Decoded) -> None:
-    """Say a page, its pixels a strip at a time: a copy of them all would cost more to make."""
+    """Say a page, its pixels a strip at a time: a copy of them all would cost more to make.
+
+    Raises:
+        MemoryError: before anything was said. Later it ends the process: half a page was said.
+    """
     width, height = got.image.size
+    bytearray(2 * width * STRIP_ROWS)  # there is room for each strip
     _say(PAGE, page, got.filled, size=(width, height), dpi=got.dpi or 0.0, bitonal=got.bitonal)
-    for top in range(0, height, STRIP_ROWS):
-        _write(got.image.crop((0, top, width, min(top + STRIP_ROWS, height))).tobytes())
+    try:
+        for top in range(0, height, STRIP_ROWS):
+            _write(got.image.crop((0, top, width, min(top + STRIP_ROWS, height))).tobytes())
+    except BaseException:
+        _give_up()
+
+
+def _give_up() -> None:
+    """End as one that used too much: nothing sensible can be said any more."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _write(data: bytes) -> None:
@@ -851,17 +875,25 @@ def _say_problem(page: int, problem: BaseException) -> None:
     _say(PROBLEM, page, {"code": _code_of(problem), "cause": type(problem).__name__})
 
 
-def _confine(address_space: int, cpu_seconds: int) -> None:
-    """Limit this process before it looks at a byte of the file."""
+def confine(address_space: int) -> int:
+    """Limit this process before it looks at a byte of the file.
+
+    Returns:
+        The most seconds of processor time it will ever have.
+    """
+    most_seconds = CPU_SECONDS_A_PAGE * 2 * SLICE_PAGES + 30
     for what, most in (
         (resource.RLIMIT_AS, address_space),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_CPU, most_seconds),
     ):
         resource.setrlimit(what, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    return most_seconds
 
 
 def _more_time(hard: int) -> None:
@@ -871,32 +903,97 @@ def _more_time(hard: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (min(soft, hard), hard))
 
 
-def _pages(opened: Picture | Frames | Document, first: int, limit: int) -> Iterator[int]:
-    yield from range(first, min(opened.pages, limit))
+def _asked(requests: int) -> Iterator[int]:
+    """Give each page that is asked for, until nobody asks any more."""
+    while len(request := os.read(requests, REQUEST.size)) == REQUEST.size:
+        yield from range(*REQUEST.unpack(request))
+
+
+def _serve(requests: int, hard: int) -> None:
+    """Say how many pages there are, then each that is asked for."""
+    try:
+        opened = _opened()
+    except BaseException as problem:
+        _say_problem(0, problem)
+        return
+    _say(START, opened.pages)
+    for page in _asked(requests):
+        _more_time(hard)
+        try:
+            _serve_page(opened, page)
+        except BaseException as problem:
+            _say_problem(page, problem)
+            if isinstance(problem, MemoryError):
+                return  # what is left of it may not do for the next page
+
+
+def _serve_page(opened: Picture | Frames | Document, page: int) -> None:
+    got = opened.read(page)
+    got.image.load()
+    _say_page(page, got)
+
+
+def _look_round() -> None:
+    """Say that this process is shut in, if it is, and that it can decode here."""
+    import importlib
+
+    for each in ("PIL.Image", "pikepdf", "pypdfium2.raw"):
+        importlib.import_module(each)
+    here = (os.getpid() <= 4, os.uname().nodename == "cell", os.environ.get("HOME") is None)
+    shut = all(_refused(each) for each in (_fork, _connect, _keep, _look_at_people, _look_at_us))
+    if all(here) and shut:
+        _write(SHUT_IN)
+
+
+def _refused(act: Callable[[], object]) -> bool:
+    try:
+        return not act()
+    except OSError:
+        return True
+
+
+def _fork() -> bool:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return True
+
+
+def _connect() -> bool:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as talk:
+        talk.connect(("192.0.2.1", 9))  # sends nothing; fails without a way there
+    return True
+
+
+def _keep() -> bool:
+    os.close(os.open("/tmp/kept", os.O_CREAT | os.O_WRONLY))
+    return True
+
+
+def _look_at_people() -> bool:
+    return os.access("/etc/passwd", os.F_OK) or os.access("/home", os.F_OK)
+
+
+def _look_at_us() -> bool:
+    return bool(os.listdir("/proc"))  # noqa: PTH208
 
 
 def main(arguments: list[str]) -> int:
-    """Decode standard input: `FIRST LIMIT MEMORY`, or LIMIT 0 to count pages only."""
-    first, limit, memory = (int(a) for a in arguments)
-    hard = CPU_SECONDS_A_PAGE * 2 * max(limit, 1) + 30
-    _confine(memory, hard)
+    """Decode standard input: `REQUESTS MEMORY`; or `look` whether the sandbox holds."""
+    if arguments == [LOOK]:
+        confine(ADDRESS_SPACE)
+        _look_round()
+        return 0
+    requests, memory = (int(each) for each in arguments)
+    hard = confine(memory)
     _more_time(hard)
     try:
-        opened = _opened(first, limit or 100_000)
-    except BaseException as problem:
-        _say_problem(first, problem)
-        return 0
-    _say(START, opened.pages)
-    for page in _pages(opened, first, limit):
-        _more_time(hard)
-        try:
-            got = opened.read(page)
-            got.image.load()
-        except BaseException as problem:
-            _say_problem(page, problem)
-            continue
-        _say_page(page, got)
-    _say(END, opened.pages)
+        _serve(requests, hard)
+    except MemoryError:
+        _give_up()
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Files in, scans out: one item a page, in order, one page in memory at a time.
+"""Files in, scans out: one item a page, one page in memory at a time.
 
-Nothing here decodes an image or a PDF. A child process does (`pipeline.decoder`), one for each
-file, with its memory, processor time and files limited; grey pixels come back over a pipe behind
-a header that is checked. A page that breaks the child costs that page: a new child goes on with
-the next one. Whatever a file holds, each of its pages ends as a `Scan` or a `Quarantined`.
+Nothing here decodes an image or a PDF. A child process does (`pipeline.decoder`), shut in by
+`pipeline.sandbox`, one for each file and slice of its pages; grey pixels come back over a pipe
+behind a header that is checked. A page that breaks the child costs that page: a new child goes on
+with the next one. Whatever a file holds, each of its pages ends as a `Scan` or a `Quarantined`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import select
 import signal
 import stat
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ import numpy as np
 from forms.errors import UserError
 from forms.file_names import base_name
 from pipeline import decoder
+from pipeline.sandbox import OF_THE_MACHINE, STRICT, OpenerMissing, Sandbox, SandboxMissing
 from pipeline.stages import Gray, Quarantined, Scan
 
 _SAVE_AGAIN = "Scan the page again and save it as PDF, TIFF, JPEG or PNG."
@@ -122,14 +121,6 @@ def _a_folder() -> NotAFile:
     )
 
 
-class OpenerMissing(UserError):
-    """The child process cannot be started; nothing is decoded without it."""
-
-    code = "opener-missing"
-    message = "The part of this system that opens files safely could not be started."
-    remedy = "Ask the person who looks after this system to check how it is installed."
-
-
 OF_THE_FILE: frozenset[str] = frozenset(
     each.code
     for each in (
@@ -139,6 +130,7 @@ OF_THE_FILE: frozenset[str] = frozenset(
         FileMissing,
         FileForbidden,
         NotAFile,
+        SandboxMissing,
         OpenerMissing,
     )
 )
@@ -167,7 +159,7 @@ class Limits:
         file_bytes: the largest file.
     """
 
-    pages: int = 500
+    pages: int = decoder.MOST_PAGES
     wait_seconds: float = 20.0
     memory_bytes: int = decoder.ADDRESS_SPACE
     file_bytes: int = 1024**3
@@ -177,7 +169,11 @@ DEFAULT = Limits()
 
 
 def open_file(
-    path_or_bytes: Path | str | bytes, name: str | None = None, *, limits: Limits = DEFAULT
+    path_or_bytes: Path | str | bytes,
+    name: str | None = None,
+    *,
+    limits: Limits = DEFAULT,
+    sandbox: Sandbox = STRICT,
 ) -> Iterator[Scan | Quarantined]:
     """Give every page of a file, in order.
 
@@ -187,54 +183,211 @@ def open_file(
         path_or_bytes: where it is, or what is in it.
         name: what to call it in messages; only the last part is used.
         limits: how much it may ask for.
+        sandbox: where it is opened.
 
     Yields:
         A `Scan` (grey, at most about 300 dots an inch, dark on light), or a `Quarantined` with
         its reason, for each page; at least one item.
     """
-    given = name or ("" if isinstance(path_or_bytes, bytes) else path_or_bytes)
-    source = base_name(given) or "scan"
-    try:
-        with _descriptor(path_or_bytes, limits) as file:
-            yield from _pages(file, source, limits)
-    except UserError as problem:
-        yield _set_aside(source, 0, problem)
+    with OpenFile(path_or_bytes, name, limits=limits, sandbox=sandbox, ahead=True) as file:
+        index, item = 0, file.read(0)
+        yield item
+        while not file.stands_for_the_rest(item):
+            index += 1
+            if index >= file.pages:
+                return
+            del item
+            item = file.read(index)
+            yield item
 
 
-def count_pages(path_or_bytes: Path | str | bytes, *, limits: Limits = DEFAULT) -> int:
-    """Count a file's pages without decoding any.
+def count_pages(
+    path_or_bytes: Path | str | bytes, *, limits: Limits = DEFAULT, sandbox: Sandbox = STRICT
+) -> int:
+    """Count a file's pages without decoding any; one beyond the limit when there are more.
 
     Raises:
         UserError: the file cannot be opened; the same classes as `open_file` sets aside by.
     """
-    with _descriptor(path_or_bytes, limits) as file, _Child(file, 0, 0, limits) as child:
-        said = child.next()
-        if said.kind == decoder.PROBLEM:
-            raise _BY_CODE[said.code]
-        return said.page
+    with OpenFile(path_or_bytes, limits=limits, sandbox=sandbox) as file:
+        return file.pages
 
 
-def command_line(first: int, limit: int, memory_bytes: int) -> list[str]:
-    """Build the command that opens one file: the place where a sandbox is put round it.
+@dataclass
+class Stops:
+    """How often a file stopped the child that opened it, and why the last time."""
 
-    The file is its standard input, read only; its standard output is a pipe.
+    count: int = 0
+    why: type[UserError] = FileDamaged
+
+
+class OpenFile:
+    """One file, whose pages can be had in any order; closing it ends its child.
+
+    Args:
+        path_or_bytes: where it is, or what is in it.
+        name: what to call it in messages; only the last part is used.
+        limits: how much it may ask for.
+        sandbox: where it is opened.
+        ahead: let the child decode the pages after the one that is read.
+        stops: what is known of the file's trouble from before.
     """
-    script = Path(decoder.__file__)
-    return [sys.executable, "-I", str(script), str(first), str(limit), str(memory_bytes)]
+
+    def __init__(
+        self,
+        path_or_bytes: Path | str | bytes,
+        name: str | None = None,
+        *,
+        limits: Limits = DEFAULT,
+        sandbox: Sandbox = STRICT,
+        ahead: bool = False,
+        stops: Stops | None = None,
+    ) -> None:
+        given = name or ("" if isinstance(path_or_bytes, bytes) else path_or_bytes)
+        self._source = base_name(given) or "scan"
+        self._what, self._limits, self._sandbox, self._ahead = path_or_bytes, limits, sandbox, ahead
+        self._held = contextlib.ExitStack()
+        self._file: int | None = None
+        self._child: _Child | None = None
+        self._pages: int | None = None
+        self._found = 0
+        self._stops = stops or Stops()
+
+    def __enter__(self) -> OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child and let go of the file; what was found out of it is remembered."""
+        self._drop()
+        self._held.close()
+        self._file = None
+
+    @property
+    def pages(self) -> int:
+        """How many items it gives: its pages, and one for all beyond the limit.
+
+        Raises:
+            UserError: it cannot be opened.
+        """
+        if self._pages is None:
+            self._start()
+        assert self._pages is not None
+        return self._pages
+
+    @property
+    def pages_known(self) -> int:
+        """How many items it gives, as far as anybody has asked; 0 when it was never opened."""
+        return self._pages or 0
+
+    def read(self, index: int) -> Scan | Quarantined:
+        """Give one page, or why it is set aside; of a file that cannot be opened, always why."""
+        try:
+            if index >= self.pages:
+                raise FileDamaged
+            if index >= self._limits.pages:
+                return _set_aside(self._source, index, TooManyPages, pages=self._found)
+            if self._stops.count >= _MAX_STOPS:
+                rest = self._stops.why(
+                    "Too much of this file could not be opened; the rest was not read."
+                )
+                return _set_aside(self._source, index, rest, pages=self._found)
+            return self._read(index)
+        except UserError as problem:
+            return _set_aside(self._source, index, problem)
+
+    def stands_for_the_rest(self, item: Scan | Quarantined) -> bool:
+        """Say whether nothing else will come of the pages after this item, nor of the file."""
+        return self._pages is None or (
+            isinstance(item, Quarantined) and "first_page_left" in item.details
+        )
+
+    def _read(self, index: int) -> Scan | Quarantined:
+        child = self._at(index)
+        try:
+            said = child.next()
+            if said.kind not in (decoder.PAGE, decoder.PROBLEM) or said.page != index:
+                raise FileDamaged
+        except UserError as problem:
+            self._stopped(problem)
+            raise
+        if said.kind == decoder.PAGE:
+            return _scan(said, self._source)
+        if said.code == FileTooHeavy.code:
+            self._drop()  # it says no more: what memory it has left may not do for a page
+        return _set_aside(self._source, index, _BY_CODE[said.code], said.cause)
+
+    def _at(self, index: int) -> _Child:
+        """Give a child whose next answer is this page: the one there is, or a fresh one."""
+        slice_at = index // decoder.SLICE_PAGES
+        child = self._child
+        if child is not None and child.slice_at in (None, slice_at):
+            if child.coming and child.coming[0] == index:
+                return child
+            if not child.coming:
+                child.rested()
+                if child.ask(self._range(index)):
+                    return child
+        child = self._start()
+        child.ask(self._range(index))
+        return child
+
+    def _range(self, index: int) -> range:
+        if not self._ahead:
+            return range(index, index + 1)
+        slice_end = (index // decoder.SLICE_PAGES + 1) * decoder.SLICE_PAGES
+        return range(index, min(slice_end, self.pages, self._limits.pages))
+
+    def _start(self) -> _Child:
+        """Start a child; the first one also tells how many pages there are.
+
+        Raises:
+            UserError: it does not open the file.
+        """
+        self._drop()
+        if self._file is None:
+            self._file = self._held.enter_context(_descriptor(self._what, self._limits))
+        child = self._child = _Child(self._file, self._limits, self._sandbox)
+        try:
+            started = child.next()
+            if started.kind == decoder.PROBLEM:
+                raise _BY_CODE[started.code]
+            if started.kind != decoder.START:
+                raise FileDamaged
+        except UserError as problem:
+            self._stopped(problem)
+            raise
+        if self._pages is None:
+            self._found = started.page
+            self._pages = max(1, min(started.page, self._limits.pages + 1))
+        return child
+
+    def _stopped(self, problem: UserError) -> None:
+        self._drop()
+        if problem.code not in OF_THE_MACHINE:
+            self._stops.count += 1
+            self._stops.why = type(problem)
+
+    def _drop(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
 
 
 @contextlib.contextmanager
 def _descriptor(path_or_bytes: Path | str | bytes, limits: Limits) -> Iterator[int]:
     """Open a file, or bytes as a file that has no name and is gone when closed."""
     if isinstance(path_or_bytes, bytes):
-        with (
-            tempfile.TemporaryFile()
-            if not hasattr(os, "memfd_create")
-            else os.fdopen(os.memfd_create("scan"), "w+b") as held
-        ):
+        with os.fdopen(os.memfd_create("scan", os.MFD_CLOEXEC), "wb") as held:
             held.write(path_or_bytes)
             held.flush()
-            yield _checked(held.fileno(), limits)
+            reading = os.open(f"/proc/self/fd/{held.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                yield _checked(reading, limits)
+            finally:
+                os.close(reading)
         return
     try:
         opened = os.open(path_or_bytes, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -259,42 +412,6 @@ def _checked(file: int, limits: Limits) -> int:
     if about.st_size > limits.file_bytes:
         raise FileTooHeavy
     return file
-
-
-def _pages(file: int, source: str, limits: Limits) -> Iterator[Scan | Quarantined]:
-    """Give the pages, starting another child after each one that had to be stopped."""
-    page, stops, known = 0, 0, None
-    while known is None or page < min(known, limits.pages):
-        with _Child(file, page, limits.pages, limits) as child:
-            try:
-                started = child.next()
-                if started.kind == decoder.PROBLEM:
-                    raise _BY_CODE[started.code]
-                known = max(known or 0, started.page)
-                while page < min(known, limits.pages):
-                    said = child.next()
-                    if said.kind not in (decoder.PAGE, decoder.PROBLEM) or said.page != page:
-                        raise FileDamaged
-                    page += 1
-                    if said.kind == decoder.PAGE:
-                        yield _scan(said, source)
-                    else:
-                        yield _set_aside(source, said.page, _BY_CODE[said.code], said.cause)
-                    del said
-            except UserError as problem:
-                yield _set_aside(source, page, problem)
-                if known is None:
-                    return
-                page += 1
-                stops += 1
-                if stops >= _MAX_STOPS and page < known:
-                    rest = type(problem)(
-                        "Too much of this file could not be opened; the rest was not read."
-                    )
-                    yield _set_aside(source, page, rest, pages=known)
-                    return
-    if known > limits.pages:
-        yield _set_aside(source, limits.pages, TooManyPages, pages=known)
 
 
 def _set_aside(
@@ -371,23 +488,27 @@ class _Said:
 
 
 class _Child:
-    """One run of the decoder on one file; closing it ends it."""
+    """One run of the decoder on one file; closing it ends it.
 
-    def __init__(self, file: int, first: int, limit: int, limits: Limits) -> None:
+    Attributes:
+        slice_at: which slice of pages it was asked for; it is asked for no other.
+        coming: the pages it was asked for and has not answered.
+    """
+
+    def __init__(self, file: int, limits: Limits, sandbox: Sandbox) -> None:
+        self.slice_at: int | None = None
+        self.coming = range(0)
         self._limits = limits
         self._spoke = False
+        self._deadline = time.monotonic() + limits.wait_seconds
+        reading, self._requests = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = subprocess.Popen(
-                command_line(first, limit, limits.memory_bytes),
-                stdin=file,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"LANG": "C.UTF-8"},
-                cwd="/",
-                bufsize=0,
-            )
-        except OSError:
-            raise OpenerMissing from None
+            self._process = sandbox.start([str(limits.memory_bytes)], file=file, requests=reading)
+        except UserError:
+            os.close(self._requests)
+            raise
+        finally:
+            os.close(reading)
         assert self._process.stdout is not None
         self._pipe = self._process.stdout.fileno()
         with contextlib.suppress(OSError, AttributeError):
@@ -395,14 +516,28 @@ class _Child:
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
 
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End it."""
         self._process.kill()
         self._process.wait()
+        os.close(self._requests)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def rested(self) -> None:
+        """Give it its full time for the page it is asked for next."""
+        self._deadline = time.monotonic() + self._limits.wait_seconds
+
+    def ask(self, pages: range) -> bool:
+        """Ask for pages of one slice, in order; False when it is no more."""
+        self.slice_at, self.coming = pages.start // decoder.SLICE_PAGES, pages
+        if self._process.poll() is not None:
+            return False
+        try:
+            os.write(self._requests, decoder.REQUEST.pack(pages.start, pages.stop))
+        except OSError:
+            return False
+        return True
 
     def next(self) -> _Said:
         """Wait for the next record.
@@ -410,8 +545,15 @@ class _Child:
         Raises:
             FileTooHeavy: it took too long, or the child ran out of what it may use.
             FileDamaged: the child broke, or said what it may not.
+            OpenerMissing: it never came to the file.
         """
-        deadline = time.monotonic() + self._limits.wait_seconds
+        said = self._next(self._deadline)
+        if said.kind != decoder.START:
+            self.coming = self.coming[1:]
+            self.rested()
+        return said
+
+    def _next(self, deadline: float) -> _Said:
         head = bytearray(decoder.HEADER.size)
         self._fill(memoryview(head), deadline)
         self._spoke = True

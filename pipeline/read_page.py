@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -24,7 +26,7 @@ from pipeline.calibration import Calibration
 from pipeline.crop import cut, cut_again, cut_beside, upright
 from pipeline.glass import streak_places
 from pipeline.identify import PageBlank, PageCodeMissing, PageTooSmall, identify
-from pipeline.intake import FileDamaged, count_pages, open_file
+from pipeline.intake import OpenFile, Stops, open_file
 from pipeline.places import Places
 from pipeline.ports import Layouts, Person
 from pipeline.readers.characters import CharacterReader
@@ -34,6 +36,7 @@ from pipeline.readers.marks import bounds_of, read_choices
 from pipeline.readers.text import FreeTextReader, read_serial_line
 from pipeline.register import register
 from pipeline.roll import RollIndex, match_people
+from pipeline.sandbox import STRICT, Sandbox
 from pipeline.stages import (
     Crop,
     Draft,
@@ -51,6 +54,13 @@ from pipeline.triage import triage
 
 _PICTURE_PX = 1754
 """The long side of an A4 page at 150 dpi."""
+
+_KEEP_OPEN, _KEEP_OPEN_BYTES = 4, 256 * 1024 * 1024
+"""Files that a worker keeps open between their pages: some 60 MB and a process each."""
+_REMEMBER = 1000
+"""Files of which it is remembered how often they stopped the process that opened them."""
+_KEEP_OPEN_SECONDS = 10.0
+"""A file of which no page is asked for is let go after this."""
 
 
 class PageInputsDisagree(UserError):
@@ -82,6 +92,7 @@ class Kit:
         pictures: keep the straightened page on the result, for people to look at.
         places: the wings and cells that there are; none without a roll.
         calibration: what the readers' confidence is worth.
+        sandbox: where files are opened.
     """
 
     layouts: Layouts
@@ -95,6 +106,7 @@ class Kit:
     places: Places = field(default_factory=lambda: Places(()))
     calibration: Calibration = field(default_factory=Calibration.shipped)
     free_text: FreeTextReader = field(default_factory=FreeTextReader)
+    sandbox: Sandbox = STRICT
 
     @cached_property
     def roll(self) -> RollIndex | None:
@@ -110,7 +122,7 @@ class Kit:
 def read_file(path: Path, kit: Kit) -> Iterator[PageRead | Quarantined]:
     """Read every page of a file, in order; a bad page is a result, and the rest goes on."""
     started = time.perf_counter()
-    for item in open_file(path):
+    for item in open_file(path, sandbox=kit.sandbox):
         opened = time.perf_counter() - started
         results = (item,) if isinstance(item, Quarantined) else read_scan(item, kit)
         for result in results:
@@ -438,53 +450,106 @@ def _small(pixels: Gray) -> Gray:
 class FileRecipe:
     """How the worker opens files and reads pages (fits `pipeline.work.Recipe`).
 
-    Pages are mostly asked for in order, so the file opened last stays open between calls.
+    Files stay open between pages, each in a process of its own, so that none is opened anew for
+    each of its pages. They are let go when their last page was read, when others need the place,
+    and after a while.
+
+    Args:
+        kit: gives what reading needs.
+        sandbox: where files are opened.
     """
 
-    def __init__(self, kit: Callable[[], Kit]) -> None:
-        self._kit = kit
-        self._open: Iterator[Scan | Quarantined] = iter(())
-        self._what, self._at = b"", -1
-        self._rest: Quarantined | None = None
+    def __init__(self, kit: Callable[[], Kit], sandbox: Sandbox = STRICT) -> None:
+        self._kit, self._files = kit, _OpenFiles(sandbox)
+        self._sandbox = sandbox
 
-    def pages(self, data: bytes, source: str) -> int:  # noqa: ARG002
+    def pages(self, data: bytes, source: str) -> int:
         """Count a file's pages.
 
         Raises:
             UserError: it cannot be opened at all.
         """
-        return count_pages(data)
+        with self._files.lent(data, source) as file:
+            return file.pages
 
     def read(self, data: bytes, source: str, index: int) -> Sequence[PageRead | Quarantined]:
         """Read one page of a file; an uncut sheet gives each of its slips, from the top."""
-        item = self._page(data, source, index)
+        with self._files.lent(data, source, last=index) as file:
+            item = file.read(index)
         if isinstance(item, Quarantined):
-            return (replace(item, page_index=index),)
+            return (item,)
         return tuple(_of_file(each, data) for each in read_scan(item, self._kit()))
 
     def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:
         """Suggest what free text of a page read before says, off its kept picture."""
         return draft_page(picture, page, fields, self._kit())
 
-    def _page(self, data: bytes, source: str, index: int) -> Scan | Quarantined:
-        what = hashlib.sha256(data).digest()
-        if what == self._what and self._rest is not None and index >= self._rest.page_index:
-            return self._rest
-        if what != self._what or index <= self._at:
-            with suppress(AttributeError):
-                self._open.close()  # type: ignore[attr-defined]
-            self._open, self._what, self._at = open_file(data, source), what, -1
-            self._rest = None
-        last: Scan | Quarantined | None = None
-        for item in self._open:
-            self._at, last = item.page_index, item
-            if item.page_index >= index:
-                return item
-        if isinstance(last, Quarantined):
-            self._rest = last
-            return last
-        self._what = b""
-        raise FileDamaged
+    def can_open(self) -> bool:
+        """Say whether files can be opened here now."""
+        return not self._sandbox.required or self._sandbox.holds()
+
+    def close(self) -> None:
+        """Let go of every file."""
+        self._files.close()
+
+
+class _OpenFiles:
+    """A few files that are kept open, known by what is in them."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._lock = threading.Lock()
+        self._files: OrderedDict[bytes, tuple[OpenFile, int]] = OrderedDict()
+        self._stops: OrderedDict[bytes, Stops] = OrderedDict()
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def lent(self, data: bytes, source: str, *, last: int | None = None) -> Iterator[OpenFile]:
+        """Lend a file, to one at a time; keep it open unless its last page is what is wanted."""
+        what = hashlib.sha256(source.encode() + b"\0" + data).digest()
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            file, _ = self._files.pop(what, (None, 0))
+            file = file or OpenFile(data, source, sandbox=self._sandbox, stops=self._stops_of(what))
+            self._files[what] = file, len(data)
+            self._make_room()
+            done = True
+            try:
+                yield file
+                done = last is not None and last + 1 >= file.pages_known
+            finally:
+                if done:
+                    self._let_go(what)
+                self._timer = threading.Timer(_KEEP_OPEN_SECONDS, self.close)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Let go of every file."""
+        with self._lock:
+            for what in list(self._files):
+                self._let_go(what)
+
+    def _make_room(self) -> None:
+        """Let go of those not used for longest; the one in use stays."""
+        while len(self._files) > 1 and (
+            len(self._files) > _KEEP_OPEN
+            or sum(size for _, size in self._files.values()) > _KEEP_OPEN_BYTES
+        ):
+            self._let_go(next(iter(self._files)))
+
+    def _stops_of(self, what: bytes) -> Stops:
+        """Give what is remembered of a file's trouble, though it was let go in between."""
+        stops = self._stops.setdefault(what, Stops())
+        self._stops.move_to_end(what)
+        while len(self._stops) > _REMEMBER:
+            self._stops.popitem(last=False)
+        return stops
+
+    def _let_go(self, what: bytes) -> None:
+        file, _ = self._files.pop(what)
+        file.close()
 
 
 def _of_file(result: PageRead | Quarantined, data: bytes) -> PageRead | Quarantined:

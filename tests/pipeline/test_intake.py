@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
 from forms.errors import UserError
-from pipeline import intake
-from pipeline.intake import Limits, count_pages, dark_on_light, open_file
+from pipeline import decoder, intake, sandbox
+from pipeline.intake import Limits, OpenFile, count_pages, dark_on_light, open_file
+from pipeline.sandbox import STRICT, Sandbox
 from pipeline.stages import Quarantined, Scan
 
 Pixels = NDArray[np.uint8]
@@ -57,9 +58,11 @@ def only_pixels(data: bytes) -> Pixels:
     return scan.pixels
 
 
-def codes(data: bytes | Path | str, limits: Limits = intake.DEFAULT) -> list[str]:
+def codes(
+    data: bytes | Path | str, limits: Limits = intake.DEFAULT, sandbox: Sandbox = STRICT
+) -> list[str]:
     """Give "ok" for a page that came, else why it was set aside."""
-    got = list(open_file(data, "test", limits=limits))
+    got = list(open_file(data, "test", limits=limits, sandbox=sandbox))
     assert [g.page_index for g in got] == list(range(len(got)))
     return [g.code if isinstance(g, Quarantined) else "ok" for g in got]
 
@@ -688,13 +691,12 @@ def test_a_page_that_unpacks_without_end_is_stopped_and_the_others_still_come() 
     assert got == ["ok", "file-too-heavy", "ok"]
 
 
-def test_a_file_of_bombs_is_given_up_after_five(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_bombs_is_given_up_after_five() -> None:
     nine_pages_then_out_of_time = (
         "import os,struct; os.write(1, struct.pack('<4sB3xIIIfI', b'CFD1', 1, 9, 0, 0, 0, 0));"
         " os.kill(os.getpid(), 24)"
     )
-    _instead(monkeypatch, nine_pages_then_out_of_time)
-    got = list(open_file(PNG, "bombs"))
+    got = list(open_file(PNG, "bombs", sandbox=Instead(nine_pages_then_out_of_time)))
     assert [g.page_index for g in got] == [0, 1, 2, 3, 4, 5]
     last = got[-1]
     assert isinstance(last, Quarantined)
@@ -785,7 +787,7 @@ def test_no_folder_name_and_no_control_character_reaches_a_message() -> None:
 def test_every_reason_is_plain_and_says_what_to_do() -> None:
     kinds = [c for c in vars(intake).values() if isinstance(c, type) and issubclass(c, UserError)]
     kinds.remove(UserError)
-    assert len({k.code for k in kinds}) == len(kinds) == 11
+    assert len({k.code for k in kinds}) == len(kinds) == 12
     for kind in kinds:
         assert kind.message.endswith(".")
         assert kind.remedy.endswith(".")
@@ -797,9 +799,20 @@ def test_every_reason_is_plain_and_says_what_to_do() -> None:
 PNG = file_of(Image.fromarray(GREY), "PNG")
 
 
-def _instead(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    line = [sys.executable, "-I", "-c", script]
-    monkeypatch.setattr(intake, "command_line", lambda *_: line)
+class Instead(Sandbox):
+    """Runs a script of ours where the decoder should be."""
+
+    def __init__(self, script: str, python: str = sys.executable) -> None:
+        super().__init__()
+        self.line = [python, "-I", "-c", script]
+        self.started = 0
+
+    def start(
+        self, arguments: Sequence[str], *, file: int, requests: int
+    ) -> subprocess.Popen[bytes]:
+        self.started += 1
+        line = [*self.line, str(requests), *arguments]
+        return sandbox._start(line, file, (requests,), {})
 
 
 @pytest.mark.parametrize(
@@ -828,18 +841,118 @@ def _instead(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         ),
     ],
 )
-def test_a_child_that_misbehaves_is_never_believed(
-    monkeypatch: pytest.MonkeyPatch, script: str, code: str
-) -> None:
-    _instead(monkeypatch, script)
-    assert codes(PNG, Limits(wait_seconds=1.0)) == [code]
+def test_a_child_that_misbehaves_is_never_believed(script: str, code: str) -> None:
+    assert codes(PNG, Limits(wait_seconds=1.0), Instead(script)) == [code]
 
 
-def test_nothing_is_decoded_when_the_child_cannot_be_started(
+def test_nothing_is_decoded_when_the_child_cannot_be_started() -> None:
+    assert codes(PNG, sandbox=Instead("", python="/nowhere/python")) == ["opener-missing"]
+
+
+# ------------------------------------------------------------------ pages in any order
+
+
+class Counted(Sandbox):
+    """Counts how many processes are started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = 0
+
+    def start(
+        self, arguments: Sequence[str], *, file: int, requests: int
+    ) -> subprocess.Popen[bytes]:
+        self.started += 1
+        return super().start(arguments, file=file, requests=requests)
+
+
+def tiff_of(pages: int) -> bytes:
+    images = [Image.fromarray(page_like(40, 30, seed=s)) for s in range(pages)]
+    return file_of(images[0], "TIFF", save_all=True, append_images=images[1:])
+
+
+def test_pages_come_in_any_order_out_of_one_process() -> None:
+    counted, data = Counted(), tiff_of(6)
+    with OpenFile(data, "x", sandbox=counted) as file:
+        assert file.pages == 6
+        for index in (4, 1, 1, 5, 0):
+            scan = file.read(index)
+            assert isinstance(scan, Scan)
+            np.testing.assert_array_equal(scan.pixels, page_like(40, 30, seed=index))
+    assert counted.started == 1
+
+
+def test_each_slice_of_fifty_pages_has_a_process_of_its_own() -> None:
+    counted = Counted()
+    got = list(open_file(tiff_of(120), "long", sandbox=counted))
+    assert [g.page_index for g in got] == list(range(120))
+    assert all(isinstance(g, Scan) for g in got)
+    assert counted.started == 3
+
+
+def test_a_process_that_died_between_two_pages_is_replaced_and_costs_no_page() -> None:
+    counted = Counted()
+    with OpenFile(tiff_of(3), "x", sandbox=counted) as file:
+        assert isinstance(file.read(0), Scan)
+        assert file._child is not None
+        file._child._process.kill()
+        file._child._process.wait()
+        assert isinstance(file.read(1), Scan)
+    assert counted.started == 2
+
+
+def test_a_page_past_the_end_of_a_file_is_set_aside() -> None:
+    with OpenFile(PNG, "x") as file:
+        past = file.read(1)
+    assert isinstance(past, Quarantined)
+    assert past.code == "file-damaged"
+
+
+SAYS_PAGES = (
+    "import os,struct,sys; H = struct.Struct('<4sB3xIIIfI'); R = int(sys.argv[1]);"
+    "say = lambda *a: os.write(1, H.pack(b'CFD1', *a)); say(1, 9, 0, 0, 0, 0)\n"
+    "while len(asked := os.read(R, 8)) == 8:\n"
+    " for page in range(*struct.unpack('<II', asked)):\n"
+)
+
+
+def test_a_page_that_ends_its_process_half_said_costs_that_page_only() -> None:
+    half_of_each_third = Instead(
+        SAYS_PAGES + "  say(2, page, 2, 2, 0, 0); os.write(1, b'xx')\n"
+        "  if page % 3 == 1: os.kill(os.getpid(), 9)\n"
+        "  os.write(1, b'xx')\n"
+    )
+    got = codes(PNG, sandbox=half_of_each_third)
+    assert got == ["ok", "file-too-heavy", "ok"] * 3
+    assert half_of_each_third.started == 4
+
+
+def test_pages_that_run_out_of_memory_cost_only_themselves_however_many_they_are() -> None:
+    words = '{"code": "file-too-heavy", "cause": "MemoryError"}'
+    every_second = Instead(
+        SAYS_PAGES + f"  w = {words.encode()!r}\n"
+        "  if page % 2 == 0: say(3, page, 0, 0, 0, len(w)); os.write(1, w); sys.exit()\n"
+        "  say(2, page, 1, 1, 0, 0); os.write(1, b'x')\n"
+    )
+    assert codes(PNG, sandbox=every_second) == ["file-too-heavy", "ok"] * 4 + ["file-too-heavy"]
+
+
+def test_running_out_of_memory_while_a_page_is_said_ends_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "command_line", lambda *_: ["/nowhere/python"])
-    assert codes(PNG) == ["opener-missing"]
+    class Heavy:
+        size = (4, 300)
+
+        def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+            if box[1]:
+                raise MemoryError
+            return Image.new("L", (4, 128))
+
+    ends: list[str] = []
+    monkeypatch.setattr(decoder, "_write", lambda data: ends.append("said"))
+    monkeypatch.setattr(decoder, "_give_up", lambda: ends.append("ended"))
+    decoder._say_page(0, decoder.Decoded(Heavy(), None))  # type: ignore[arg-type]
+    assert ends == ["said", "said", "ended"]
 
 
 def test_a_reader_that_stops_early_leaves_no_child_and_no_open_file() -> None:
@@ -876,7 +989,7 @@ def test_the_parent_never_loads_a_decoder() -> None:
 def test_the_child_may_not_write_files_or_grow_without_end() -> None:
     script = (
         "import sys, resource as r; sys.path.insert(0, '.'); from pipeline import decoder as d; "
-        "d._confine(d.ADDRESS_SPACE, 60); "
+        "d.confine(d.ADDRESS_SPACE); "
         "print([r.getrlimit(x)[0] for x in (r.RLIMIT_FSIZE, r.RLIMIT_CORE, r.RLIMIT_NPROC)], "
         "r.getrlimit(r.RLIMIT_AS)[1])"
     )
