@@ -46,6 +46,10 @@ class BurningRecipe:
         """Count the lines: one is one page, a serial and a page number."""
         return len(data.splitlines())
 
+    def can_open(self) -> bool:
+        """Say that its files, which are words, can be opened."""
+        return True
+
     def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:  # noqa: ARG002
         """Suggest nothing: these pages hold no free text."""
         return ()

@@ -116,6 +116,10 @@ class Recipe(Protocol):
         """
         ...
 
+    def can_open(self) -> bool:
+        """Say whether files can be opened here now."""
+        ...
+
     def draft(self, picture: Gray, page: PageId, fields: Sequence[str]) -> Sequence[Draft]:
         """Suggest what free text of a page read before says.
 
@@ -155,6 +159,7 @@ class Job:
         source: what to call that file in messages.
         page_index: its place in the file, from 0.
         begun: how often this attempt was begun, this time included.
+        count: the file's pages were perhaps never counted, as when it could not be opened.
     """
 
     page: str
@@ -163,6 +168,7 @@ class Job:
     source: str
     page_index: int
     begun: int = 1
+    count: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +181,17 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One page read or set aside, and the blob of its straightened picture."""
+    """One page read or set aside, and the blob of its straightened picture.
+
+    Attributes:
+        result: the page.
+        upright: the blob.
+        file_pages: how many pages its file has, where the job asked for that.
+    """
 
     result: PageRead | Quarantined = field(repr=False)
     upright: str | None = None
+    file_pages: int | None = None
 
 
 def split(blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 1) -> Split:
@@ -215,7 +228,8 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
         results = (set_aside(job.source, job.page_index, problem),)
     if not results:
         raise ValueError("a recipe gives at least one result for a page")
-    return tuple(Outcome(each, _keep_picture(each, blobs)) for each in results)
+    count = split(job.blob, job.source, blobs, recipe).pages if job.count else None
+    return tuple(Outcome(each, _keep_picture(each, blobs), count) for each in results)
 
 
 def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:

@@ -34,6 +34,7 @@ from pipeline.kept import Intake
 from pipeline.ports import Blobs
 from pipeline.stages import Draft, Quarantined
 from storage.database import engine_of_jobs
+from storage.events import MACHINE
 from storage.slots import Slots
 from storage.store import Kept, Store, rows_of
 
@@ -151,6 +152,19 @@ class Jobs:
         for workflow, (page_id, attempt) in drafts.items():
             mended += self._mend_drafts(states.get(workflow), page_id, attempt, at)
         return mended
+
+    def open_again(self, *, at: datetime) -> int:
+        """Have read what was set aside for want of a sandbox, now that there is one.
+
+        Returns:
+            How many pages.
+        """
+        with self._store.look() as kept:
+            waiting = kept.pages.unopened()
+        for page_id in waiting:
+            with self._store.begin() as kept, suppress(UserError):
+                self.again(kept, page_id, by=MACHINE, at=at)
+        return len(waiting)
 
     def forget(self, *, before: datetime) -> int:
         """Delete the engine's own notes on work that ended before a moment; give how many.
@@ -380,6 +394,8 @@ def _page(page_id: str, attempt: int) -> str:
     def keep(kept: Kept) -> str:
         if outcomes:
             status = kept.pages.keep(page_id, attempt, outcomes, at=_now())
+            for further in kept.intakes.grow(page_id, outcomes, at=_now()):
+                bench.jobs.add_page(kept, further)
             for each in kept.drafts.due_with(page_id):
                 bench.jobs.add_drafts(kept, *each)
             return str(status)
@@ -480,6 +496,8 @@ def _watch(jobs: Jobs, slots: Slots, me: str, stop: threading.Event) -> None:
             if time.monotonic() >= mend_at:
                 mend_at = time.monotonic() + MEND_SECONDS
                 jobs.mend(at=_now())
+                if _Bench.get().recipe.can_open():
+                    jobs.open_again(at=_now())
 
 
 def _others(me: str) -> set[str]:

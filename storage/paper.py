@@ -16,6 +16,7 @@ from forms.fields import FormDefinition
 from pipeline import work
 from pipeline.glass import LEAST_PAGES
 from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, Status, Waiting
+from pipeline.sandbox import SandboxMissing
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
 from storage import rows as convert
@@ -36,6 +37,9 @@ from storage.records import Records, RecordUnknown
 
 SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
 """Roles whose queue holds the pages on which staff are named."""
+
+_MOST_OPENINGS = 20
+"""How often a page that was set aside for want of a sandbox is tried again by itself."""
 
 
 __all__ = [
@@ -231,19 +235,7 @@ class Intakes:
             )
             return tuple(self._rows.scalars(waiting.order_by(PageRow.page_index)))
         row.state, row.pages = "split", split.pages
-        pages = [
-            PageRow(
-                id=f"{row.id}-{index}",
-                intake=row.id,
-                page_index=index,
-                slot=0,
-                status=Status.RECEIVED,
-                attempt=1,
-                received_at=row.received_at,
-                warnings=[],
-            )
-            for index in range(split.pages)
-        ]
+        pages = [_page_of(row, index) for index in range(split.pages)]
         self._rows.add_all(pages)
         self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(split.pages))
         if split.problem is not None:
@@ -253,6 +245,27 @@ class Intakes:
             )
             return ()
         return tuple(each.id for each in pages)
+
+    def grow(
+        self, page_id: str, outcomes: Sequence[work.Outcome], *, at: datetime
+    ) -> tuple[str, ...]:
+        """Keep the further pages of a file that could not be counted when it came in.
+
+        Doing it again changes nothing.
+
+        Returns:
+            Ids of the pages to read, besides the one that was tried again.
+        """
+        pages = outcomes[0].file_pages if outcomes else None
+        file = select(IntakeRow).join(PageRow, PageRow.intake == IntakeRow.id)
+        row = self._rows.scalars(file.where(PageRow.id == page_id)).one()
+        if pages is None or row.pages is None or pages <= row.pages:
+            return ()
+        more = [_page_of(row, index) for index in range(row.pages, pages)]
+        row.pages = pages
+        self._rows.add_all(more)
+        self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(pages))
+        return tuple(each.id for each in more)
 
     def blobs(self) -> frozenset[str]:
         """Give every blob that something here refers to, for the sweep."""
@@ -265,6 +278,19 @@ class Intakes:
         if row is None:
             raise PageUnknown
         return row
+
+
+def _page_of(file: IntakeRow, index: int) -> PageRow:
+    return PageRow(
+        id=f"{file.id}-{index}",
+        intake=file.id,
+        page_index=index,
+        slot=0,
+        status=Status.RECEIVED,
+        attempt=1,
+        received_at=file.received_at,
+        warnings=[],
+    )
 
 
 class Pages:
@@ -466,6 +492,7 @@ class Pages:
             source=f"file {file.number}",
             page_index=row.page_index,
             begun=row.begun,
+            count=attempt > 1 and file.pages == 1 and row.slot == 0,
         )
 
     def keep(
@@ -529,6 +556,15 @@ class Pages:
         row = self._row(page_id)
         found = select(IntakeRow.priority).where(IntakeRow.id == row.intake)
         return self._rows.scalars(found).one(), row.page_index
+
+    def unopened(self) -> tuple[str, ...]:
+        """Give the ids of the pages set aside because nothing could be opened here just then."""
+        found = select(PageRow.id).where(
+            PageRow.status == Status.SET_ASIDE,
+            PageRow.reason_code == SandboxMissing.code,
+            PageRow.attempt < _MOST_OPENINGS,
+        )
+        return tuple(self._rows.scalars(found.order_by(PageRow.received_at, PageRow.page_index)))
 
     def unread(self) -> tuple[tuple[str, int], ...]:
         """Give the id and attempt of every page that is received or being read."""

@@ -16,8 +16,10 @@ import pytest
 
 from kiosk import worker
 from kiosk.worker import supervise
+from pipeline import work
 from pipeline.kept import Status
 from pipeline.work import WorkerStopped
+from pipeline.sandbox import SandboxMissing
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -292,6 +294,22 @@ def _until(done: Any, seconds: float = 30.0) -> None:
     while not done():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_a_file_set_aside_for_want_of_a_sandbox_is_read_by_itself_with_all_its_pages(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    serials = desk.issue(2)
+    put(box, tmp_path, "batch", "".join(f"{s} 1\n{s} 2\n" for s in serials))
+    with desk.store.begin() as kept:
+        (intake,) = kept.intakes.last()
+        problem = work.set_aside("", 0, SandboxMissing())
+        assert kept.intakes.split(intake.id, work.Split(pages=1, problem=problem), at=NOW) == ()
+    assert {s: n for s, n in desk.counts().items() if n} == {Status.SET_ASIDE: 1}
+    assert jobs.open_again(at=NOW) == 1
+    assert jobs.open_again(at=NOW) == 0
+    worked = supervise(desk.store, jobs, until_idle=True, command=command)
+    assert {s: n for s, n in worked.counts.items() if n} == {Status.AWAITING: 4}
 
 
 def test_workers_that_cannot_run_are_said_and_not_started_for_ever(
