@@ -7,7 +7,22 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from forms.errors import UserError
 from forms.published import Published
+
+
+class StoreAway(UserError):
+    """What is kept cannot be reached or added to just now: no fault of the page in hand.
+
+    Whoever meets it waits and tries again; nothing is set aside for it.
+    """
+
+    code = "store-away"
+    message = "The store of files cannot be reached."
+    remedy = (
+        "What was kept before is safe, and work that waits goes on by itself. See that the store "
+        "runs and that this computer reaches it, then do this again."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +94,19 @@ class Blobs(Protocol):
     """Bytes kept by their own hash."""
 
     def put(self, data: bytes) -> str:
-        """Keep bytes durably and give their SHA-256 in hex; the same bytes are kept once."""
+        """Keep bytes durably and give their SHA-256 in hex; the same bytes are kept once.
+
+        Raises:
+            StoreAway: not just now; nothing is kept.
+        """
         ...
 
     def get(self, digest: str) -> bytes:
-        """Give bytes back, or raise `storage.blobs.BlobMissing`."""
+        """Give bytes back, or raise `storage.blobs.BlobMissing`.
+
+        Raises:
+            StoreAway: not just now.
+        """
         ...
 
     def sweep(self, keep: Iterable[str]) -> int:

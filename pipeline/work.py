@@ -19,7 +19,7 @@ from forms import library
 from forms.errors import UserError
 from forms.fields import Choice, FormDefinition, Option
 from forms.page_id import PageId
-from pipeline.ports import Blobs, Sheet
+from pipeline.ports import Blobs, Sheet, StoreAway
 from pipeline.stages import Draft, Gray, MarkState, PageRead, Quarantined, Reading, State
 
 JPEG_QUALITY = 85
@@ -203,11 +203,16 @@ def split(blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 
         blobs: where it is kept.
         recipe: how it is opened.
         begun: how often this was begun, this time included; too often sets it aside unopened.
+
+    Raises:
+        StoreAway: the file cannot be fetched just now.
     """
     if begun > MOST_BEGINS:
         return Split(pages=1, problem=set_aside(source, 0, WorkerStopped()))
     try:
         count = recipe.pages(blobs.get(blob), source)
+    except StoreAway:
+        raise
     except UserError as problem:
         return Split(pages=1, problem=set_aside(source, 0, problem))
     return Split(pages=max(count, 1))
@@ -219,11 +224,16 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
     Returns:
         One outcome for each page of a form found on it; at least one. A page that was begun too
         often is set aside unread.
+
+    Raises:
+        StoreAway: the file cannot be fetched, or the picture cannot be kept, just now.
     """
     if job.begun > MOST_BEGINS:
         return (Outcome(set_aside(job.source, job.page_index, WorkerStopped())),)
     try:
         results = recipe.read(blobs.get(job.blob), job.source, job.page_index)
+    except StoreAway:
+        raise
     except UserError as problem:
         results = (set_aside(job.source, job.page_index, problem),)
     if not results:
@@ -239,6 +249,7 @@ def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:
         A draft for each field that gave one; none when this was begun too often.
 
     Raises:
+        StoreAway: the picture cannot be fetched just now.
         ValueError: the picture cannot be unpacked.
     """
     if job.begun > MOST_DRAFT_BEGINS:

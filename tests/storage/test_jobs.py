@@ -18,8 +18,8 @@ from kiosk import worker
 from kiosk.worker import supervise
 from pipeline import work
 from pipeline.kept import Status
-from pipeline.work import WorkerStopped
 from pipeline.sandbox import SandboxMissing
+from pipeline.work import WorkerStopped
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
