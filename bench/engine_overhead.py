@@ -30,6 +30,8 @@ from pipeline.stages import Draft, Gray, PageRead, Reading, State
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 FIELDS = 25
@@ -93,7 +95,7 @@ def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
         home = Path(folder)
-        store = Store(f"sqlite:///{home}/counterfoil.db")
+        store = Store(f"sqlite:///{home}/counterfoil.db", Vault(KeyFolder(home / "keys")))
         store.upgrade()
         jobs = Jobs(store)
         jobs.prepare()
@@ -151,7 +153,7 @@ def _bring(store: Store, jobs: Jobs, home: Path, pages: int, now: datetime) -> N
     scans.mkdir()
     for start in range(0, pages, 20):
         (scans / f"{start:06}").write_text("\n".join(lines[start : start + 20]))
-    box = IntakeBox(store, FolderBlobs(home / "blobs"), jobs)
+    box = IntakeBox(store, SealedBlobs(FolderBlobs(home / "blobs"), store), jobs)
     for taken in box.take_in([scans], by="bench", at=now):
         assert taken.problem is None
 
@@ -172,8 +174,11 @@ def main() -> None:
     asked.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.worker:
-        store = Store(f"sqlite:///{given.worker}/counterfoil.db")
-        work_here(store, FolderBlobs(given.worker / "blobs"), BurningRecipe(given.ms))
+        store = Store(
+            f"sqlite:///{given.worker}/counterfoil.db", Vault(KeyFolder(given.worker / "keys"))
+        )
+        blobs = SealedBlobs(FolderBlobs(given.worker / "blobs"), store)
+        work_here(store, blobs, BurningRecipe(given.ms))
         return
     empty = run(20, 0.0, 1)
     start = empty["worker_cpu_s"]

@@ -17,8 +17,11 @@ from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import FolderBlobs
+from storage.first_seal import seal_old_files
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
 from storage.store import RollInForce, Store
 
 
@@ -108,7 +111,9 @@ class House:
 
     Attributes:
         store: sheets, pages, records, people.
-        blobs: originals and pictures.
+        vault: the keys.
+        raw: the store of bytes, which sees sealed ones only.
+        blobs: originals and pictures, over it.
         jobs: the queue of pages to read.
         intake: takes files in.
         recipe: how a worker reads a page.
@@ -116,7 +121,9 @@ class House:
 
     settings: Settings
     store: Store
-    blobs: FolderBlobs
+    vault: Vault
+    raw: FolderBlobs
+    blobs: SealedBlobs
     jobs: Jobs
     intake: IntakeBox
     recipe: FileRecipe = field(repr=False)
@@ -133,7 +140,7 @@ def open_house(given: Settings | None = None) -> House:
     Raises:
         DataFolderUnusable: the data folder cannot be made.
         SettingUnsupported: the settings ask for another store than the embedded one.
-        UserError: the database is newer than this release.
+        UserError: the database is newer than this release, or its keys are not here.
     """
     chosen = given or settings()
     if chosen.database_url or chosen.blobs_url:
@@ -142,15 +149,20 @@ def open_house(given: Settings | None = None) -> House:
         chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         raise DataFolderUnusable from None
-    store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}")
+    vault = Vault(KeyFolder(chosen.key_folder), site=chosen.site)
+    store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}", vault)
     store.upgrade()
-    blobs = FolderBlobs(chosen.data / "blobs")
+    raw = FolderBlobs(chosen.data / "blobs")
+    blobs = SealedBlobs(raw, store)
+    seal_old_files(store, blobs)
     jobs = Jobs(store)
     jobs.prepare()
     sandbox = sandbox_of(chosen)
     return House(
         settings=chosen,
         store=store,
+        vault=vault,
+        raw=raw,
         blobs=blobs,
         jobs=jobs,
         intake=IntakeBox(store, blobs, jobs),

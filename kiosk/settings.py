@@ -54,6 +54,8 @@ class Settings:
 
     Attributes:
         data: the folder of the embedded database, blobs and keys.
+        keys: the folder of keys; best on another disk than the data.
+        site: the short name of this installation, bound into everything that is sealed.
         database_url: another database than the embedded one; may hold a password.
         blobs_url: another blob store than the folder.
         keep_years: what a printed consent promises: for how many years it is kept.
@@ -61,10 +63,17 @@ class Settings:
     """
 
     data: Path
+    keys: Path | None = None
+    site: str = "local"
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
     keep_years: int = KEEP_YEARS
     open_without_sandbox: bool = False
+
+    @property
+    def key_folder(self) -> Path:
+        """Give the folder of keys: beside the data unless it is named."""
+        return self.keys or self.data / "keys"
 
 
 def settings() -> Settings:
@@ -75,8 +84,11 @@ def settings() -> Settings:
         SandboxSettingOdd: neither yes nor nothing.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
+    keys = os.environ.get("COUNTERFOIL_KEYS")
     return Settings(
         data=Path(folder) if folder else Path(platformdirs.user_data_dir("counterfoil", False)),
+        keys=Path(keys) if keys else None,
+        site=os.environ.get("COUNTERFOIL_SITE", "").strip() or "local",
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),

@@ -50,9 +50,10 @@ class Intake:
     """One file as it came in. The same bytes twice are one intake with two arrivals.
 
     Attributes:
-        id: the first 32 hex digits of the content's SHA-256; it names the intake everywhere.
+        id: the first 32 hex digits of `digest`; it names the intake everywhere.
         number: counts up in the order of arrival, from 1.
-        digest: SHA-256 of the file, hex; also its address among the blobs.
+        digest: keyed hash of what the file holds, hex: the same bytes give the same one.
+        blob: name of its sealed bytes among the blobs.
         size: bytes.
         kind: "scan", or "upload", "watch", "kiosk" as later ways in name themselves.
         by: who took it in (a user name, or the program's own name).
@@ -66,6 +67,7 @@ class Intake:
     id: str
     number: int
     digest: str
+    blob: str = ""
     size: int
     kind: str
     received_at: datetime
@@ -145,8 +147,9 @@ class KeptPage:
         reason: why it was set aside.
         duplicate_of: id of the page that this is the same picture as.
         attempt: how often reading it was begun anew by a person, from 1.
-        blob: digest of the file it lies in.
-        upright: digest of a JPEG of the page, straightened, 150 dpi; None when there is none.
+        blob: the sealed blob of the file it lies in.
+        upright: the sealed blob of a JPEG of the page, straightened, 150 dpi; None when there is
+            none.
         rotation_deg, scale, residual_mm: how it lay, see `pipeline.stages.RegisteredPage`.
         seconds: what reading it cost.
         urgent: a mark on it asks for help today.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -91,24 +91,34 @@ class Roll(Protocol):
 
 
 class Blobs(Protocol):
-    """Bytes kept by their own hash."""
+    """Bytes kept sealed, each under the key of what it belongs to.
 
-    def put(self, data: bytes) -> str:
-        """Keep bytes durably and give their SHA-256 in hex; the same bytes are kept once.
+    A scope names that key: `file_scope` of a file as it came in, `page_scope` of a page's picture.
+    """
+
+    def put(self, data: bytes, scope: str) -> str:
+        """Seal bytes, keep them durably and give the name they are found by.
 
         Raises:
             StoreAway: not just now; nothing is kept.
         """
         ...
 
-    def get(self, digest: str) -> bytes:
-        """Give bytes back, or raise `storage.blobs.BlobMissing`.
+    def get(self, name: str, scope: str) -> bytes:
+        """Give bytes back.
 
         Raises:
             StoreAway: not just now.
+            UserError: they are not there, were changed, or their key was destroyed.
         """
         ...
 
-    def sweep(self, keep: Iterable[str]) -> int:
-        """Delete what nothing refers to and is a day old; give how many went."""
-        ...
+
+def file_scope(intake_id: str) -> str:
+    """Name the key of a file and of its name."""
+    return f"file/{intake_id}"
+
+
+def page_scope(page_id: str) -> str:
+    """Name the key of what a page says and of its picture."""
+    return f"page/{page_id}"

@@ -19,7 +19,8 @@ from forms import library
 from forms.errors import UserError
 from forms.fields import Choice, FormDefinition, Option
 from forms.page_id import PageId
-from pipeline.ports import Blobs, Sheet, StoreAway
+from pipeline.kept import Intake
+from pipeline.ports import Blobs, Sheet, StoreAway, file_scope, page_scope
 from pipeline.stages import Draft, Gray, MarkState, PageRead, Quarantined, Reading, State
 
 JPEG_QUALITY = 85
@@ -136,12 +137,14 @@ class DraftJob:
     """What a worker must know of a page that was read before it drafts its free text.
 
     Attributes:
+        page: page id.
         picture: the blob of the straightened page.
         what: which page it is.
         fields: the free text to read.
         begun: how often this was begun, this time included.
     """
 
+    page: str
     picture: str
     what: PageId
     fields: tuple[str, ...]
@@ -154,6 +157,8 @@ class Job:
 
     Attributes:
         page: its id.
+        sheet: id of the first page on the same paper; the same page when it is not an uncut slip.
+        intake: id of the file it is in.
         attempt: which attempt this is; a person asked for each but the first.
         blob: the file it is in.
         source: what to call that file in messages.
@@ -163,6 +168,8 @@ class Job:
     """
 
     page: str
+    sheet: str
+    intake: str
     attempt: int
     blob: str
     source: str
@@ -194,12 +201,11 @@ class Outcome:
     file_pages: int | None = None
 
 
-def split(blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 1) -> Split:
+def split(intake: Intake, blobs: Blobs, recipe: Recipe, *, begun: int = 1) -> Split:
     """Count a file's pages; one that cannot be opened counts as one page, set aside.
 
     Args:
-        blob: the file.
-        source: what to call it in messages.
+        intake: the file.
         blobs: where it is kept.
         recipe: how it is opened.
         begun: how often this was begun, this time included; too often sets it aside unopened.
@@ -207,10 +213,16 @@ def split(blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 
     Raises:
         StoreAway: the file cannot be fetched just now.
     """
+    return _split(intake.id, intake.blob, intake.label, blobs, recipe, begun=begun)
+
+
+def _split(
+    intake_id: str, blob: str, source: str, blobs: Blobs, recipe: Recipe, *, begun: int = 1
+) -> Split:
     if begun > MOST_BEGINS:
         return Split(pages=1, problem=set_aside(source, 0, WorkerStopped()))
     try:
-        count = recipe.pages(blobs.get(blob), source)
+        count = recipe.pages(blobs.get(blob, file_scope(intake_id)), source)
     except StoreAway:
         raise
     except UserError as problem:
@@ -231,15 +243,19 @@ def read(job: Job, blobs: Blobs, recipe: Recipe) -> tuple[Outcome, ...]:
     if job.begun > MOST_BEGINS:
         return (Outcome(set_aside(job.source, job.page_index, WorkerStopped())),)
     try:
-        results = recipe.read(blobs.get(job.blob), job.source, job.page_index)
+        data = blobs.get(job.blob, file_scope(job.intake))
+        results = recipe.read(data, job.source, job.page_index)
     except StoreAway:
         raise
     except UserError as problem:
         results = (set_aside(job.source, job.page_index, problem),)
     if not results:
         raise ValueError("a recipe gives at least one result for a page")
-    count = split(job.blob, job.source, blobs, recipe).pages if job.count else None
-    return tuple(Outcome(each, _keep_picture(each, blobs), count) for each in results)
+    count = _split(job.intake, job.blob, job.source, blobs, recipe).pages if job.count else None
+    return tuple(
+        Outcome(each, _keep_picture(each, slip_id(job.sheet, slot), blobs), count)
+        for slot, each in enumerate(results)
+    )
 
 
 def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:
@@ -254,11 +270,16 @@ def draft(job: DraftJob, blobs: Blobs, recipe: Recipe) -> tuple[Draft, ...]:
     """
     if job.begun > MOST_DRAFT_BEGINS:
         return ()
-    packed = np.frombuffer(blobs.get(job.picture), np.uint8)
+    packed = np.frombuffer(blobs.get(job.picture, page_scope(job.page)), np.uint8)
     picture = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise ValueError("the picture cannot be unpacked")
     return tuple(recipe.draft(np.asarray(picture, np.uint8), job.what, job.fields))
+
+
+def slip_id(sheet: str, slot: int) -> str:
+    """Name a page of a sheet that was not cut: the first is the sheet itself."""
+    return f"{sheet}.{slot}" if slot else sheet
 
 
 def wants_draft(reading: Reading) -> bool:
@@ -328,9 +349,9 @@ def _perhaps_marked(form: FormDefinition, readings: Sequence[Reading]) -> list[O
     return found
 
 
-def _keep_picture(result: PageRead | Quarantined, blobs: Blobs) -> str | None:
+def _keep_picture(result: PageRead | Quarantined, page: str, blobs: Blobs) -> str | None:
     picture = result.upright
-    return None if picture is None else blobs.put(_jpeg(picture))
+    return None if picture is None else blobs.put(_jpeg(picture), page_scope(page))
 
 
 def _jpeg(picture: Gray) -> bytes:

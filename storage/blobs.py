@@ -72,7 +72,7 @@ class Stored:
 
 
 class BlobStore(Protocol):
-    """Where bytes are kept by their own hash; fits `pipeline.ports.Blobs` and has more."""
+    """Where bytes are kept by their own hash; sealed before (`storage.sealed_blobs`)."""
 
     def put(self, data: bytes) -> str:
         """Keep bytes durably and give their SHA-256 in hex; the same bytes are kept once.

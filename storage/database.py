@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from forms.errors import UserError
+from storage.keys import Vault
 
 BUSY_MS = 30_000
 """How long a writer waits for another before it gives up."""
@@ -67,14 +68,18 @@ class Database:
         embedded = parsed.get_backend_name() == "sqlite" and parsed.database
         return Path(parsed.database or "") if embedded else None
 
-    def upgrade(self) -> None:
+    def upgrade(self, vault: Vault | None = None) -> None:
         """Bring the tables to what this release needs, keeping everything in them.
 
         Each revision is one transaction. Before the first, an embedded database is copied
         beside itself; the copy is deleted when all is well.
 
+        Args:
+            vault: the keys, with which revision 0005 seals what an older release kept in clear.
+
         Raises:
             DatabaseNewer: a newer release was here; nothing is changed.
+            KeysMissing: there is something to seal and no key to do it with.
         """
         script = _script()
         if self.file:
@@ -88,8 +93,30 @@ class Database:
             raise DatabaseNewer
         copy = _copy(self.file, known) if self.file and known else None
         with self.engine.begin() as connection:
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection, vault), "head")
         if copy:
+            copy.unlink()
+
+    def wipe(self) -> None:
+        """Write the tables anew, so that nothing which was deleted can still be read in the files.
+
+        Copies that a stopped upgrade has left beside an embedded database go too. Nobody else
+        may be using it meanwhile.
+        """
+        with self.engine.connect() as held:
+            connection = held.execution_options(isolation_level="AUTOCOMMIT", reading=True)
+            if self.file is None:
+                connection.exec_driver_sql("VACUUM (FULL)")
+                return
+        raw = sqlite3.connect(self.file, isolation_level=None)
+        try:
+            for setting in _SETTINGS:
+                raw.execute(setting)
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            raw.close()
+        for copy in self.file.parent.glob(f"{self.file.name}.before-*"):
             copy.unlink()
 
     def revision(self) -> str | None:
@@ -141,10 +168,11 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(resources.files("storage") / "migrations"))
     config.attributes["connection"] = connection
+    config.attributes["vault"] = vault
     return config
 
 

@@ -64,7 +64,11 @@ class Drafts:
         )
         fields = tuple(each.field for each in read if work.wants_draft(convert.reading(each)))
         return work.DraftJob(
-            picture=row.upright or "", what=what, fields=fields, begun=waiting.begun
+            page=row.id,
+            picture=row.upright or "",
+            what=what,
+            fields=fields,
+            begun=waiting.begun,
         )
 
     def keep(self, page_id: str, attempt: int, drafts: Sequence[Draft], *, at: datetime) -> bool:

@@ -19,6 +19,7 @@ from storage.models import (
     SheetRow,
 )
 from storage.places import of_unread
+from storage.sealing import keys_of
 
 CHUNK = 200
 """Rows fetched together with what hangs on them; below every database's limit on parameters."""
@@ -54,6 +55,10 @@ def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:
                 select(SheetRow).where(SheetRow.serial.in_({row.serial for row in some}))
             )
         }
+        keys_of(rows).fetch(
+            [row.sealed_scope for row in some]
+            + [row.sealed_scope for row in sheets.values() if row.sealed is not None]
+        )
         nameless = [row.id for row in some if row.serial not in sheets]
         places = of_unread(rows, nameless) if nameless else {}
         readings: dict[str, list[ReadingRow]] = {each: [] for each in ids}

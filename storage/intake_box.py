@@ -1,8 +1,9 @@
 """The way in for files: nothing is acknowledged before it is safe.
 
-The bytes are durable among the blobs first; then one transaction keeps the intake, its event and
-its job; only then is the file reported as taken in. A crash in between leaves bytes that nothing
-refers to, which a sweep removes, and a file that is simply taken in again.
+The bytes are sealed as they come and durable among the blobs first; then one transaction keeps the
+intake, its key, its event and its job; only then is the file reported as taken in. A crash in
+between leaves bytes that nothing refers to and nobody can open, which a sweep removes, and a file
+that is simply taken in again.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from forms.errors import UserError
 from forms.file_names import base_name
 from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.kept import Intake
 from pipeline.work import Priority
-from storage.blobs import Stored
 from storage.jobs import Jobs
 from storage.paper import Taken
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 
@@ -52,14 +53,6 @@ class TakingFailed(UserError):
     remedy = "Take it in again. If that fails too, tell the person who looks after this system."
 
 
-class Box(Protocol):
-    """Where bytes are put away durably (`storage.blobs.FolderBlobs`)."""
-
-    def put_stream(self, source: BinaryIO) -> Stored:
-        """Keep a stream's bytes and give their digest and size."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class TakenIn:
     """What became of one file.
@@ -82,7 +75,7 @@ class TakenIn:
 class IntakeBox:
     """Takes files in. Web upload, `scan` and `watch` all come through here."""
 
-    def __init__(self, store: Store, blobs: Box, jobs: Jobs) -> None:
+    def __init__(self, store: Store, blobs: SealedBlobs, jobs: Jobs) -> None:
         self._store, self._blobs, self._jobs = store, blobs, jobs
 
     def take_in(
@@ -146,19 +139,23 @@ class IntakeBox:
         Raises:
             DiskFull: nothing was kept.
         """
-        stored = self._blobs.put_stream(source)
+        fresh = self._blobs.put_new(source)
         with self._store.begin() as kept:
             taken = kept.intakes.take(
-                stored.digest,
-                stored.size,
+                fresh.digest,
+                fresh.size,
                 by=by,
                 at=at,
                 kind=kind,
                 name=base_name(name),
                 priority=priority,
+                blob=fresh.blob,
+                secret=fresh.secret,
             )
             if not taken.duplicate:
                 self._jobs.add_file(kept, taken.intake)
+        if taken.duplicate:  # Sealed anew, the same bytes are others: they are not needed.
+            self._blobs.remove(fresh.blob)
         return taken
 
 

@@ -236,7 +236,7 @@ class Jobs:
             return False
         with self._store.begin() as kept:
             if state is None:
-                self.add_file(kept, kept.intakes.get(intake_id))
+                self.add_file(kept, kept.intakes.unnamed(intake_id))
             else:
                 problem = work.set_aside("", 0, _given_up(state))
                 kept.intakes.split(intake_id, work.Split(pages=1, problem=problem), at=at)
@@ -331,7 +331,7 @@ class _Bench:
     def keep(self, name: str, what: Callable[[Kept], Any]) -> Any:
         """Change what is kept in the same transaction as the workflow's checkpoint."""
         return self.keeping.run_tx_step(
-            {"name": name}, lambda: what(Kept(self.keeping.sql_session()))
+            {"name": name}, lambda: what(Kept(self.keeping.sql_session(), self.store.vault))
         )
 
     def split(self, intake_id: str) -> work.Split:
@@ -339,8 +339,8 @@ class _Bench:
         with self.one_at_a_time:
             with self.store.begin() as kept:
                 begun = kept.intakes.start(intake_id)
-                intake = kept.intakes.get(intake_id)
-            return work.split(intake.digest, intake.label, self.blobs, self.recipe, begun=begun)
+                intake = kept.intakes.unnamed(intake_id)
+            return work.split(intake, self.blobs, self.recipe, begun=begun)
 
     def read(self, page_id: str, attempt: int) -> None:
         """Read a page and put the outcome down on the bench, out of the engine's sight."""

@@ -1,12 +1,11 @@
 """The tables. Nothing outside `storage` sees a row.
 
-Columns of type `Private` and `PrivateJson` hold what people wrote or who they are; they are the
-only places a later release has to encrypt. No query filters or sorts on one.
+What people wrote, who they are and what a machine made of it is `Private` (`storage.sealing`): a
+row's private values lie together in its one sealed column, and no query filters or sorts on them.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from storage.sealing import Private, Sealed
 
 
 class Utc(TypeDecorator[datetime]):
@@ -52,28 +54,6 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Private(TypeDecorator[str]):
-    """Words that somebody wrote, or that say who somebody is."""
-
-    impl = Text
-    cache_ok = True
-
-
-class PrivateJson(TypeDecorator[Any]):
-    """Values that somebody wrote, as JSON text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
-        """Write JSON; None stays NULL."""
-        return None if value is None else json.dumps(value, ensure_ascii=False)
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
-        """Read it back."""
-        return None if value is None else json.loads(value)
-
-
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can find it on both databases."""
 
@@ -93,10 +73,47 @@ class Base(DeclarativeBase):
     }
 
 
-class SheetRow(Base):
-    """A copy of a form that was issued."""
+class KekRow(Base):
+    """A key pair that data keys are locked to; gone when its private half is destroyed."""
+
+    __tablename__ = "keks"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    made_at: Mapped[datetime]
+
+
+class DataKeyRow(Base):
+    """A data key, locked. Without this row nothing that was sealed for its scope ever opens."""
+
+    __tablename__ = "data_keys"
+
+    scope: Mapped[str] = mapped_column(String(100), primary_key=True)
+    site: Mapped[str] = mapped_column(String(20))
+    kek: Mapped[str] = mapped_column(ForeignKey("keks.id"), index=True)
+    locked: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime]
+
+
+class UnsealedRow(Base):
+    """A file that an older release kept in clear and that is not sealed yet.
+
+    The line without a name stands for the database file itself.
+    """
+
+    __tablename__ = "unsealed"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(100), primary_key=True)
+    sealed: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class SheetRow(Sealed, Base):
+    """A copy of a form that was issued. Its box is missing when it was issued to nobody."""
 
     __tablename__ = "sheets"
+    scope_of = "sheet/{0.serial}"
+    place_of = "{0.serial}"
+    may_be_bare = True
 
     serial: Mapped[str] = mapped_column(String(8), primary_key=True)
     form: Mapped[str] = mapped_column(String(12))
@@ -106,7 +123,7 @@ class SheetRow(Base):
     pages: Mapped[int]
     establishment: Mapped[str] = mapped_column(String(8), default="")
     wing: Mapped[str] = mapped_column(String(40), default="")
-    person: Mapped[str | None] = mapped_column(Private)
+    person = Private[str | None]()
     pad: Mapped[str] = mapped_column(String(40), default="")
     issued_at: Mapped[datetime]
     issued_by: Mapped[str] = mapped_column(String(80), default="")
@@ -119,14 +136,17 @@ class SheetRow(Base):
     )
 
 
-class IntakeRow(Base):
-    """A file, once however often it comes."""
+class IntakeRow(Sealed, Base):
+    """A file, once however often it comes. `digest` is a keyed hash of what it holds."""
 
     __tablename__ = "intakes"
+    scope_of = "file/{0.id}"
+    place_of = "{0.id}"
 
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
+    blob: Mapped[str] = mapped_column(String(64), default="")
     size: Mapped[int]
     kind: Mapped[str] = mapped_column(String(12))
     received_at: Mapped[datetime]
@@ -135,7 +155,7 @@ class IntakeRow(Base):
     pages: Mapped[int | None]
     begun: Mapped[int] = mapped_column(default=0, server_default="0")
     priority: Mapped[int]
-    name: Mapped[str] = mapped_column(Private, default="")
+    name = Private[str]()
 
     __table_args__ = (
         CheckConstraint("state IN ('received', 'split')", name="state"),
@@ -178,10 +198,15 @@ class RecordRow(Base):
     )
 
 
-class PageRow(Base):
-    """One page taken in. `status` is exactly one of `pipeline.kept.Status`."""
+class PageRow(Sealed, Base):
+    """One page taken in. `status` is exactly one of `pipeline.kept.Status`.
+
+    `digest` is a keyed hash of its picture, and `upright` a sealed blob's name.
+    """
 
     __tablename__ = "pages"
+    scope_of = "page/{0.id}"
+    place_of = "{0.id}"
 
     id: Mapped[str] = mapped_column(String(48), primary_key=True)
     intake: Mapped[str] = mapped_column(ForeignKey("intakes.id"))
@@ -214,7 +239,7 @@ class PageRow(Base):
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     urgent: Mapped[bool] = mapped_column(Boolean, default=False)
     confidential: Mapped[bool] = mapped_column(Boolean, default=False)
-    people: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    people = Private[Any]()
 
     __table_args__ = (
         CheckConstraint(
@@ -245,10 +270,16 @@ class PageRow(Base):
     )
 
 
-class ReadingRow(Base):
-    """What the machine made of one field, at one attempt. Only ever added."""
+class ReadingRow(Sealed, Base):
+    """What the machine made of one field, at one attempt. Only ever added.
+
+    Whether a box was ticked shows in the state, the reasons and the place of the ink too, so
+    these are as private as the value.
+    """
 
     __tablename__ = "readings"
+    scope_of = "page/{0.page}"
+    place_of = "{0.page}/{0.attempt}/{0.field}"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
@@ -256,16 +287,16 @@ class ReadingRow(Base):
     place: Mapped[int]
     field: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(12))
-    state: Mapped[str] = mapped_column(String(12))
-    value: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
-    confidence: Mapped[float] = mapped_column(Float)
     review: Mapped[bool]
-    why: Mapped[list[Any]]
-    candidates: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
-    options: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
-    suggestion: Mapped[str | None] = mapped_column(Private)
-    bounds: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     by: Mapped[str] = mapped_column(String(16))
+    state = Private[str]()
+    value = Private[Any]()
+    confidence = Private[float]()
+    why = Private[list[Any]]()
+    candidates = Private[Any]()
+    options = Private[Any]()
+    suggestion = Private[str | None]()
+    bounds = Private[Any]()
 
     __table_args__ = (
         UniqueConstraint("page", "attempt", "field"),
@@ -273,16 +304,18 @@ class ReadingRow(Base):
     )
 
 
-class DraftRow(Base):
+class DraftRow(Sealed, Base):
     """What a machine made of one field's free text after its page was read. Only ever added."""
 
     __tablename__ = "drafts"
+    scope_of = "page/{0.page}"
+    place_of = "{0.page}/{0.attempt}/{0.field}"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
     attempt: Mapped[int]
     field: Mapped[str] = mapped_column(String(40))
-    words: Mapped[str] = mapped_column(Private)
+    words = Private[str]()
     score: Mapped[float] = mapped_column(Float)
     by: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]
@@ -307,16 +340,18 @@ class DraftDueRow(Base):
     begun: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
-class DecisionRow(Base):
+class DecisionRow(Sealed, Base):
     """A person's word on one field. Only ever added; the highest number counts."""
 
     __tablename__ = "decisions"
+    scope_of = "page/{0.page}"
+    place_of = "{0.page}/{0.field}/{0.number}"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
     field: Mapped[str] = mapped_column(String(40))
     number: Mapped[int]
-    value: Mapped[Any] = mapped_column(PrivateJson, nullable=True)
+    value = Private[Any]()
     cannot_read: Mapped[bool]
     by: Mapped[str] = mapped_column(String(80))
     at: Mapped[datetime]
@@ -343,24 +378,28 @@ class RollImportRow(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
-class RollPersonRow(Base):
+class RollPersonRow(Sealed, Base):
     """One person on the roll in force."""
 
     __tablename__ = "roll_people"
+    scope_of = "roll/{0.number}"
+    place_of = "{0.number}/{0.establishment}"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     number: Mapped[int] = mapped_column(ForeignKey("roll_imports.number"), index=True)
     establishment: Mapped[str] = mapped_column(String(8))
-    person: Mapped[Any] = mapped_column(PrivateJson)
+    person = Private[Any]()
 
 
-class StaffRow(Base):
+class StaffRow(Sealed, Base):
     """Somebody who may sign in."""
 
     __tablename__ = "staff"
+    scope_of = "staff/{0.username}"
+    place_of = "{0.username}"
 
     username: Mapped[str] = mapped_column(String(80), primary_key=True)
-    name: Mapped[str] = mapped_column(Private)
+    name = Private[str]()
     password: Mapped[str] = mapped_column(String(200))
     roles: Mapped[list[Any]]
     establishments: Mapped[list[Any]]

@@ -16,10 +16,12 @@ from forms.fields import FormDefinition
 from pipeline import work
 from pipeline.glass import LEAST_PAGES
 from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, Status, Waiting
+from pipeline.ports import file_scope, page_scope
 from pipeline.sandbox import SandboxMissing
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
 from storage import rows as convert
+from storage.data_keys import Keys
 from storage.events import MACHINE, Events
 from storage.fetch import load_pages, load_records
 from storage.models import (
@@ -107,8 +109,8 @@ class Taken:
 class Intakes:
     """Files taken in."""
 
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
+    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
+        self._rows, self._events, self._keys = rows, events, keys
 
     def take(
         self,
@@ -120,27 +122,35 @@ class Intakes:
         kind: str = "scan",
         name: str = "",
         priority: int = work.Priority.DAY,
+        blob: str = "",
+        secret: bytes | None = None,
     ) -> Taken:
         """Keep that a file came in; its bytes are safe among the blobs by now.
 
         Args:
-            digest: SHA-256 of its bytes, hex.
+            digest: SHA-256 of its bytes, hex; only a keyed hash of it is kept.
             size: how many bytes.
             by: user name, or the program's own.
             at: when, UTC.
             kind: which way it came in.
             name: its base name; kept privately.
             priority: see `pipeline.work.Priority`.
+            blob: name of its sealed bytes.
+            secret: the data key they were sealed under; None for a new one.
 
         Returns:
-            The intake, which is an old one when the same bytes were here before.
+            The intake, which is an old one when the same bytes were here before; `blob` and
+            `secret` are then of no use any more. The old one's name stays sealed.
         """
+        digest = self._keys.lookup("file", digest)
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
         duplicate = row is not None
         if row is None:
+            self._keys.make(file_scope(digest[:32]), secret)
             row = IntakeRow(
                 id=digest[:32],
                 digest=digest,
+                blob=blob,
                 size=size,
                 kind=kind,
                 received_at=at,
@@ -153,7 +163,7 @@ class Intakes:
             self._rows.flush()
         self._rows.add(ArrivalRow(intake=row.id, at=at, by=by, duplicate=duplicate))
         self._events.add("file-again" if duplicate else "file-taken-in", row.id, by=by, at=at)
-        return Taken(intake=convert.intake(row), duplicate=duplicate)
+        return Taken(intake=convert.intake(row, named=not duplicate), duplicate=duplicate)
 
     def get(self, intake_id: str) -> Intake:
         """Give a file.
@@ -163,10 +173,20 @@ class Intakes:
         """
         return convert.intake(self._row(intake_id))
 
+    def unnamed(self, intake_id: str) -> Intake:
+        """Give a file whose name is not needed, and stays sealed.
+
+        Raises:
+            PageUnknown: there is none of that id.
+        """
+        return convert.intake(self._row(intake_id), named=False)
+
     def last(self, limit: int = 50) -> tuple[Intake, ...]:
         """Give the newest files, newest first."""
         found = select(IntakeRow).order_by(IntakeRow.number.desc()).limit(limit)
-        return tuple(convert.intake(row) for row in self._rows.scalars(found))
+        rows = self._rows.scalars(found).all()
+        self._keys.fetch([row.sealed_scope for row in rows])
+        return tuple(convert.intake(row) for row in rows)
 
     def streaked(
         self,
@@ -177,6 +197,8 @@ class Intakes:
         confidential: bool = True,
     ) -> tuple[tuple[Intake, tuple[tuple[str, ...], ...]], ...]:
         """Give the files read since then, newest first, and the warnings of each of their pages.
+
+        Their names stay sealed.
 
         None at all when hardly any page has a streak, as on most days.
 
@@ -207,7 +229,7 @@ class Intakes:
         )
         files: dict[str, tuple[Intake, list[tuple[str, ...]]]] = {}
         for row, warnings in self._rows.execute(found):
-            file = files.setdefault(row.id, (convert.intake(row), []))
+            file = files.setdefault(row.id, (convert.intake(row, named=False), []))
             file[1].append(tuple(warnings))
         return tuple((intake, tuple(pages)) for intake, pages in files.values())
 
@@ -236,6 +258,8 @@ class Intakes:
             return tuple(self._rows.scalars(waiting.order_by(PageRow.page_index)))
         row.state, row.pages = "split", split.pages
         pages = [_page_of(row, index) for index in range(split.pages)]
+        for each in pages:
+            self._keys.make(page_scope(each.id))
         self._rows.add_all(pages)
         self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(split.pages))
         if split.problem is not None:
@@ -263,13 +287,15 @@ class Intakes:
             return ()
         more = [_page_of(row, index) for index in range(row.pages, pages)]
         row.pages = pages
+        for each in more:
+            self._keys.make(page_scope(each.id))
         self._rows.add_all(more)
         self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(pages))
         return tuple(each.id for each in more)
 
     def blobs(self) -> frozenset[str]:
         """Give every blob that something here refers to, for the sweep."""
-        files = self._rows.scalars(select(IntakeRow.digest))
+        files = self._rows.scalars(select(IntakeRow.blob).where(IntakeRow.blob != ""))
         pictures = self._rows.scalars(select(PageRow.upright).where(PageRow.upright.is_not(None)))
         return frozenset(files) | frozenset(each for each in pictures if each)
 
@@ -296,8 +322,8 @@ def _page_of(file: IntakeRow, index: int) -> PageRow:
 class Pages:
     """Pages taken in."""
 
-    def __init__(self, rows: Rows, events: Events, records: Records) -> None:
-        self._rows, self._events, self._records = rows, events, records
+    def __init__(self, rows: Rows, events: Events, records: Records, keys: Keys) -> None:
+        self._rows, self._events, self._records, self._keys = rows, events, records, keys
 
     def get(self, page_id: str) -> KeptPage:
         """Give a page with its readings and every decision on it.
@@ -487,8 +513,10 @@ class Pages:
         file = self._rows.scalars(select(IntakeRow).where(IntakeRow.id == row.intake)).one()
         return work.Job(
             page=row.id,
+            sheet=f"{row.intake}-{row.page_index}",
+            intake=row.intake,
             attempt=attempt,
-            blob=file.digest,
+            blob=file.blob,
             source=f"file {file.number}",
             page_index=row.page_index,
             begun=row.begun,
@@ -591,9 +619,10 @@ class Pages:
 
     def _keep_slip(self, first: PageRow, slot: int, outcome: work.Outcome, *, at: datetime) -> None:
         """Keep a further slip of an uncut sheet, unless an earlier attempt has kept it."""
-        page_id = f"{first.id}.{slot}"
+        page_id = work.slip_id(first.id, slot)
         if self._rows.get(PageRow, page_id) is not None:
             return
+        self._keys.make(page_scope(page_id))
         row = PageRow(
             id=page_id,
             intake=first.intake,
@@ -615,12 +644,13 @@ class Pages:
         row.warnings = list(result.warnings)
         row.read_at = at
         self._rows.flush()
-        same = self._same_picture(row, result.digest)
+        digest = self._keys.lookup("picture", result.digest) if result.digest else ""
+        same = self._same_picture(row, digest)
         if same is not None:
-            row.digest, row.duplicate_of, row.status = result.digest, same, Status.DUPLICATE
+            row.digest, row.duplicate_of, row.status = digest, same, Status.DUPLICATE
             self._events.add("page-duplicate", row.id, by=MACHINE, at=at, code=same)
             return
-        row.digest, row.duplicate_of = result.digest, None
+        row.digest, row.duplicate_of = digest, None
         if isinstance(result, Quarantined):
             self._set_aside(row, result, at=at)
         else:

@@ -16,6 +16,7 @@ from forms.errors import UserError
 from pipeline.kept import RollImport, Session, Staff
 from pipeline.ports import Person
 from storage import rows as convert
+from storage.data_keys import Keys, roll_scope, staff_scope
 from storage.events import Events
 from storage.models import RollImportRow, RollPersonRow, SessionRow, StaffRow
 
@@ -78,8 +79,8 @@ class RollEmpty(UserError):
 class RollBook:
     """The people of the last good import, and every try at one."""
 
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
+    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
+        self._rows, self._events, self._keys = rows, events, keys
 
     def people(self) -> tuple[Person, ...]:
         """Give everybody on the roll in force, in the order of the file."""
@@ -112,9 +113,11 @@ class RollBook:
         old = self._rows.scalars(select(RollImportRow.number).where(RollImportRow.in_force)).all()
         self._rows.execute(delete(RollPersonRow).where(RollPersonRow.number.in_(old)))
         self._rows.execute(update(RollImportRow).values(in_force=False))
+        self._keys.delete(*(roll_scope(number) for number in old))
         row = RollImportRow(at=at, by=by, people=len(people), in_force=True)
         self._rows.add(row)
         self._rows.flush()
+        self._keys.make(roll_scope(row.number))
         self._rows.add_all(
             RollPersonRow(
                 number=row.number,
@@ -138,8 +141,8 @@ class RollBook:
 class StaffBook:
     """Who may sign in."""
 
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
+    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
+        self._rows, self._events, self._keys = rows, events, keys
 
     def add(
         self,
@@ -173,6 +176,7 @@ class StaffBook:
         username = _username(username)
         if self._rows.get(StaffRow, username):
             raise UsernameTaken
+        self._keys.make(staff_scope(username))
         row = StaffRow(
             username=username,
             name=name,
@@ -190,6 +194,7 @@ class StaffBook:
     def authenticate(self, username: str, password: str) -> Staff | None:
         """Say who this is, or None: unknown, wrong password and no longer active look alike.
 
+        Their name stays sealed ("" here), for nobody is signed in yet to whom it may be shown.
         It costs a fifth of a second either way, so call it in `Store.look()`, where it keeps no
         writer waiting; then `sessions.open` in `Store.begin()`.
         """
@@ -198,7 +203,7 @@ class StaffBook:
             _ARGON2.verify(row.password if row else _NOBODY, password)
         except (VerificationError, InvalidHashError):
             return None
-        return convert.staff(row) if row and row.active else None
+        return convert.staff(row, named=False) if row and row.active else None
 
     def find(self, username: str) -> Staff | None:
         """Find somebody by user name."""
@@ -207,7 +212,8 @@ class StaffBook:
 
     def list(self) -> tuple[Staff, ...]:
         """Give everybody, by user name."""
-        found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username))
+        found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username)).all()
+        self._keys.fetch([row.sealed_scope for row in found])
         return tuple(convert.staff(row) for row in found)
 
     def change(

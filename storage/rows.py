@@ -74,12 +74,13 @@ def sheet_row(each: Sheet) -> SheetRow:
     )
 
 
-def intake(row: IntakeRow) -> Intake:
-    """Give a file."""
+def intake(row: IntakeRow, *, named: bool = True) -> Intake:
+    """Give a file; its name stays sealed unless it is asked for."""
     return Intake(
         id=row.id,
         number=row.number,
         digest=row.digest,
+        blob=row.blob,
         size=row.size,
         kind=row.kind,
         received_at=row.received_at,
@@ -87,7 +88,7 @@ def intake(row: IntakeRow) -> Intake:
         state=row.state,
         pages=row.pages,
         priority=row.priority,
-        name=row.name,
+        name=row.name if named else "",
     )
 
 
@@ -139,7 +140,7 @@ def page(
         reason=reason,
         duplicate_of=row.duplicate_of,
         attempt=row.attempt,
-        blob=file.digest,
+        blob=file.blob,
         upright=row.upright,
         rotation_deg=row.rotation_deg,
         scale=row.scale,
@@ -314,11 +315,11 @@ def roll_import(row: RollImportRow) -> RollImport:
     )
 
 
-def staff(row: StaffRow) -> Staff:
-    """Give somebody who may sign in."""
+def staff(row: StaffRow, *, named: bool = True) -> Staff:
+    """Give somebody who may sign in; their name stays sealed unless it is asked for."""
     return Staff(
         username=row.username,
-        name=row.name,
+        name=row.name if named else "",
         roles=frozenset(row.roles),
         establishments=frozenset(row.establishments),
         wings=frozenset(row.wings),

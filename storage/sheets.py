@@ -13,6 +13,7 @@ from forms.errors import UserError
 from forms.page_id import new_serial
 from pipeline.ports import Sheet
 from storage import rows as convert
+from storage.data_keys import Keys, sheet_scope
 from storage.events import Events
 from storage.fetch import CHUNK
 from storage.models import PageRow, RecordRow, SheetRow
@@ -45,8 +46,8 @@ class SheetUsed(UserError):
 class Sheets:
     """The register of issued copies."""
 
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
+    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
+        self._rows, self._events, self._keys = rows, events, keys
 
     def draw(self, count: int) -> tuple[str, ...]:
         """Draw serials that no copy carries yet; keep them in the same transaction."""
@@ -65,6 +66,9 @@ class Sheets:
         serials = {each.serial for each in sheets}
         if len(serials) < len(sheets) or self._taken(serials):
             raise SerialTaken
+        for each in sheets:
+            if each.person is not None:
+                self._keys.make(sheet_scope(each.serial))
         self._rows.add_all(convert.sheet_row(each) for each in sheets)
         for each in sheets:
             self._events.add(
@@ -124,8 +128,9 @@ class Sheets:
             found = found.where(SheetRow.wing == wing)
         if establishment is not None:
             found = found.where(SheetRow.establishment == establishment)
-        found = found.order_by(SheetRow.issued_at, SheetRow.serial)
-        return tuple(convert.sheet(row) for row in self._rows.scalars(found))
+        rows = self._rows.scalars(found.order_by(SheetRow.issued_at, SheetRow.serial)).all()
+        self._keys.fetch([row.sealed_scope for row in rows if row.sealed is not None])
+        return tuple(convert.sheet(row) for row in rows)
 
     def count(self) -> int:
         """Say how many copies were ever issued."""

@@ -36,7 +36,7 @@ from kiosk.compose import open_house
 from kiosk.files import look_before_writing, whole_file
 from pipeline.intake import open_file
 from pipeline.kept import KeptPage
-from pipeline.ports import Blobs
+from pipeline.ports import Blobs, file_scope
 from pipeline.read_page import Kit
 from pipeline.readers.characters import BLANK_BELOW, FILLED_FROM, parse_allowed
 from pipeline.readers.glyphs import CLASSES, SIDE, Glyph, glyph_of
@@ -222,7 +222,7 @@ def _take_file(
     blob: str, pages: Sequence[_Wanted], blobs: Blobs, kit: Kit, found: Corrected
 ) -> None:
     try:
-        data = blobs.get(blob)
+        data = blobs.get(blob, file_scope(pages[0].page.intake))
     except UserError:
         found.left_out["scan-not-kept"] += len(pages)
         return

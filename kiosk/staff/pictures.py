@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 from forms.errors import UserError
 from forms.fields import Choice, Fillable
 from forms.layout import Box, Layout, PageLayout, Rect
-from pipeline.ports import Blobs
+from pipeline.kept import KeptPage
+from pipeline.ports import Blobs, page_scope
 
 _REMEMBERED = 12
 """Decoded pages kept in memory, about 2 MB each at 150 dpi."""
@@ -145,17 +146,17 @@ class Pictures:
         self._lock = Lock()
         self._pages: OrderedDict[str, Image.Image] = OrderedDict()
 
-    def whole(self, digest: str, covered: Iterable[Rect], page_mm: tuple[float, float]) -> bytes:
+    def whole(self, page: KeptPage, covered: Iterable[Rect], page_mm: tuple[float, float]) -> bytes:
         """Give a whole page as PNG, with what may not be seen painted over.
 
         Raises:
             PictureMissing: it is not there or cannot be opened.
         """
-        return _png(_cover(self._page(digest), covered, page_mm))
+        return _png(_cover(self._page(page), covered, page_mm))
 
     def cut(
         self,
-        digest: str,
+        page: KeptPage,
         place: Rect,
         covered: Iterable[Rect],
         page_mm: tuple[float, float],
@@ -163,7 +164,7 @@ class Pictures:
         """Give one part of a page as PNG, with what may not be seen painted over.
 
         Args:
-            digest: of the straightened page.
+            page: which page.
             place: which part, mm.
             covered: what to paint over, mm.
             page_mm: width and height of the page, mm.
@@ -171,10 +172,10 @@ class Pictures:
         Raises:
             PictureMissing: it is not there or cannot be opened.
         """
-        page = _cover(self._page(digest), covered, page_mm)
-        across, down = page.width / page_mm[0], page.height / page_mm[1]
+        whole = _cover(self._page(page), covered, page_mm)
+        across, down = whole.width / page_mm[0], whole.height / page_mm[1]
         return _png(
-            page.crop(
+            whole.crop(
                 (
                     round(place.x * across),
                     round(place.y * down),
@@ -184,14 +185,15 @@ class Pictures:
             )
         )
 
-    def _page(self, digest: str) -> Image.Image:
+    def _page(self, kept: KeptPage) -> Image.Image:
         """Open a page, or give the one remembered; callers never change it."""
+        digest = kept.upright or ""
         with self._lock:
             if digest in self._pages:
                 self._pages.move_to_end(digest)
                 return self._pages[digest]
         try:
-            data = self._blobs.get(digest)
+            data = self._blobs.get(digest, page_scope(kept.id))
             with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
                     raise PictureMissing

@@ -185,7 +185,7 @@ def routers() -> tuple[APIRouter, ...]:
             raise PictureMissing
         hidden = hidden_fields(user, opened.published.definition)
         covered = covers(hidden, layout, opened.number)
-        return _picture(office.pictures.cut(opened.page.upright, place, covered, layout.page_mm))
+        return _picture(office.pictures.cut(opened.page, place, covered, layout.page_mm))
 
     @verifiers.get("/pages/{page_id}/picture.png")
     def picture(page_id: str, user: SignedIn, office: Given) -> Response:
@@ -200,12 +200,12 @@ def routers() -> tuple[APIRouter, ...]:
             if page.record is None or page.what is None:
                 if not may_see_unread(user, page):
                     raise NotAllowed
-                return _picture(office.pictures.whole(page.upright, (), (1.0, 1.0)))
+                return _picture(office.pictures.whole(page, (), (1.0, 1.0)))
             opened = _Open(page=page, published=queue.published_as(office, page))
         layout = opened.published.layout
         hidden = hidden_fields(user, opened.published.definition)
         covered = covers(hidden, layout, opened.number)
-        return _picture(office.pictures.whole(page.upright, covered, layout.page_mm))
+        return _picture(office.pictures.whole(page, covered, layout.page_mm))
 
     @verifiers.get("/pages/{page_id}/fields/{name}/whole")
     def whole(request: Request, page_id: str, name: str, user: SignedIn, office: Given) -> Response:

@@ -27,7 +27,7 @@ from forms.published import published
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
 from pipeline import work
-from pipeline.ports import Person
+from pipeline.ports import Person, page_scope
 from pipeline.ports import Sheet as Issued
 from pipeline.stages import (
     Draft,
@@ -42,6 +42,8 @@ from pipeline.stages import (
 )
 from storage import people
 from storage.blobs import FolderBlobs
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 DPI = 150
@@ -219,8 +221,10 @@ class Prison:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
-        self.blobs = FolderBlobs(folder / "blobs")
-        self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}")
+        self.raw = FolderBlobs(folder / "blobs")
+        vault = Vault(KeyFolder(folder / "keys"))
+        self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}", vault)
+        self.blobs = SealedBlobs(self.raw, self.store)
         self._count = 0
         self.last = ""
 
@@ -285,7 +289,9 @@ class Prison:
                 kept, f"scan of {serial} {photocopy}".encode(), len(numbers) + lost
             )
         for index, number in enumerate(numbers):
-            picture = self.blobs.put(drawn(filled.form, number, filled.answers))
+            picture = self.blobs.put(
+                drawn(filled.form, number, filled.answers), page_scope(f"{intake}-{index}")
+            )
             read = PageRead(
                 source="file",
                 page_index=index,
@@ -337,14 +343,21 @@ class Prison:
         self, page: str, code: str, message: str, remedy: str, *, seen: bool = True
     ) -> None:
         """Set a page aside that was taken in."""
-        picture = self.blobs.put(drawn("rj-1", 1, {})) if seen else None
+        picture = self.blobs.put(drawn("rj-1", 1, {}), page_scope(page)) if seen else None
         bad = Quarantined(source="file", page_index=0, code=code, message=message, remedy=remedy)
         with self.store.begin() as kept:
             kept.pages.keep(page, 1, [work.Outcome(bad, picture)], at=self.clock())
 
     def _take_in(self, kept: Any, data: bytes, pages: int) -> str:
-        digest = self.blobs.put(data)
-        taken = kept.intakes.take(digest, len(data), by="test", at=self.clock())
+        fresh = self.blobs.put_new(io.BytesIO(data))
+        taken = kept.intakes.take(
+            fresh.digest,
+            fresh.size,
+            by="test",
+            at=self.clock(),
+            blob=fresh.blob,
+            secret=fresh.secret,
+        )
         kept.intakes.split(taken.intake.id, work.Split(pages=pages), at=self.clock())
         return str(taken.intake.id)
 

@@ -19,7 +19,7 @@ from forms.page_id import parse_serial
 from forms.published import published
 from kiosk import compose
 from kiosk.cli import _print_json, app
-from storage.blobs import FolderBlobs, Stored
+from storage.sealed_blobs import Fresh, SealedBlobs
 
 ROLL = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
 LINE = "A1234BC,SMITH,JOHN,B-2-014,MTI,1990-05-01\n"
@@ -456,14 +456,14 @@ def test_our_own_mistake_with_one_scan_is_told_and_the_others_are_taken_in(
     scans = [tmp_path / f"{n}.png" for n in (1, 2, 3)]
     for scan in scans:
         scan.write_bytes(scan.name.encode())
-    whole = FolderBlobs.put_stream
+    whole = SealedBlobs.put_new
 
-    def broken(box: FolderBlobs, source: BinaryIO) -> Stored:
+    def broken(box: SealedBlobs, source: BinaryIO) -> Fresh:
         if Path(source.name).name == "2.png":
             raise ValueError("the answer was A1234BC")
         return whole(box, source)
 
-    monkeypatch.setattr(FolderBlobs, "put_stream", broken)
+    monkeypatch.setattr(SealedBlobs, "put_new", broken)
     told = run("scan", *scans)
     assert told.exit_code == 1
     assert len(told.stdout.splitlines()) == 2

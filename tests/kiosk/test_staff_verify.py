@@ -267,7 +267,7 @@ def test_a_page_is_decoded_once_and_only_in_memory(prison, visitor, samples, mon
     page, _ = prison.comes_in(samples.self_referral)
     fetched = []
     get = prison.blobs.get
-    monkeypatch.setattr(prison.blobs, "get", lambda d: fetched.append(d) or get(d))
+    monkeypatch.setattr(prison.blobs, "get", lambda *d: fetched.append(d) or get(*d))
     vera = visitor("vera")
     for name in ("me_number", "today", "role"):
         answer = vera.get(f"/pages/{page}/fields/{name}/crop.png")
@@ -280,7 +280,7 @@ def test_a_picture_that_is_gone_says_so(prison, visitor, samples) -> None:
     page, _ = prison.comes_in(samples.self_referral)
     with prison.store.look() as kept:
         digest = kept.pages.get(page).upright
-    (prison.blobs.folder / digest[:2] / digest[2:4] / digest).unlink()
+    (prison.raw.folder / digest[:2] / digest[2:4] / digest).unlink()
     answer = visitor("vera").get(f"/pages/{page}/fields/me_number/crop.png")
     assert answer.status_code == 404
     assert "There is no picture of this page" in answer.text

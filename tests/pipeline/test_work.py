@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from forms import library
 from forms.errors import UserError
 from forms.page_id import PageId
 from pipeline import work
+from pipeline.kept import Intake
 from pipeline.ports import Sheet
 from pipeline.stages import Mark, MarkState, PageRead, Quarantined, Reading, State
 
@@ -19,21 +20,20 @@ PAGE = PageId(form="rj-1", version=1, language="en", serial="7KQ4M2XD", page=1)
 
 
 class Drawer:
-    """Blobs in memory."""
+    """Blobs in memory; each is found only under the scope it was kept for."""
 
     def __init__(self, *kept: bytes) -> None:
         self.kept = {hashlib.sha256(each).hexdigest(): each for each in kept}
+        self.scopes = dict.fromkeys(self.kept, "file/f")
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, scope: str) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        self.kept[digest] = data
+        self.kept[digest], self.scopes[digest] = data, scope
         return digest
 
-    def get(self, digest: str) -> bytes:
-        return self.kept[digest]
-
-    def sweep(self, keep: Iterable[str]) -> int:
-        return 0
+    def get(self, name: str, scope: str) -> bytes:
+        assert self.scopes[name] == scope
+        return self.kept[name]
 
 
 class Locked(UserError):
@@ -73,17 +73,36 @@ def page_read(**more: object) -> PageRead:
 
 def job(data: bytes) -> work.Job:
     digest = hashlib.sha256(data).hexdigest()
-    return work.Job(page="p", attempt=1, blob=digest, source="file 1", page_index=0)
+    return work.Job(
+        page="f-0", sheet="f-0", intake="f", attempt=1, blob=digest, source="file 1", page_index=0
+    )
+
+
+def intake(drawer: Drawer) -> Intake:
+    (blob,) = drawer.kept
+    return Intake(
+        id="f",
+        number=1,
+        digest="d",
+        blob=blob,
+        size=4,
+        kind="scan",
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        by="pat",
+        state="received",
+        pages=None,
+        priority=1,
+    )
 
 
 def test_a_file_is_as_many_pages_as_the_recipe_counts() -> None:
     drawer = Drawer(b"file")
-    assert work.split(*drawer.kept, "file 1", drawer, Recipe(pages=7)).pages == 7
+    assert work.split(intake(drawer), drawer, Recipe(pages=7)).pages == 7
 
 
 def test_a_file_that_cannot_be_opened_is_one_page_with_the_cause() -> None:
     drawer = Drawer(b"locked")
-    split = work.split(*drawer.kept, "file 1", drawer, Recipe())
+    split = work.split(intake(drawer), drawer, Recipe())
     assert split.pages == 1
     assert split.problem is not None
     assert (split.problem.code, split.problem.remedy) == ("file-locked", "Unlock it.")
@@ -94,13 +113,13 @@ def test_a_file_that_cannot_be_opened_is_one_page_with_the_cause() -> None:
 
 def test_what_was_begun_too_often_is_set_aside_without_being_touched() -> None:
     often, last = work.MOST_BEGINS + 1, work.MOST_BEGINS
-    split = work.split("gone", "file 1", Drawer(), Recipe(), begun=often)
+    split = work.split(intake(Drawer(b"gone")), Drawer(), Recipe(), begun=often)
     assert (split.pages, split.problem and split.problem.code) == (1, "reading-stopped")
     (outcome,) = work.read(replace(job(b"gone"), begun=often), Drawer(), Recipe())
     assert isinstance(outcome.result, Quarantined)
     assert outcome.result.code == "reading-stopped"
     drawer = Drawer(b"file")
-    assert work.split(*drawer.kept, "file 1", drawer, Recipe(pages=7), begun=last).pages == 7
+    assert work.split(intake(drawer), drawer, Recipe(pages=7), begun=last).pages == 7
     (outcome,) = work.read(replace(job(b"file"), begun=last), drawer, Recipe(page_read()))
     assert isinstance(outcome.result, PageRead)
 
@@ -110,9 +129,17 @@ def test_the_straightened_page_is_kept_as_a_jpeg_before_anything_refers_to_it() 
     paper = np.full((40, 30), 255, np.uint8)
     (outcome,) = work.read(job(b"file"), drawer, Recipe(page_read(upright=paper)))
     assert outcome.upright is not None
-    assert drawer.get(outcome.upright)[:3] == b"\xff\xd8\xff"
+    assert drawer.get(outcome.upright, "page/f-0")[:3] == b"\xff\xd8\xff"
     (bare,) = work.read(job(b"file"), drawer, Recipe(page_read()))
     assert bare.upright is None
+
+
+def test_each_slip_of_an_uncut_sheet_has_its_picture_under_its_own_key() -> None:
+    drawer = Drawer(b"file")
+    papers = [np.full((40, 30 + n), 255, np.uint8) for n in range(3)]
+    read = work.read(job(b"file"), drawer, Recipe(*(page_read(upright=paper) for paper in papers)))
+    scopes = [drawer.scopes[each.upright or ""] for each in read]
+    assert scopes == ["page/f-0", "page/f-0.1", "page/f-0.2"]
 
 
 def test_a_recipe_that_gives_nothing_is_a_mistake_and_not_a_lost_page() -> None:

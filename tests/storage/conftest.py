@@ -20,6 +20,8 @@ from pipeline.stages import Mark, MarkState, PageRead, Quarantined, Reading, Sta
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -147,19 +149,33 @@ def ticked(name: str, *options: str, unclear: str | None = None) -> Reading:
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
+    """Give keys that every test shares."""
+    folder = KeyFolder(tmp_path_factory.mktemp("keys"))
+    folder.make_hash_keys()
+    folder.publish(folder.make_pair())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory, key_folder: KeyFolder) -> Path:
     """Give an upgraded database without anything in it, to be copied."""
     file = tmp_path_factory.mktemp("empty") / "counterfoil.db"
-    made = Store(f"sqlite:///{file}")
+    made = Store(f"sqlite:///{file}", Vault(key_folder))
     made.upgrade()
     made.close()
     return file
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty: Path) -> Iterator[Store]:
+def vault(key_folder: KeyFolder) -> Vault:
+    return Vault(key_folder)
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty: Path, vault: Vault) -> Iterator[Store]:
     shutil.copy(empty, tmp_path / "counterfoil.db")
-    made = Store(f"sqlite:///{tmp_path}/counterfoil.db")
+    made = Store(f"sqlite:///{tmp_path}/counterfoil.db", vault)
     yield made
     made.close()
 
@@ -180,12 +196,23 @@ def jobs(store: Store) -> Iterator[Jobs]:
 @pytest.fixture
 def command(store: Store, tmp_path: Path) -> list[str]:
     script = Path(__file__).with_name("fake_worker.py")
-    return [sys.executable, str(script), store.url, str(tmp_path / "blobs")]
+    keys = str(store.vault.folder.folder)
+    return [sys.executable, str(script), store.url, str(tmp_path / "blobs"), keys]
 
 
 @pytest.fixture
-def box(store: Store, jobs: Jobs, tmp_path: Path) -> IntakeBox:
-    return IntakeBox(store, FolderBlobs(tmp_path / "blobs"), jobs)
+def raw(tmp_path: Path) -> FolderBlobs:
+    return FolderBlobs(tmp_path / "blobs")
+
+
+@pytest.fixture
+def blobs(raw: FolderBlobs, store: Store) -> SealedBlobs:
+    return SealedBlobs(raw, store)
+
+
+@pytest.fixture
+def box(store: Store, jobs: Jobs, blobs: SealedBlobs) -> IntakeBox:
+    return IntakeBox(store, blobs, jobs)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A worker with a fake recipe, started as a process by the tests and the engine's bench.
 
-    python fake_worker.py DATABASE_URL BLOB_FOLDER
+    python fake_worker.py DATABASE_URL BLOB_FOLDER KEY_FOLDER
 
 The "file" is text: a line a page, "SERIAL PAGE [WORD...]"; one that starts with a 0 byte cannot
 be opened, and one that starts with a 1 kills the worker. Words: "poison" kills the worker,
@@ -28,6 +28,8 @@ from kiosk.worker import work_here
 from pipeline import work
 from pipeline.stages import Draft, Gray, PageRead, Quarantined, Reading, State
 from storage.blobs import FolderBlobs
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 
@@ -123,4 +125,5 @@ class LineRecipe:
 
 if __name__ == "__main__":
     work.MOST_BEGINS = int(os.environ.get("MOST_BEGINS", work.MOST_BEGINS))
-    work_here(Store(sys.argv[1]), FolderBlobs(Path(sys.argv[2])), LineRecipe())
+    kept = Store(sys.argv[1], Vault(KeyFolder(Path(sys.argv[3]))))
+    work_here(kept, SealedBlobs(FolderBlobs(Path(sys.argv[2])), kept), LineRecipe())

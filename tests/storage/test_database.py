@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import Database, DatabaseNewer, _config, _script, connect
+from storage.keys import Vault
 from storage.models import Base
 from storage.store import Store
 
@@ -118,14 +119,34 @@ INSERT INTO drafts_due (page,attempt) VALUES ('aa-0',1);
 """
 
 
-def test_data_kept_at_revision_0002_is_all_there_at_the_newest(tmp_path: Path) -> None:
+NEWEST = """
+INSERT INTO intakes VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,NULL,'');
+INSERT INTO pages (id,intake,page_index,slot,status,attempt,received_at,digest,form,version,
+    language,large_print,serial,number,pages,reason_code,reason_message,reason_remedy,
+    seconds,"by",warnings,urgent,confidential)
+    VALUES ('aa-0','aa',0,0,'awaiting',1,'2026-11-23 09:01:00','d1','rj-1',1,
+    'en',0,'7KQ4M2XD',1,2,'','','',0.3,'code','[]',0,0);
+INSERT INTO readings (id,page,attempt,place,field,kind,review,"by",sealed)
+    VALUES (1,'aa-0',1,0,'me_number','comb',1,'scan',x'01');
+INSERT INTO decisions (id,page,field,number,cannot_read,"by",at)
+    VALUES (1,'aa-0','me_number',1,0,'pat','2026-11-23 09:05:00');
+INSERT INTO events (number,at,"by",what,subject,code,hash)
+    VALUES (1,'2026-11-23 09:00:00','pat','sheet-issued','7KQ4M2XD','rj-1','');
+INSERT INTO drafts (id,page,attempt,field,score,"by",at)
+    VALUES (1,'aa-0',1,'more',0.6,'reader-1','2026-11-23 09:03:00');
+"""
+
+
+def test_data_kept_at_revision_0002_is_all_there_at_the_newest(
+    tmp_path: Path, vault: Vault
+) -> None:
     url = f"sqlite:///{tmp_path}/old.db"
     with connect(url).begin() as connection:
         command.upgrade(_config(connection), "0002")
     old = sqlite3.connect(tmp_path / "old.db")
     old.executescript(REVISION_2)
     old.close()
-    store = Store(url)
+    store = Store(url, vault)
     store.upgrade()
     with store.begin() as kept:
         (draft,) = kept.pages.get("aa-0").drafts
@@ -136,7 +157,9 @@ def test_data_kept_at_revision_0002_is_all_there_at_the_newest(tmp_path: Path) -
         assert (job.begun, kept.intakes.start("aa")) == (1, 1)  # counted since revision 0004
 
 
-def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -> None:
+def test_data_kept_at_revision_0001_is_all_there_at_the_newest(
+    tmp_path: Path, vault: Vault
+) -> None:
     file = tmp_path / "old.db"
     url = f"sqlite:///{file}"
     with connect(url).begin() as connection:
@@ -145,7 +168,7 @@ def test_data_kept_at_revision_0001_is_all_there_at_the_newest(tmp_path: Path) -
     old.executescript(REVISION_1)
     old.close()
 
-    store = Store(url)
+    store = Store(url, vault)
     store.upgrade()
     with store.look() as kept:
         page = kept.pages.get("aa-0")
@@ -174,7 +197,7 @@ def test_what_is_only_ever_added_cannot_be_changed_or_removed(
     store = Store(f"sqlite:///{tmp_path}/c.db")
     store.upgrade()
     raw = sqlite3.connect(tmp_path / "c.db")
-    raw.executescript(REVISION_2)
+    raw.executescript(NEWEST)
     raw.close()
     sql = attack.format(table)
     if table == "events":
@@ -218,7 +241,7 @@ def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> Non
 def test_a_statement_that_fails_never_tells_the_values(store: Store) -> None:
     with pytest.raises(IntegrityError) as caught, store.database.engine.begin() as connection:
         connection.execute(
-            text("INSERT INTO staff (username, name) VALUES (:u, :n)"),
+            text("INSERT INTO staff (username, password) VALUES (:u, :n)"),
             {"u": "pat", "n": "CANARY-9"},
         )
     assert "CANARY-9" not in str(caught.value)

@@ -133,7 +133,7 @@ def test_a_draft_cannot_be_doubled_nor_changed_whoever_tries(desk: Any, tmp_path
     with pytest.raises(IntegrityError, match="UNIQUE"), desk.store.begin() as kept:
         rows_of(kept).add(twice)
     raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    for attack in ("UPDATE drafts SET words = 'x'", "DELETE FROM drafts"):
+    for attack in ("UPDATE drafts SET sealed = 'x'", "DELETE FROM drafts"):
         with pytest.raises(sqlite3.IntegrityError, match="only ever added"):
             raw.execute(attack)
 

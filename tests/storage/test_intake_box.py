@@ -8,10 +8,12 @@ from typing import BinaryIO
 import pytest
 
 from pipeline.kept import Status
+from pipeline.ports import file_scope
 from storage.blobs import DiskFull, FolderBlobs, Stored
 from storage.intake_box import IntakeBox, TakingFailed
 from storage.jobs import Jobs
 from storage.paper import Intakes
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -25,18 +27,13 @@ def jobs(store: Store) -> Iterator[Jobs]:
     made.close()
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> FolderBlobs:
-    return FolderBlobs(tmp_path / "blobs")
-
-
 def counts(store: Store) -> dict[Status, int]:
     with store.look() as kept:
         return {status: n for status, n in kept.pages.counts().items() if n}
 
 
 def test_a_folder_is_taken_in_whole_and_each_file_said(
-    store: Store, blobs: FolderBlobs, jobs: Jobs, tmp_path: Path
+    store: Store, blobs: SealedBlobs, jobs: Jobs, tmp_path: Path
 ) -> None:
     scans = tmp_path / "scans"
     (scans / "deeper").mkdir(parents=True)
@@ -57,18 +54,20 @@ def test_a_folder_is_taken_in_whole_and_each_file_said(
         "gone.pdf": (False, "path-missing"),
     }
     assert counts(store) == {Status.RECEIVED: 3, Status.DUPLICATE: 1}
-    assert blobs.get(next(t for t in taken if t.path.name == "b.jpg").intake.digest) == b"b"  # type: ignore[union-attr]
+    b = next(t for t in taken if t.path.name == "b.jpg").intake
+    assert b is not None
+    assert blobs.get(b.blob, file_scope(b.id)) == b"b"
     assert jobs.busy()
 
 
 def test_nothing_is_acknowledged_before_its_bytes_and_its_row_are_safe(
-    store: Store, blobs: FolderBlobs, jobs: Jobs
+    store: Store, raw: FolderBlobs, jobs: Jobs
 ) -> None:
     steps: list[str] = []
 
-    class Watched:
+    class Watched(FolderBlobs):
         def put_stream(self, source: BinaryIO) -> Stored:
-            stored = blobs.put_stream(source)
+            stored = super().put_stream(source)
             with store.look() as kept:
                 assert kept.intakes.last() == ()
             steps.append("bytes are safe")
@@ -77,14 +76,14 @@ def test_nothing_is_acknowledged_before_its_bytes_and_its_row_are_safe(
     from sqlalchemy import event
 
     event.listen(store.database.engine, "commit", lambda _: steps.append("committed"))
-    box = IntakeBox(store, Watched(), jobs)
+    box = IntakeBox(store, SealedBlobs(Watched(raw.folder), store), jobs)
     box.take_stream(io.BytesIO(b"a"), name="a.pdf", by="pat", at=NOW)
     steps.append("acknowledged")
     assert steps == ["bytes are safe", "committed", "acknowledged"]
 
 
 def test_when_the_job_cannot_be_enqueued_the_file_was_never_taken_in(
-    store: Store, blobs: FolderBlobs, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    store: Store, blobs: SealedBlobs, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError
@@ -110,19 +109,19 @@ def test_a_rolled_back_file_leaves_no_job_behind(store: Store, jobs: Jobs) -> No
 
 
 def test_a_full_disk_refuses_one_file_with_a_sentence_and_goes_on(
-    store: Store, jobs: Jobs, blobs: FolderBlobs, tmp_path: Path
+    store: Store, jobs: Jobs, raw: FolderBlobs, tmp_path: Path
 ) -> None:
-    class Filling:
+    class Filling(FolderBlobs):
         def put_stream(self, source: BinaryIO) -> Stored:
-            if source.read(3) == b"big":
+            sealed = source.read()
+            if len(sealed) > 1000:
                 raise DiskFull
-            source.seek(0)
-            return blobs.put_stream(source)
+            return super().put_stream(io.BytesIO(sealed))
 
     (tmp_path / "scans").mkdir()
-    (tmp_path / "scans" / "1.pdf").write_bytes(b"big file")
+    (tmp_path / "scans" / "1.pdf").write_bytes(b"big file" * 1000)
     (tmp_path / "scans" / "2.pdf").write_bytes(b"small")
-    box = IntakeBox(store, Filling(), jobs)
+    box = IntakeBox(store, SealedBlobs(Filling(raw.folder), store), jobs)
     full, fine = box.take_in([tmp_path / "scans"], by="pat", at=NOW)
     assert full.problem is not None
     assert "full" in full.problem.message
@@ -134,7 +133,7 @@ def test_a_full_disk_refuses_one_file_with_a_sentence_and_goes_on(
 def test_our_own_mistake_with_one_file_leaves_it_and_the_others_go_on(
     store: Store,
     jobs: Jobs,
-    blobs: FolderBlobs,
+    blobs: SealedBlobs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     where: str,
@@ -173,7 +172,7 @@ def test_our_own_mistake_with_one_file_leaves_it_and_the_others_go_on(
 
 def test_a_file_that_may_not_be_read_is_said(
     store: Store,
-    blobs: FolderBlobs,
+    blobs: SealedBlobs,
     jobs: Jobs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -191,7 +190,7 @@ def test_a_file_that_may_not_be_read_is_said(
 
 
 def test_a_files_name_is_kept_out_of_events_and_of_what_prints(
-    store: Store, blobs: FolderBlobs, jobs: Jobs
+    store: Store, blobs: SealedBlobs, jobs: Jobs
 ) -> None:
     box = IntakeBox(store, blobs, jobs)
     taken = box.take_stream(io.BytesIO(b"a"), name="x/CANARY-4.pdf", by="pat", at=NOW)

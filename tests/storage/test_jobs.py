@@ -18,11 +18,12 @@ from kiosk import worker
 from kiosk.worker import supervise
 from pipeline import work
 from pipeline.kept import Status
+from pipeline.ports import page_scope
 from pipeline.sandbox import SandboxMissing
 from pipeline.work import WorkerStopped
-from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.sealed_blobs import SealedBlobs
 from storage.slots import Slots
 from storage.store import Store
 
@@ -37,7 +38,12 @@ def put(box: IntakeBox, tmp_path: Path, name: str, text: str) -> None:
 
 
 def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its_table(
-    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+    desk: Any,
+    jobs: Jobs,
+    box: IntakeBox,
+    blobs: SealedBlobs,
+    command: list[str],
+    tmp_path: Path,
 ) -> None:
     serial = desk.issue()[0]
     put(box, tmp_path, "good", f"{serial} 1\n{serial} 2 sure\n")
@@ -54,10 +60,10 @@ def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its
     with desk.store.look() as kept:
         codes = {p.reason.code for p in kept.pages.with_status(Status.SET_ASIDE)}
         (record,) = kept.records.of_serial(serial)
-        blob = record.pages[0].upright
+        page = record.pages[0]
     assert codes == {"page-code-missing", "serial-unknown", "file-unreadable"}
-    assert blob is not None
-    assert FolderBlobs(tmp_path / "blobs").get(blob)[:2] == b"\xff\xd8"
+    assert page.upright is not None
+    assert blobs.get(page.upright, page_scope(page.id))[:2] == b"\xff\xd8"
     assert b"CANARY" not in log.read_bytes()
     assert _engines_words(tmp_path).count("CANARY") == 0
 
@@ -231,14 +237,16 @@ def test_the_days_work_goes_before_an_archive_and_first_pages_before_last(
 ) -> None:
     from pipeline.work import Priority, Split
 
+    files = {}
     with desk.store.begin() as kept:
         for number, priority in enumerate((Priority.BULK, Priority.DAY, Priority.URGENT)):
             taken = kept.intakes.take(f"{number}" * 64, 1, by="pat", at=NOW, priority=priority)
+            files[taken.intake.id] = str(number)
             for page in kept.intakes.split(taken.intake.id, Split(pages=2), at=NOW):
                 jobs.add_page(kept, page)
     raw = sqlite3.connect(tmp_path / "counterfoil.db")
     found = raw.execute("SELECT workflow_uuid FROM workflow_status ORDER BY priority, created_at")
-    order = [workflow.split("-")[1][0] + workflow.split("-")[2] for (workflow,) in found]
+    order = [files[workflow.split("-")[1]] + workflow.split("-")[2] for (workflow,) in found]
     assert order == ["20", "21", "10", "11", "00", "01"]
 
 

@@ -17,6 +17,7 @@ from forms.page_id import new_serial, parse_serial
 from pipeline import work
 from pipeline.kept import RecordState, Status
 from pipeline.stages import PersonMatch, Quarantined, Reading, State
+from storage.keys import KeyFolder, Vault
 from storage.paper import (
     FieldAlreadyDecided,
     FieldUnknown,
@@ -432,11 +433,15 @@ FILES = st.lists(
 @settings(max_examples=12, deadline=None)
 @given(files=FILES)
 def test_every_page_taken_in_is_counted_exactly_once(
-    empty: Path, tmp_path_factory: pytest.TempPathFactory, make_desk: Any, files: Any
+    empty: Path,
+    key_folder: KeyFolder,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_desk: Any,
+    files: Any,
 ) -> None:
     from_here = tmp_path_factory.mktemp("counts")
     shutil.copy(empty, from_here / "c.db")
-    store = Store(f"sqlite:///{from_here}/c.db")
+    store = Store(f"sqlite:///{from_here}/c.db", Vault(key_folder))
     desk = make_desk(store)
     serials = desk.issue(3)
     expected = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -63,9 +64,9 @@ def verified(house: House, folder: Path, n: int = 2, seed: int = 1) -> list[list
         file = write_images(folder, f"copy-{number}", sheet.images, "pdf")[0]
         data, pages = file.read_bytes(), [page for side in sheet.truth for page in side]
         truths.append(pages)
-        digest = house.blobs.put(data)
+        taken = house.intake.take_stream(io.BytesIO(data), name="", by="test", at=AT)
         with house.store.begin() as kept:
-            intake = kept.intakes.take(digest, len(data), by="test", at=AT).intake.id
+            intake = taken.intake.id
             ids = kept.intakes.split(intake, work.Split(pages=2), at=AT)
         for index, (page_id, truth) in enumerate(zip(ids, pages, strict=True)):
             results = house.recipe.read(data, "file", index)
