@@ -101,10 +101,10 @@ class Keys:
         if scope not in self._met:
             if scope not in self._locked:
                 self.fetch([scope])
-            locked = self._locked.get(scope)
+            locked, vault = self._locked.get(scope), self._vault
             if locked is None:
                 return None
-            self._met[scope] = self._vault.open(locked)
+            self._met[scope] = vault.open(locked)
         return self._met[scope]
 
     def fetch(self, scopes: Collection[str]) -> None:

@@ -135,7 +135,9 @@ class DataKey:
         """Say which, never what."""
         return f"DataKey({self.scope!r})"
 
-    def seal(self, words: bytes, *, table: str, row: str, column: str) -> bytes:
+    def seal(
+        self, words: bytes, *, table: str, row: str, column: str, least: int = LEAST_BYTES
+    ) -> bytes:
         """Seal words for one place; how long they are shows only in powers of two.
 
         Args:
@@ -143,9 +145,10 @@ class DataKey:
             table: where it is kept.
             row: the row's own key, one that no renumbering changes.
             column: which column.
+            least: up to how many bytes nothing shows.
         """
-        nonce = os.urandom(NONCE_BYTES)
-        return _BOX + nonce + self._cipher.encrypt(nonce, pad(words), self._at(table, row, column))
+        nonce, place = os.urandom(NONCE_BYTES), self._at(table, row, column)
+        return _BOX + nonce + self._cipher.encrypt(nonce, pad(words, least), place)
 
     def open(self, box: bytes, *, table: str, row: str, column: str) -> bytes:
         """Open a box in the place it was sealed for.
@@ -437,9 +440,9 @@ def new_secret() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def pad(words: bytes) -> bytes:
+def pad(words: bytes, least: int = LEAST_BYTES) -> bytes:
     """Fill words up to 128, 256, 512... bytes (ISO/IEC 7816-4: 0x80, then zeros)."""
-    size = LEAST_BYTES
+    size = least
     while size < len(words) + 1:
         size *= 2
     return words + b"\x80" + b"\x00" * (size - len(words) - 1)

@@ -207,6 +207,7 @@ class PageRow(Sealed, Base):
     __tablename__ = "pages"
     scope_of = "page/{0.id}"
     place_of = "{0.id}"
+    least_bytes = 1024
 
     id: Mapped[str] = mapped_column(String(48), primary_key=True)
     intake: Mapped[str] = mapped_column(ForeignKey("intakes.id"))
@@ -280,6 +281,7 @@ class ReadingRow(Sealed, Base):
     __tablename__ = "readings"
     scope_of = "page/{0.page}"
     place_of = "{0.page}/{0.attempt}/{0.field}"
+    least_bytes = 1024
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
@@ -310,6 +312,7 @@ class DraftRow(Sealed, Base):
     __tablename__ = "drafts"
     scope_of = "page/{0.page}"
     place_of = "{0.page}/{0.attempt}/{0.field}"
+    least_bytes = 512
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
@@ -346,6 +349,7 @@ class DecisionRow(Sealed, Base):
     __tablename__ = "decisions"
     scope_of = "page/{0.page}"
     place_of = "{0.page}/{0.field}/{0.number}"
+    least_bytes = 512
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     page: Mapped[str] = mapped_column(ForeignKey("pages.id"))
@@ -384,6 +388,7 @@ class RollPersonRow(Sealed, Base):
     __tablename__ = "roll_people"
     scope_of = "roll/{0.number}"
     place_of = "{0.number}/{0.establishment}"
+    least_bytes = 512
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     number: Mapped[int] = mapped_column(ForeignKey("roll_imports.number"), index=True)

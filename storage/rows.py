@@ -189,12 +189,13 @@ def reading_row(page_id: str, attempt: int, place: int, each: Reading) -> Readin
     """Keep what a field was read as.
 
     The probabilities of single characters are not kept: they served the roll match, and the
-    candidates hold what a person needs of them.
+    candidates hold what a person needs of them. Of a mark five decimals are kept, so that the
+    length of what is sealed says nothing of what was ticked.
     """
     options = None
     if each.options is not None:
         options = {
-            name: [str(mark.state), float(mark.score), float(mark.confidence)]
+            name: [str(mark.state), round(float(mark.score), 5), round(float(mark.confidence), 5)]
             for name, mark in each.options.items()
         }
     return ReadingRow(

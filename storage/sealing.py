@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 from sqlalchemy import LargeBinary, event
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
-from storage.keys import CannotOpen, DataKey
+from storage.keys import LEAST_BYTES, CannotOpen, DataKey
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import UOWTransaction
@@ -75,11 +75,14 @@ class Sealed:
     Attributes:
         scope_of: names the key that a row is sealed under.
         place_of: names a row by what no renumbering changes.
+        least_bytes: up to this length two boxes look the same; longer ones show their length in
+            powers of two.
         may_be_bare: a row without any private value has no box at all, which shows.
     """
 
     scope_of: ClassVar[str]
     place_of: ClassVar[str]
+    least_bytes: ClassVar[int] = LEAST_BYTES
     may_be_bare: ClassVar[bool] = False
 
     __tablename__: str
@@ -143,5 +146,9 @@ def _box(row: Sealed, keys: KeyRing) -> bytes | None:
         return None
     words = json.dumps(private, ensure_ascii=False, separators=(",", ":")).encode()
     return keys.get(row.sealed_scope).seal(
-        words, table=row.__tablename__, row=row.sealed_place, column=COLUMN
+        words,
+        table=row.__tablename__,
+        row=row.sealed_place,
+        column=COLUMN,
+        least=row.least_bytes,
     )

@@ -56,6 +56,9 @@ WAS_JSON = {
 }
 """What was kept as JSON in a text column."""
 
+LEAST_BYTES = {"pages": 1024, "readings": 1024, "drafts": 512, "decisions": 512, "roll_people": 512}
+"""How long a box is at least, before it is sealed."""
+
 ADDED_ONLY = ("readings", "decisions", "drafts")
 
 Row = Any
@@ -223,7 +226,13 @@ class _Sealer:
                 if data_key is None or (table == "pages" and private["people"] is None):
                     continue
                 words = json.dumps(private, ensure_ascii=False, separators=(",", ":")).encode()
-                box = data_key.seal(words, table=table, row=place(row), column="sealed")
+                box = data_key.seal(
+                    words,
+                    table=table,
+                    row=place(row),
+                    column="sealed",
+                    least=LEAST_BYTES.get(table, 128),
+                )
                 boxes.append({"its": getattr(row, key), "box": box})
             self._keep_keys()
             if boxes:
