@@ -69,6 +69,8 @@ app.add_typer(roll, name="roll")
 app.add_typer(staff, name="staff")
 app.add_typer(records, name="records")
 app.add_typer(audit, name="audit")
+keys = typer.Typer(no_args_is_help=True, help="The keys that open what is kept.")
+app.add_typer(keys, name="keys")
 
 Form = Annotated[str, typer.Argument(help="The form, such as rj-1; see `counterfoil forms`.")]
 Language = Annotated[str, typer.Option(help="Language code.")]
@@ -451,6 +453,67 @@ def verify_events(
 @audit.callback()
 def _audit() -> None:
     """The list of who did what."""
+
+
+# Keys
+
+
+@keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """Give the key pairs, how old they are and how much each locks."""
+    from storage.rotation import pairs
+
+    with _house() as house:
+        found = pairs(house.store)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "id": each.id,
+                    "made_at": each.made_at.isoformat(),
+                    "data_keys": each.data_keys,
+                    "newest": each.newest,
+                    "opens": each.opens,
+                }
+                for each in found
+            ]
+        )
+        return
+    _table(
+        ("key pair", "made", "locks", ""),
+        [
+            [
+                each.id,
+                f"{each.made_at:%Y-%m-%d}",
+                _count(each.data_keys, "data key", "data keys"),
+                ", ".join(
+                    word
+                    for word, told in (("newest", each.newest), ("opens here", each.opens))
+                    if told
+                ),
+            ]
+            for each in found
+        ],
+    )
+
+
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Lock everything with a new key pair and destroy the old one, while everything runs.
+
+    Backups made before need the old pair: make a new backup afterwards.
+    """
+    from storage.rotation import rotate
+
+    with _house() as house:
+        done = rotate(house.store, by=_who(), at=_now())
+    typer.echo(f"{_count(done, 'data key is', 'data keys are')} locked with the new pair.")
+    _say("Make a backup now: the ones from before need the pair that was destroyed.")
+
+
+@keys.callback()
+def _keys() -> None:
+    """The keys that open what is kept."""
 
 
 # The running of it

@@ -209,7 +209,7 @@ class KeyFolder:
     def can_open(self) -> bool:
         """Say whether this process may read the private half of the newest pair."""
         newest = self.published()[-1:]
-        return bool(newest) and os.access(self._opening / f"kek-{newest[0]}.key", os.R_OK)
+        return bool(newest) and self.has_private(newest[0])
 
     def make_hash_keys(self) -> None:
         """Make the keys of keyed hashes where they are missing."""
@@ -225,7 +225,7 @@ class KeyFolder:
         """
         with self._alone():
             published = self.published()
-            for kek in self._private():
+            for kek in self.private():
                 if not published or kek > published[-1]:
                     return kek
             private = X25519PrivateKey.generate()
@@ -253,6 +253,7 @@ class KeyFolder:
         """Remove a private half: what is still locked with it can never be opened again."""
         (self._opening / f"kek-{kek}.key").unlink(missing_ok=True)
         _sync_folder(self._opening)
+        self._held.pop(f"opening/kek-{kek}.key", None)
 
     def published(self) -> tuple[str, ...]:
         """Give the ids of the pairs that may lock, the newest last."""
@@ -285,8 +286,13 @@ class KeyFolder:
         except (InvalidTag, ValueError):
             raise SealBroken from None
 
-    def _private(self) -> tuple[str, ...]:
+    def private(self) -> tuple[str, ...]:
+        """Give the ids of the pairs whose private half is here, the newest last."""
         return _ids(self._opening, "key")
+
+    def has_private(self, kek: str) -> bool:
+        """Say whether this process may open what a pair locks."""
+        return os.access(self._opening / f"kek-{kek}.key", os.R_OK)
 
     def _private_half(self, kek: str) -> X25519PrivateKey:
         return X25519PrivateKey.from_private_bytes(self._read(f"opening/kek-{kek}.key"))
