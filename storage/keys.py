@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from forms.errors import UserError
+from pipeline.ports import StoreAway
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -46,7 +47,7 @@ _KEK = re.compile(r"kek-([0-9]{4}-[0-9a-f]{12})\.(pub|key)")
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 
 
-class KeysMissing(UserError):
+class KeysMissing(StoreAway):
     """Data is here and a key that belongs to it is not."""
 
     code = "keys-missing"
@@ -62,7 +63,7 @@ class KeysOfAnother(UserError):
     remedy = "Set COUNTERFOIL_KEYS to the folder that was used with this data before."
 
 
-class KeysUnreadable(UserError):
+class KeysUnreadable(StoreAway):
     """The folder of keys cannot be made or read."""
 
     code = "keys-unreadable"
@@ -70,7 +71,7 @@ class KeysUnreadable(UserError):
     remedy = "See that COUNTERFOIL_KEYS names a folder which this program's user may use."
 
 
-class CannotOpen(UserError):
+class CannotOpen(StoreAway):
     """This process has no way to open data keys."""
 
     code = "cannot-open"

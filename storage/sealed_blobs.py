@@ -14,14 +14,14 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from storage.blobs import Stored
+from storage.blobs import BlobStore
 from storage.keys import KEY_BYTES, DataKey, SealBroken, new_secret
 from storage.store import Store
 
@@ -35,26 +35,6 @@ MAGIC = b"CFB1"
 _SALT, _TAG = 16, 16
 _HEADER = len(MAGIC) + _SALT
 _READ = 1 << 20
-
-
-class Bytes(Protocol):
-    """A store of bytes by their SHA-256 (`storage.blobs.FolderBlobs`)."""
-
-    def put_stream(self, source: BinaryIO) -> Stored:
-        """Keep a stream's bytes durably and give their digest and size."""
-        ...
-
-    def get(self, digest: str) -> bytes:
-        """Give bytes back, or raise `BlobMissing` or `BlobDamaged`."""
-        ...
-
-    def stream(self, digest: str) -> Iterator[bytes]:
-        """Give bytes back piece by piece, or raise as `get` does."""
-        ...
-
-    def remove(self, digest: str) -> None:
-        """Delete bytes; none of that digest is no mistake."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +57,17 @@ class Fresh:
 class SealedBlobs:
     """Files and pictures under the keys of what they belong to (fits `pipeline.ports.Blobs`)."""
 
-    def __init__(self, raw: Bytes, store: Store) -> None:
+    def __init__(self, raw: BlobStore, store: Store) -> None:
         self.raw, self._store = raw, store
 
     def put(self, data: bytes, scope: str) -> str:
         """Seal bytes under a scope's key, keep them durably and give their name.
 
         The key may come later: it is then made when the scope's own row is kept.
+
+        Raises:
+            StoreAway: not just now; nothing is kept.
+            CannotOpen: this process cannot open the scope's key.
         """
         return self.put_stream(io.BytesIO(data), scope)
 
@@ -98,7 +82,7 @@ class SealedBlobs:
         """Seal a file under a key of its own, of which it is not known yet whose it is.
 
         Raises:
-            DiskFull: nothing was kept.
+            StoreAway: not just now; nothing is kept.
         """
         secret = new_secret()
         sealing = Sealing(source, secret, self._store.vault.site)
@@ -123,7 +107,7 @@ class SealedBlobs:
         Nothing is written that was not sealed here, but when this raises, the rest is missing.
 
         Raises:
-            BlobMissing, KeyGone, SealBroken: see `get`; damage is told as a broken seal.
+            BlobMissing, BlobDamaged, KeyGone, SealBroken: see `get`.
         """
         size = 0
         for piece in opened(self.raw.stream(name), self._key(scope)):

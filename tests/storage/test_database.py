@@ -120,7 +120,8 @@ INSERT INTO drafts_due (page,attempt) VALUES ('aa-0',1);
 
 
 NEWEST = """
-INSERT INTO intakes VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,NULL,'');
+INSERT INTO intakes (number,id,digest,size,kind,received_at,"by",state,pages,priority,begun)
+    VALUES (1,'aa','aaaa',9,'scan','2026-11-23 09:01:00','pat','split',1,1,0);
 INSERT INTO pages (id,intake,page_index,slot,status,attempt,received_at,digest,form,version,
     language,large_print,serial,number,pages,reason_code,reason_message,reason_remedy,
     seconds,"by",warnings,urgent,confidential)

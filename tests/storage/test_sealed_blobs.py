@@ -181,7 +181,7 @@ def test_a_blob_that_is_gone_or_changed_or_whose_key_is_destroyed_is_said(
     place.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(BlobDamaged):
         blobs.get(intake.blob, scope)
-    with pytest.raises(SealBroken):
+    with pytest.raises(BlobDamaged):
         blobs.copy(intake.blob, scope, io.BytesIO())
     place.write_bytes(whole)
     with store.begin() as kept:
