@@ -130,7 +130,7 @@ class Keys:
         found = select(KekRow.id, func.count(DataKeyRow.scope)).outerjoin(
             DataKeyRow, DataKeyRow.kek == KekRow.id
         )
-        return dict(self._rows.execute(found.group_by(KekRow.id)).tuples())
+        return dict(self._rows.execute(found.group_by(KekRow.id)).all())
 
     @property
     def _vault(self) -> Vault:
