@@ -99,6 +99,31 @@ class Sealed:
         return self.place_of.format(self)
 
 
+def seal_box(row: Sealed, key: DataKey) -> bytes:
+    """Seal what a row holds privately."""
+    words = json.dumps(_plain(row), ensure_ascii=False, separators=(",", ":")).encode()
+    return key.seal(
+        words,
+        table=row.__tablename__,
+        row=row.sealed_place,
+        column=COLUMN,
+        least=row.least_bytes,
+    )
+
+
+def open_box(row: Sealed, key: DataKey) -> dict[str, Any]:
+    """Open what a row holds privately.
+
+    Raises:
+        SealBroken: it was changed or moved.
+    """
+    words = key.open(
+        row.sealed or b"", table=row.__tablename__, row=row.sealed_place, column=COLUMN
+    )
+    found: dict[str, Any] = json.loads(words)
+    return found
+
+
 def set_keys(rows: Session, keys: KeyRing | None) -> None:
     """Say where the keys of a transaction's rows are found."""
     rows.info["keys"] = keys
@@ -125,12 +150,7 @@ def _plain(row: Sealed) -> dict[str, Any]:
 
 
 def _open(row: Sealed) -> dict[str, Any]:
-    key = keys_of(object_session(row)).get(row.sealed_scope)
-    words = key.open(
-        row.sealed or b"", table=row.__tablename__, row=row.sealed_place, column=COLUMN
-    )
-    found: dict[str, Any] = json.loads(words)
-    return found
+    return open_box(row, keys_of(object_session(row)).get(row.sealed_scope))
 
 
 @event.listens_for(Session, "before_flush")
@@ -141,14 +161,6 @@ def _seal(rows: Session, _context: UOWTransaction, _instances: Any) -> None:
 
 
 def _box(row: Sealed, keys: KeyRing) -> bytes | None:
-    private = _plain(row)
-    if row.may_be_bare and all(value is None for value in private.values()):
+    if row.may_be_bare and all(value is None for value in _plain(row).values()):
         return None
-    words = json.dumps(private, ensure_ascii=False, separators=(",", ":")).encode()
-    return keys.get(row.sealed_scope).seal(
-        words,
-        table=row.__tablename__,
-        row=row.sealed_place,
-        column=COLUMN,
-        least=row.least_bytes,
-    )
+    return seal_box(row, keys.get(row.sealed_scope))

@@ -20,7 +20,7 @@ from storage.intake_box import IntakeBox
 from storage.keys import CannotOpen, KeyFolder, KeyGone, KeysMissing, NoOpener, SealBroken, Vault
 from storage.models import Base, DataKeyRow, DecisionRow, PageRow
 from storage.sealed_blobs import SealedBlobs
-from storage.sealing import Private, Sealed
+from storage.sealing import Private, Sealed, keys_of, seal_box
 from storage.store import Store, rows_of
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -380,8 +380,4 @@ def test_the_length_of_a_box_does_not_say_what_was_ticked(
 
 
 def _boxed(rows: Any, row: Sealed) -> int:
-    from storage.sealing import _box, keys_of
-
-    box = _box(row, keys_of(rows))
-    assert box is not None
-    return len(box)
+    return len(seal_box(row, keys_of(rows).get("page/p")))
