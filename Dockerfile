@@ -23,7 +23,7 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig \
-      fonts-liberation bubblewrap \
+      fonts-liberation bubblewrap libseccomp2 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin counterfoil \
  && install -d -o counterfoil -g counterfoil -m 0700 /data

@@ -39,13 +39,14 @@ def watched() -> Iterator[Peak]:
 
 def _watch(me: int, peak: Peak, stop: threading.Event) -> None:
     while not stop.wait(_EVERY_SECONDS):
-        below = list(_descendants(me))
+        below = list(descendants(me))
         peak.most_at_once = max(peak.most_at_once, len(below))
         for each in below:
             peak.mb = max(peak.mb, _high_water_mb(each))
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> Iterator[int]:
+    """Give the ids of all that a process has started, and that those have."""
     for task in _listed(Path(f"/proc/{pid}/task")):
         try:
             children = Path(f"/proc/{pid}/task/{task}/children").read_text().split()
@@ -53,7 +54,7 @@ def _descendants(pid: int) -> Iterator[int]:
             continue
         for child in map(int, children):
             yield child
-            yield from _descendants(child)
+            yield from descendants(child)
 
 
 def _listed(folder: Path) -> list[str]:

@@ -83,6 +83,16 @@ def _scanner_pdf(pixels: NDArray[np.uint8], dpi: int, colour: bool = False) -> b
     return out.getvalue()
 
 
+def scanner_pdf(pages: int) -> bytes:
+    """Make a scanner's PDF of so many grey pages at 300 dpi."""
+    with pikepdf.open(io.BytesIO(_scanner_pdf(_page(300), 300))) as pdf:
+        while len(pdf.pages) < pages:
+            pdf.pages.append(pdf.pages[0])
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
 def _vector_pdf() -> bytes:
     with pikepdf.open(io.BytesIO(published("rj-1", 1, "en").paper)) as pdf:
         while len(pdf.pages) < PAGES:

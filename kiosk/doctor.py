@@ -16,7 +16,7 @@ from typing import Any
 
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
-from pipeline.sandbox import Sandbox
+from pipeline.sandbox import Sandbox, SandboxMissing
 
 MODULES = {
     "weasyprint": "weasyprint",
@@ -95,8 +95,8 @@ def check_all() -> Iterator[Check]:
     )
     yield _try(
         "sandbox",
-        lambda: Sandbox(required=not here.open_without_sandbox).check(),
-        "Install bubblewrap: `apt-get install bubblewrap`. Scans are opened in it.",
+        lambda: _sandbox(here),
+        "Install it: `apt-get install bubblewrap libseccomp2`. In a container, allow namespaces.",
     )
     yield _try("forms", _forms, _INSTALL)
     yield _try(
@@ -170,6 +170,13 @@ def _tesseract() -> str:
         ["tesseract", "--version"], capture_output=True, text=True, timeout=20, check=False
     )
     return (version.stdout or version.stderr).split("\n", 1)[0].removeprefix("tesseract ").strip()
+
+
+def _sandbox(here: Settings) -> str:
+    try:
+        return Sandbox(required=not here.open_without_sandbox).check()
+    except SandboxMissing:
+        raise _Wrong("It does not hold here, so no file is opened.") from None
 
 
 def _forms() -> str:

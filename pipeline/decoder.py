@@ -940,8 +940,8 @@ def _look_round() -> None:
     for each in ("PIL.Image", "pikepdf", "pypdfium2.raw"):
         importlib.import_module(each)
     here = (os.getpid() <= 4, os.uname().nodename == "cell", os.environ.get("HOME") is None)
-    shut = all(_refused(each) for each in (_fork, _connect, _keep, _look_at_people, _look_at_us))
-    if all(here) and shut:
+    acts = (_fork, _unshare, _connect, _keep, _look_at_people, _look_at_us)
+    if all(here) and all(_refused(each) for each in acts):
         _write(SHUT_IN)
 
 
@@ -958,6 +958,13 @@ def _fork() -> bool:
         os._exit(0)
     os.waitpid(child, 0)
     return True
+
+
+def _unshare() -> bool:
+    import ctypes
+
+    new_user_namespace = 0x10000000
+    return bool(ctypes.CDLL(None).unshare(new_user_namespace) == 0)
 
 
 def _connect() -> bool:

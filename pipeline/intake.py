@@ -144,6 +144,8 @@ _STOPPED = frozenset(
     (signal.SIGXCPU, signal.SIGKILL, signal.SIGABRT, signal.SIGILL, signal.SIGTRAP)
 )
 """How a child ends that was out of time or memory (C++ aborts, pdfium traps)."""
+_NOBODYS_SCAN = 10
+"""A file of so many times the pages that may be read is not read at all."""
 _MAX_STOPS = 5
 """After this many children stopped in one file, the rest of it is set aside unread."""
 
@@ -360,6 +362,9 @@ class OpenFile:
             self._stopped(problem)
             raise
         if self._pages is None:
+            if started.page > _NOBODYS_SCAN * self._limits.pages:
+                self._drop()
+                raise TooManyPages("This file has far more pages than any scan; none was read.")
             self._found = started.page
             self._pages = max(1, min(started.page, self._limits.pages + 1))
         return child

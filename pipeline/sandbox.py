@@ -41,8 +41,8 @@ class SandboxMissing(UserError):
     code = "sandbox-missing"
     message = "Files cannot be opened safely on this computer, so this one was not opened."
     remedy = (
-        "Install bubblewrap and see what `counterfoil doctor` says of the sandbox; what was set "
-        "aside for this is then read by itself."
+        "Ask the person who looks after this computer to run `counterfoil doctor`; once its "
+        "sandbox holds, what was set aside for this is read by itself."
     )
 
 
@@ -189,7 +189,9 @@ def _start_shut_in(
 ) -> subprocess.Popen[bytes]:
     program = _filter()
     if not program:
-        return _start([*_walls(), "--", *_python(), *arguments], file, pass_on, {})
+        # The filter also refuses namespaces within; containers do not let bubblewrap do that.
+        command = [*_walls(), "--disable-userns", "--", *_python(), *arguments]
+        return _start(command, file, pass_on, {})
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
         os.write(writing, program)
@@ -238,7 +240,7 @@ def _walls() -> tuple[str, ...]:
     virtual environment, an image or the system, and no name of this machine is to be seen.
     """
     walls = [
-        *(shutil.which("bwrap") or "bwrap", "--unshare-user", "--disable-userns"),
+        *(shutil.which("bwrap") or "bwrap", "--unshare-user"),
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"),
         *("--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv"),
         *("--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "cell"),

@@ -23,6 +23,25 @@ ALONE_WITH = {
     "onnxruntime": "pipeline/readers/network.py",
 }
 
+MAY_DECODE = {
+    # opens what people sent, shut in by pipeline.sandbox
+    "pipeline/decoder.py": {"PIL", "pikepdf", "pypdfium2"},
+    # our own paper, out of the package
+    "forms/printing.py": {"pikepdf"},
+    "forms/fillable.py": {"pikepdf"},
+    "forms/measure.py": {"pdfplumber"},
+    "pipeline/blanks.py": {"pypdfium2"},
+    # pictures of pages that a worker made out of grey pixels
+    "kiosk/staff/pictures.py": {"PIL"},
+    "pipeline/work.py": {"cv2.imdecode"},
+}
+"""Every file that may decode a picture or a PDF, and by what. Uploads are decoded in one only."""
+
+DECODERS = {"PIL", "pikepdf", "pypdfium2", "pypdfium2_raw", "pdfplumber", "pdfminer"}
+DECODERS |= {"fitz", "pymupdf", "imageio", "skimage", "tifffile", "wand", "pypdf", "pdf2image"}
+DECODING_CALLS = {"cv2.imdecode", "cv2.imread", "cv2.imreadmulti", "cv2.imdecodemulti"}
+DECODING_CALLS |= {"cv2.VideoCapture", "onnxruntime.ImageDecoder"}
+
 HOME = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|(?<![\w/.])/root/")
 INVENTED = {"/home/smith/"}
 """Nobody's: a test takes in a file from there and looks for the name afterwards."""
@@ -87,6 +106,44 @@ def test_a_heavy_library_is_imported_in_one_file_only(library: str, home: str) -
         if module.split(".")[0] == library
     }
     assert importers == {home}
+
+
+def _decodes_with(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported = {module.split(".")[0] for module, _ in _imports(file)}
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return imported & DECODERS | used & DECODING_CALLS
+
+
+def test_pictures_and_pdfs_are_decoded_only_where_they_may_be() -> None:
+    decoding = {
+        str(file.relative_to(ROOT)): found
+        for package in PACKAGES
+        for file in _files(package)
+        if (found := _decodes_with(file))
+    }
+    assert decoding == MAY_DECODE
+
+
+def test_what_decodes_uploads_runs_as_a_script_in_the_sandbox_and_is_called_by_nobody() -> None:
+    """Its limits and names are used outside; none of what decodes."""
+    harmless = {
+        *("ADDRESS_SPACE", "HEADER", "LOOK", "MAGIC", "MAX_PIXELS", "MOST_PAGES", "PAGE"),
+        *("PROBLEM", "REQUEST", "SHUT_IN", "SLICE_PAGES", "START", "__file__"),
+    }
+    used = set()
+    for package in PACKAGES:
+        for file in _files(package):
+            names = {name for name, _ in _imports(file)}
+            if file.name == "decoder.py" or not names & {"pipeline.decoder", "pipeline"}:
+                continue
+            assert "pipeline.decoder" not in names, f"{file} imports out of the decoder"
+            used |= {
+                node.attr
+                for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "decoder"
+            }
+    assert used <= harmless
 
 
 def test_no_file_names_somebodys_home_directory() -> None:
