@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,11 +17,12 @@ from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
-from storage.blobs import FolderBlobs
+from storage.blobs import BlobStore, FolderBlobs
 from storage.first_seal import seal_old_files
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.keys import KeyFolder, Vault
+from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.store import RollInForce, Store
 
@@ -122,7 +124,7 @@ class House:
     settings: Settings
     store: Store
     vault: Vault
-    raw: FolderBlobs
+    raw: BlobStore
     blobs: SealedBlobs
     jobs: Jobs
     intake: IntakeBox
@@ -134,16 +136,27 @@ class House:
         self.store.close()
 
 
+def open_blobs(chosen: Settings) -> BlobStore:
+    """Open the store of files that the settings name: a bucket, or else a folder of the data's.
+
+    Raises:
+        BlobsUrlOdd, S3AccessMissing, S3Unprotected: the bucket cannot be opened as it is named.
+    """
+    if chosen.blobs_url:
+        return S3Blobs(s3_place(chosen.blobs_url, os.environ), chosen.data)
+    return FolderBlobs(chosen.data / "blobs")
+
+
 def open_house(given: Settings | None = None) -> House:
     """Open what is kept, making it where there is nothing yet and bringing it up to date.
 
     Raises:
         DataFolderUnusable: the data folder cannot be made.
-        SettingUnsupported: the settings ask for another store than the embedded one.
+        SettingUnsupported: the settings ask for another database than the embedded one.
         UserError: the database is newer than this release, or its keys are not here.
     """
     chosen = given or settings()
-    if chosen.database_url or chosen.blobs_url:
+    if chosen.database_url:
         raise SettingUnsupported
     try:
         chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,7 +165,7 @@ def open_house(given: Settings | None = None) -> House:
     vault = Vault(KeyFolder(chosen.key_folder), site=chosen.site)
     store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}", vault)
     store.upgrade()
-    raw = FolderBlobs(chosen.data / "blobs")
+    raw = open_blobs(chosen)
     blobs = SealedBlobs(raw, store)
     seal_old_files(store, blobs)
     jobs = Jobs(store)

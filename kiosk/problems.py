@@ -87,6 +87,9 @@ _STATUS: Mapping[str, HTTPStatus] = MappingProxyType(
         "page-not-set-aside": HTTPStatus.CONFLICT,
         "field-already-decided": HTTPStatus.CONFLICT,
         "nothing-missing": HTTPStatus.CONFLICT,
+        "blobs-away": HTTPStatus.SERVICE_UNAVAILABLE,
+        "blobs-refused": HTTPStatus.SERVICE_UNAVAILABLE,
+        "disk-full": HTTPStatus.INSUFFICIENT_STORAGE,
     }
 )
 """HTTP statuses of problems that arise where nothing is known of the web."""

@@ -16,8 +16,8 @@ class SettingUnsupported(UserError):
     """A setting asks for something this release cannot do."""
 
     code = "setting-unsupported"
-    message = "This release keeps everything in one folder; it cannot use that store yet."
-    remedy = "Unset COUNTERFOIL_DATABASE_URL and COUNTERFOIL_BLOBS_URL."
+    message = "This release keeps its records in one file; it cannot use that database yet."
+    remedy = "Unset COUNTERFOIL_DATABASE_URL."
 
 
 class DataFolderUnusable(UserError):
@@ -57,7 +57,8 @@ class Settings:
         keys: the folder of keys; best on another disk than the data.
         site: the short name of this installation, bound into everything that is sealed.
         database_url: another database than the embedded one; may hold a password.
-        blobs_url: another blob store than the folder.
+        blobs_url: another store of files than the folder: `s3://bucket/prefix`. How to get in is
+            said by the usual AWS variables, which `storage.s3_blobs` reads.
         keep_years: what a printed consent promises: for how many years it is kept.
         open_without_sandbox: developers only: open files where no sandbox holds.
     """

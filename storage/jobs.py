@@ -35,6 +35,7 @@ from pipeline.ports import Blobs
 from pipeline.stages import Draft, Quarantined
 from storage.database import engine_of_jobs
 from storage.events import MACHINE
+from storage.patience import PatientBlobs
 from storage.slots import Slots
 from storage.store import Kept, Store, rows_of
 
@@ -293,7 +294,7 @@ def run_worker(
             "scheduler_polling_interval_sec": 3600.0,
         }
     )
-    _Bench.here = _Bench(store, blobs, recipe, jobs)
+    _Bench.here = _Bench(store, PatientBlobs(blobs, stop), recipe, jobs)
     try:
         DBOS.launch()
         _watch(jobs, slots, slot.name, stop)

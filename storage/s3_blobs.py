@@ -48,7 +48,7 @@ PARTS_AT_ONCE = 2
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 60
 """How long one request may take; a part over a line of 2 Mbit/s takes 34 s."""
 
-RETRIES, RETRY_SECONDS = 4, 12
+RETRIES, RETRY_SECONDS = 3, 8
 """Of one request, with growing waits. Workers then go on trying until the store is back."""
 
 GIVEN_UP_SECONDS = 600.0
@@ -437,8 +437,8 @@ def _open(place: S3Place) -> S3Store:
             "max_retries": RETRIES,
             "retry_timeout": timedelta(seconds=RETRY_SECONDS),
             "backoff": {
-                "init_backoff": timedelta(milliseconds=200),
-                "max_backoff": timedelta(seconds=3),
+                "init_backoff": timedelta(milliseconds=150),
+                "max_backoff": timedelta(seconds=2),
                 "base": 2,
             },
         },

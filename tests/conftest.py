@@ -40,9 +40,9 @@ def s3_environment(s3_endpoint: str) -> dict[str, str]:
     return dict(_module("s3_server").environment(s3_endpoint))
 
 
-@pytest.fixture
-def own_s3(tmp_path: Path) -> Iterator[Any]:
-    """Give a server of this test's own, running, to be stopped and started."""
-    server = _module("s3_server").S3Server(tmp_path / "own-s3").start()
+@pytest.fixture(scope="module")
+def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a server of one file of tests, running, to be stopped and started by them."""
+    server = _module("s3_server").S3Server(tmp_path_factory.mktemp("own-s3")).start()
     yield server
     server.stop()

@@ -1,6 +1,6 @@
 """A worker with a fake recipe, started as a process by the tests and the engine's bench.
 
-    python fake_worker.py DATABASE_URL BLOB_FOLDER KEY_FOLDER
+    python fake_worker.py DATABASE_URL BLOBS KEY_FOLDER    (blobs: a folder, or s3://bucket/prefix)
 
 The "file" is text: a line a page, "SERIAL PAGE [WORD...]"; one that starts with a 0 byte cannot
 be opened, and one that starts with a 1 kills the worker. Words: "poison" kills the worker,
@@ -14,6 +14,7 @@ import hashlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,9 @@ from forms.page_id import PageId
 from kiosk.worker import work_here
 from pipeline import work
 from pipeline.stages import Draft, Gray, PageRead, Quarantined, Reading, State
-from storage.blobs import FolderBlobs
+from storage.blobs import BlobStore, FolderBlobs
 from storage.keys import KeyFolder, Vault
+from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
@@ -123,7 +125,13 @@ class LineRecipe:
         ]
 
 
+def blobs_at(named: str) -> BlobStore:
+    if named.startswith("s3://"):
+        return S3Blobs(s3_place(named, os.environ), Path(tempfile.gettempdir()))
+    return FolderBlobs(Path(named))
+
+
 if __name__ == "__main__":
     work.MOST_BEGINS = int(os.environ.get("MOST_BEGINS", work.MOST_BEGINS))
     kept = Store(sys.argv[1], Vault(KeyFolder(Path(sys.argv[3]))))
-    work_here(kept, SealedBlobs(FolderBlobs(Path(sys.argv[2])), kept), LineRecipe())
+    work_here(kept, SealedBlobs(blobs_at(sys.argv[2]), kept), LineRecipe())
