@@ -539,6 +539,36 @@ def serve_staff(
             server_for(site, host=host, port=port).run(sockets=[door])
 
 
+@app.command("move")
+def move_house(
+    to_database: Annotated[
+        str,
+        typer.Option(
+            envvar="COUNTERFOIL_MOVE_TO_DATABASE",
+            help="An empty PostgreSQL database. Better in the environment: others on this "
+            "computer see what is typed here.",
+            show_envvar=True,
+        ),
+    ] = "",
+    to_blobs: Annotated[
+        str,
+        typer.Option(
+            envvar="COUNTERFOIL_MOVE_TO_BLOBS", help="Such as s3://BUCKET/PREFIX.", show_envvar=True
+        ),
+    ] = "",
+) -> None:
+    """Move what is kept: records to PostgreSQL, files to S3. Stopped, it can be started again."""
+    if not (to_database or to_blobs):
+        raise typer.BadParameter("Say where to: --to-database, --to-blobs, or both.")
+    from kiosk.move import move
+
+    with _progress("Moving", None) as told:
+        for line in move(
+            database_url=to_database, blobs_url=to_blobs, at=_now(), told=lambda _what, n: told(n)
+        ):
+            typer.echo(line)
+
+
 @app.command("doctor")
 def examine(as_json: AsJson = False) -> None:
     """Check everything counterfoil needs, and say what to do about what is wrong."""

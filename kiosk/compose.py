@@ -19,9 +19,11 @@ from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
 from storage.first_seal import seal_old_files
+from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.keys import KeyFolder, Vault
+from storage.mover import refuse_if_unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.store import RollInForce, Store
@@ -129,11 +131,13 @@ class House:
     jobs: Jobs
     intake: IntakeBox
     recipe: FileRecipe = field(repr=False)
+    in_use: InUse = field(repr=False)
 
     def close(self) -> None:
         """Let go of every connection."""
         self.jobs.close()
         self.store.close()
+        self.in_use.close()
 
 
 def open_blobs(chosen: Settings) -> BlobStore:
@@ -144,7 +148,31 @@ def open_blobs(chosen: Settings) -> BlobStore:
     """
     if chosen.blobs_url:
         return S3Blobs(s3_place(chosen.blobs_url, os.environ), chosen.data)
-    return FolderBlobs(chosen.data / "blobs")
+    folder = chosen.data / "blobs"
+    refuse_if_moved(folder, where="a bucket", setting="COUNTERFOIL_BLOBS_URL")
+    return FolderBlobs(folder)
+
+
+def open_store(chosen: Settings, vault: Vault) -> Store:
+    """Open the database that the settings name, as it is; nothing is asked of it yet.
+
+    Raises:
+        HasMoved: it is a file whose records moved to a server.
+    """
+    if chosen.database_url:
+        return Store(chosen.database_url, vault)
+    refuse_if_moved(embedded_file(chosen), where="PostgreSQL", setting="COUNTERFOIL_DATABASE_URL")
+    return Store(f"sqlite:///{embedded_file(chosen)}", vault)
+
+
+def open_vault(chosen: Settings) -> Vault:
+    """Open the keys that the settings name; none is looked at yet."""
+    return Vault(KeyFolder(chosen.key_folder), site=chosen.site)
+
+
+def embedded_file(chosen: Settings) -> Path:
+    """Give the place of the embedded database."""
+    return chosen.data / "counterfoil.sqlite"
 
 
 def open_house(given: Settings | None = None) -> House:
@@ -152,6 +180,7 @@ def open_house(given: Settings | None = None) -> House:
 
     Raises:
         DataFolderUnusable: the data folder cannot be made.
+        BeingMoved, HasMoved, MoveUnfinished: what is kept is on its way elsewhere, or there.
         SettingUnsupported: the settings ask for another database than the embedded one.
         UserError: the database is newer than this release, or its keys are not here.
     """
@@ -162,8 +191,18 @@ def open_house(given: Settings | None = None) -> House:
         chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         raise DataFolderUnusable from None
-    vault = Vault(KeyFolder(chosen.key_folder), site=chosen.site)
-    store = Store(f"sqlite:///{chosen.data / 'counterfoil.sqlite'}", vault)
+    in_use = InUse(chosen.data)
+    try:
+        return _open_house(chosen, in_use)
+    except BaseException:
+        in_use.close()
+        raise
+
+
+def _open_house(chosen: Settings, in_use: InUse) -> House:
+    vault = open_vault(chosen)
+    store = open_store(chosen, vault)
+    refuse_if_unfinished(store)
     store.upgrade()
     raw = open_blobs(chosen)
     blobs = SealedBlobs(raw, store)
@@ -180,6 +219,7 @@ def open_house(given: Settings | None = None) -> House:
         jobs=jobs,
         intake=IntakeBox(store, blobs, jobs),
         recipe=FileRecipe(_KitOfTheDay(RollInForce(store), sandbox), sandbox),
+        in_use=in_use,
     )
 
 

@@ -46,3 +46,9 @@ def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server = _module("s3_server").S3Server(tmp_path_factory.mktemp("own-s3")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Any:
+    """Give the class of database servers, to be started."""
+    return _module("servers").Postgres

@@ -20,6 +20,7 @@ ALONE_WITH = {
     "weasyprint": "forms/render.py",
     "pdfplumber": "forms/measure.py",
     "dbos": "storage/jobs.py",
+    "obstore": "storage/s3_blobs.py",
     "onnxruntime": "pipeline/readers/network.py",
 }
 

@@ -178,7 +178,7 @@ def test_a_worker_stops_quickly_while_the_store_is_away_and_the_page_is_read_by_
     began = time.monotonic()
     worker.terminate()
     _, said = worker.communicate(timeout=30)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25
     assert worker.returncode == 0
     assert b"Traceback" not in said
     elsewhere.rename(folder)

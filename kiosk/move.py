@@ -1,0 +1,63 @@
+"""Moves an installation into larger stores, and says which settings name them from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+
+from kiosk import compose
+from kiosk.settings import settings
+from storage.blobs import FolderBlobs
+from storage.in_use import alone, is_marked
+from storage.mover import check_drained, move_blobs, move_database
+from storage.store import Store
+
+
+def move(
+    *, database_url: str, blobs_url: str, at: datetime, told: Callable[[str, int], None]
+) -> Iterator[str]:
+    """Move the records, the files, or both, and tell what was done, a sentence at a time.
+
+    Args:
+        database_url: where the records go; "" leaves them.
+        blobs_url: where the files go; "" leaves them.
+        at: when, UTC.
+        told: told how far it is.
+
+    Raises:
+        StillInUse: something else has the data open.
+        UserError: see `storage.mover`; what was kept is as it was.
+    """
+    chosen = settings()
+    chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(chosen.data):
+        folder, embedded = chosen.data / "blobs", compose.embedded_file(chosen)
+        if not (database_url and is_marked(embedded)):
+            with closing(compose.open_store(chosen, compose.open_vault(chosen))) as store:
+                store.upgrade()
+                check_drained(store)
+        if blobs_url and is_marked(folder):
+            yield "The files were moved before."
+        elif blobs_url:
+            files = move_blobs(
+                FolderBlobs(folder),
+                compose.open_blobs(replace(chosen, blobs_url=blobs_url)),
+                folder=folder,
+                at=at,
+                told=told,
+            )
+            yield (
+                f"Moved {files.files} files, {files.size} bytes; each was read back. "
+                "From now on set COUNTERFOIL_BLOBS_URL."
+            )
+        if database_url:
+            source = Store(f"sqlite:///{embedded}")
+            with closing(source), closing(Store(database_url)) as target:
+                moved = move_database(source, target, at=at, told=told)
+            yield (
+                f"Moved {sum(moved.rows.values())} rows of {len(moved.rows)} tables; all are the "
+                f"same in both. Head: {moved.head}"
+            )
+            yield "From now on set COUNTERFOIL_DATABASE_URL. The old database is as it was."
