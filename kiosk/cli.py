@@ -441,13 +441,68 @@ def _records() -> None:
 @audit.command("verify")
 def verify_events(
     noted: Annotated[
-        str, typer.Option(help="A head noted before, which must still be in the list.")
+        str,
+        typer.Option(
+            "--head", "--noted", help="A head noted before, which must still be in the list."
+        ),
     ] = "",
 ) -> None:
-    """Check that the list of who did what is as it was written; gives its head to note down."""
-    with _house() as house, house.store.look() as kept:
-        head = kept.events.verify(noted)
+    """Check that the list of who did what is as it was written; gives its head to note down.
+
+    It is compared with the heads noted outside the database too (COUNTERFOIL_AUDIT_HEADS).
+    """
+    from storage.audit import AuditKeyMissing, EventsBroken
+
+    with _house() as house:
+        try:
+            found = house.store.verify_events(noted)
+        except UserError as problem:
+            about = str(problem.number) if isinstance(problem, EventsBroken) else "events"
+            with suppress(AuditKeyMissing), house.store.begin() as kept:
+                kept.events.add("audit-failed", about, by=_who(), at=_now(), code=problem.code)
+            raise
+        with house.store.begin() as kept:
+            kept.events.add("audit-verified", found.head.short, by=_who(), at=_now())
+    head = found.head
     typer.echo(f"{_count(head.number, 'event', 'events')}, as written. Head: {head.told}")
+    if found.outside:
+        heads = _count(found.outside, "head", "heads")
+        _say(f"{heads} noted outside, back to event {found.since}: all are in the list.")
+    else:
+        _say(
+            "No head was noted outside the database, so an older list put back would not show. "
+            "Run `counterfoil audit head`, and look later that its file is still there."
+        )
+
+
+@audit.command("head")
+def give_head(
+    out: Annotated[
+        Path | None, typer.Option(help="A PDF to print and lock away.", dir_okay=False)
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Give the head of the list of who did what, and note it outside the database now.
+
+    On paper it is what nobody who runs this computer can change: print it every day.
+    """
+    from kiosk.files import OLD_KEPT, old_kept, whole_file
+    from kiosk.head_sheet import head_sheet
+
+    with _house() as house:
+        with house.store.begin() as kept:
+            on = "paper" if out else ""
+            kept.events.add("head-given", "events", by=_who(), at=_now(), code=on)
+            head = kept.events.head()
+        if house.store.witness is not None:
+            house.store.witness.note()
+    typer.echo(head.told)
+    if out is not None:
+        with old_kept(out, replace=force) as old, whole_file(out, replace=True) as file:
+            file.write(head_sheet(head, at=_now(), by=_who()))
+        if old is not None:
+            _say(OLD_KEPT.format(shown(old)))
+        _say(f"Wrote {head.short} to {shown(out)}.")
 
 
 @audit.callback()

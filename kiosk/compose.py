@@ -19,6 +19,7 @@ from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
 from storage.first_seal import seal_old_files
+from storage.heads import witness_from
 from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -160,9 +161,14 @@ def open_store(chosen: Settings, vault: Vault) -> Store:
         HasMoved: it is a file whose records moved to a server.
     """
     if chosen.database_url:
-        return Store(chosen.database_url, vault)
+        return store_at(chosen.database_url, chosen, vault)
     refuse_if_moved(embedded_file(chosen), where="PostgreSQL", setting="COUNTERFOIL_DATABASE_URL")
-    return Store(f"sqlite:///{embedded_file(chosen)}", vault)
+    return store_at(f"sqlite:///{embedded_file(chosen)}", chosen, vault)
+
+
+def store_at(url: str, chosen: Settings, vault: Vault) -> Store:
+    """Open a database by its URL with this installation's keys."""
+    return Store(url, vault, witness=witness_from(chosen.key_folder, chosen.heads_file))
 
 
 def open_vault(chosen: Settings) -> Vault:

@@ -12,7 +12,6 @@ from kiosk.settings import settings
 from storage.blobs import FolderBlobs
 from storage.in_use import alone, is_marked
 from storage.mover import check_drained, move_blobs, move_database
-from storage.store import Store
 
 
 def move(
@@ -53,8 +52,9 @@ def move(
                 "From now on set COUNTERFOIL_BLOBS_URL."
             )
         if database_url:
-            source = Store(f"sqlite:///{embedded}")
-            with closing(source), closing(Store(database_url)) as target:
+            vault = compose.open_vault(chosen)
+            source = compose.store_at(f"sqlite:///{embedded}", chosen, vault)
+            with closing(source), closing(compose.store_at(database_url, chosen, vault)) as target:
                 moved = move_database(source, target, at=at, told=told)
             yield (
                 f"Moved {sum(moved.rows.values())} rows of {len(moved.rows)} tables; all are the "

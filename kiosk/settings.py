@@ -61,6 +61,8 @@ class Settings:
             said by the usual AWS variables, which `storage.s3_blobs` reads.
         keep_years: what a printed consent promises: for how many years it is kept.
         open_without_sandbox: developers only: open files where no sandbox holds.
+        audit_heads: the file in which heads of the list of events are noted, better on another
+            disk; None is `heads.log` in the data folder.
     """
 
     data: Path
@@ -70,11 +72,17 @@ class Settings:
     blobs_url: str | None = field(default=None, repr=False)
     keep_years: int = KEEP_YEARS
     open_without_sandbox: bool = False
+    audit_heads: Path | None = None
 
     @property
     def key_folder(self) -> Path:
-        """Give the folder of keys: beside the data unless it is named."""
+        """Give the folder of keys."""
         return self.keys or self.data / "keys"
+
+    @property
+    def heads_file(self) -> Path:
+        """Give the file of heads."""
+        return self.audit_heads or self.data / "heads.log"
 
 
 def settings() -> Settings:
@@ -85,16 +93,22 @@ def settings() -> Settings:
         SandboxSettingOdd: neither yes nor nothing.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
-    keys = os.environ.get("COUNTERFOIL_KEYS")
     return Settings(
         data=Path(folder) if folder else Path(platformdirs.user_data_dir("counterfoil", False)),
-        keys=Path(keys) if keys else None,
+        keys=_path("COUNTERFOIL_KEYS"),
         site=os.environ.get("COUNTERFOIL_SITE", "").strip() or "local",
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
+        audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
     )
+
+
+def _path(name: str) -> Path | None:
+    """Read a setting that names a file or a folder."""
+    said = os.environ.get(name)
+    return Path(said) if said else None
 
 
 def _only_yes(said: str) -> bool:

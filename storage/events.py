@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session as Rows
 
 from pipeline.kept import Event
 from storage import rows as convert
-from storage.audit import Chain, Head, verify
-from storage.models import EventRow
+from storage.audit import KEYED, Chain
+from storage.heads import Head, Witness
+from storage.models import EventHeadRow, EventRow
 
 MACHINE = "counterfoil"
 """Who did what nobody asked for by hand."""
@@ -19,9 +20,9 @@ MACHINE = "counterfoil"
 class Events:
     """The log, written in the same transaction as the act, each event chained to the last."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        self._chain = Chain(rows)
+    def __init__(self, rows: Rows, witness: Witness | None = None) -> None:
+        self._rows, self._witness = rows, witness
+        self._chain = Chain(rows, witness)
 
     def add(self, what: str, subject: str, *, by: str, at: datetime, code: str = "") -> None:
         """Note an act.
@@ -55,15 +56,25 @@ class Events:
         )
         return self._rows.scalar(found) or 0
 
-    def verify(self, noted: str = "") -> Head:
-        """Compute the whole chain anew and give its head, see `storage.audit.verify`.
-
-        Args:
-            noted: a head noted before, which must still be in the chain.
+    def key(self, *, at: datetime) -> None:
+        """Have every hash from here on keyed, if there is a key; cheap to repeat.
 
         Raises:
-            EventsBroken: an event was changed, removed, added or swapped; names the first.
-            HeadMistyped: `noted` is no head.
+            AuditKeyMissing: the list is keyed, and there is no key or another one.
         """
+        if self._witness is None:
+            return
+        if not self.keyed:
+            self._chain.add(at=at, by=MACHINE, what=KEYED, subject="", code="")
+            self._chain.settle()
+
+    @property
+    def keyed(self) -> bool:
+        """Whether hashes are keyed by now."""
+        return self._rows.get_one(EventHeadRow, 1).keyed_from > 0
+
+    def head(self) -> Head:
+        """Give the newest event's number and hash."""
         self._chain.settle()
-        return verify(self._rows, noted)
+        head = self._rows.get_one(EventHeadRow, 1, populate_existing=True)
+        return Head(number=head.number, hash=head.hash)

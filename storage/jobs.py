@@ -332,7 +332,7 @@ class _Bench:
     def keep(self, name: str, what: Callable[[Kept], Any]) -> Any:
         """Change what is kept in the same transaction as the workflow's checkpoint."""
         return self.keeping.run_tx_step(
-            {"name": name}, lambda: what(Kept(self.keeping.sql_session(), self.store.vault))
+            {"name": name}, lambda: what(self.store.within(self.keeping.sql_session()))
         )
 
     def split(self, intake_id: str) -> work.Split:

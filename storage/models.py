@@ -452,5 +452,17 @@ class EventHeadRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     number: Mapped[int]
     hash: Mapped[str] = mapped_column(String(64))
+    keyed_from: Mapped[int] = mapped_column(default=0)
+    """The event from which on hashes are keyed; 0 while none are."""
 
     __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+
+class WrongTryRow(Base):
+    """Wrong passwords of late, by name and address together, or by address alone."""
+
+    __tablename__ = "wrong_tries"
+
+    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    last: Mapped[datetime]

@@ -390,8 +390,7 @@ def _head(source: Store, target: Store) -> str:
     """
     heads = []
     for store in (source, target):
-        with store.look() as kept:
-            heads.append(kept.events.verify().told)
+        heads.append(store.verify_events().head.told)
     if heads[0] != heads[1]:
         raise MoveDiffers("the list of who did what")
     return heads[0]

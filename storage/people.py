@@ -18,7 +18,14 @@ from pipeline.ports import Person
 from storage import rows as convert
 from storage.data_keys import Keys, roll_scope, staff_scope
 from storage.events import Events
-from storage.models import RollImportRow, RollPersonRow, SessionRow, StaffRow
+from storage.models import (
+    EventHeadRow,
+    RollImportRow,
+    RollPersonRow,
+    SessionRow,
+    StaffRow,
+    WrongTryRow,
+)
 
 PASSWORD_LENGTH = 12
 """The shortest password, characters; no other rule (NIST SP 800-63B)."""
@@ -311,6 +318,55 @@ class Sessions:
             self._rows.delete(row)
         self._rows.flush()
         return len(over)
+
+
+class WrongTries:
+    """Wrong passwords of late, kept here so that every process of the site counts them all.
+
+    Args:
+        rows: the transaction.
+        events: each one is an event too.
+    """
+
+    FORGET = timedelta(minutes=15)
+    """After so long without another one they are forgotten."""
+
+    def __init__(self, rows: Rows, events: Events) -> None:
+        self._rows, self._events = rows, events
+
+    def of(self, place: str) -> tuple[int, datetime] | None:
+        """Say how many there were and when the last one was; None for none."""
+        row = self._rows.get(WrongTryRow, place)
+        return (row.count, row.last) if row else None
+
+    def add(self, username: str, places: Collection[str], *, at: datetime) -> None:
+        """Count a wrong password, and note the try as an event.
+
+        The event names somebody who may sign in and nobody else: people type their password where
+        their name belongs.
+
+        Args:
+            username: as typed.
+            places: hashes that stand for name and address.
+            at: when, UTC.
+        """
+        # Every writer of an event holds this row, so two tries at once are counted one by one.
+        self._rows.get_one(EventHeadRow, 1, with_for_update=True)
+        over = delete(WrongTryRow).where(WrongTryRow.last < at - self.FORGET)
+        self._rows.execute(over)
+        for place in places:
+            row = self._rows.get(WrongTryRow, place, populate_existing=True)
+            if row is None:
+                self._rows.add(WrongTryRow(place=place, count=1, last=at))
+            else:
+                row.count, row.last = row.count + 1, at
+        known = self._rows.get(StaffRow, username.strip().lower()) is not None
+        whose = username.strip().lower() if known else "unknown"
+        self._events.add("sign-in-failed", whose, by="", at=at)
+
+    def forget(self, place: str) -> None:
+        """Forget those of one place: the right password came."""
+        self._rows.execute(delete(WrongTryRow).where(WrongTryRow.place == place))
 
 
 def _username(typed: str) -> str:

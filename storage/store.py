@@ -15,19 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Rows
 
 from pipeline.ports import Person, Sheet
+from storage import audit
 from storage.data_keys import Keys, check, settle
 from storage.database import Database
 from storage.drafts import Drafts
 from storage.events import Events
+from storage.heads import NotedHeads, Witness
 from storage.keys import CannotOpen, Vault
 from storage.models import KekRow
 from storage.paper import Decisions, Intakes, Pages
-from storage.people import RollBook, Sessions, StaffBook
+from storage.people import RollBook, Sessions, StaffBook, WrongTries
 from storage.records import Records
 from storage.sealing import set_keys
 from storage.sheets import Sheets
@@ -36,12 +39,14 @@ from storage.sheets import Sheets
 class Kept:
     """What is kept, inside one transaction."""
 
-    def __init__(self, rows: Rows, vault: Vault | None = None) -> None:
+    def __init__(
+        self, rows: Rows, vault: Vault | None = None, *, witness: Witness | None = None
+    ) -> None:
         self._rows = rows
         self.keys = Keys(rows, vault)
         """The data keys that private values are sealed under."""
         set_keys(rows, self.keys)
-        self.events = Events(rows)
+        self.events = Events(rows, witness)
         """Who did what, only ever added."""
         self.sheets = Sheets(rows, self.events, self.keys)
         """The register of issued copies."""
@@ -61,6 +66,8 @@ class Kept:
         """Who may sign in."""
         self.sessions = Sessions(rows, self.events)
         """Who is signed in."""
+        self.tries = WrongTries(rows, self.events)
+        """Wrong passwords of late."""
 
 
 def rows_of(kept: Kept) -> Rows:
@@ -74,11 +81,16 @@ class Store:
     Args:
         url: the database's.
         vault: the keys; without it nothing private can be read or written.
+        witness: keys the list of events and notes its heads outside; without one a list that is
+            keyed can be neither added to nor checked.
     """
 
-    def __init__(self, url: str, vault: Vault | None = None) -> None:
+    def __init__(
+        self, url: str, vault: Vault | None = None, *, witness: Witness | None = None
+    ) -> None:
         self.database = Database(url)
         self._vault = vault
+        self.witness = witness
 
     @property
     def url(self) -> str:
@@ -97,12 +109,23 @@ class Store:
         return self._vault
 
     def upgrade(self) -> None:
-        """Bring the tables to what this release needs, see `Database.upgrade`, and the keys too.
+        """Bring the tables to what this release needs, and have the list of events keyed.
 
         Raises:
+            DatabaseNewer: a newer release was here; nothing is changed.
             KeysMissing, KeysOfAnother: the keys are not this database's.
+            AuditKeyMissing: the list of events was written with another key than ours.
         """
         self.database.upgrade(self._vault)
+        self._settle_keys()
+        if self.witness is not None:
+            with self.look() as kept:
+                keyed = kept.events.keyed
+            if not keyed:
+                with self.begin() as kept:
+                    kept.events.key(at=datetime.now(UTC))
+
+    def _settle_keys(self) -> None:
         if self._vault is None:
             return
         folder = self._vault.folder
@@ -118,20 +141,50 @@ class Store:
     def begin(self) -> Iterator[Kept]:
         """Change things together: committed and on the disk at the end, or not at all."""
         with Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
-            yield Kept(rows, self._vault)
+            yield self.within(rows)
 
     @contextmanager
     def look(self) -> Iterator[Kept]:
         """Read only, from one moment's view; what is changed here is not kept."""
-        engine: Engine = self.database.engine.execution_options(reading=True)
+        engine = self.database.engine.execution_options(reading=True)
+        if engine.dialect.name != "sqlite":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
         with Rows(engine, expire_on_commit=False, autoflush=False) as rows:
             try:
-                yield Kept(rows, self._vault)
+                yield self.within(rows)
             finally:
                 rows.rollback()
 
+    def within(self, rows: Rows) -> Kept:
+        """Give what is kept inside a transaction that somebody else began."""
+        return Kept(rows, self._vault, witness=self.witness)
+
+    def verify_events(self, noted: str = "", *, newest: int = 0) -> audit.Verified:
+        """Compute the whole list of events anew, and look for the heads noted outside.
+
+        Args:
+            noted: a head noted before ("120:1f9a..."), which must still be in the list.
+            newest: only so many of the newest events; 0 for all.
+
+        Raises:
+            EventsBroken: an event was changed, removed, added or swapped, or an older list was
+                put back; names the first that does not fit.
+            HeadsForged: a head outside is not ours.
+            HeadsUnreadable: the file of heads cannot be read.
+            HeadMistyped: `noted` is no head.
+            AuditKeyMissing: the list is keyed, and there is no key or another one.
+        """
+        heads = self.witness.heads if self.witness else None
+        outside = heads.noted() if heads else NotedHeads()
+        with self.look() as kept:
+            return audit.verify(
+                rows_of(kept), noted, witness=self.witness, outside=outside, newest=newest
+            )
+
     def close(self) -> None:
-        """Close every connection."""
+        """Note the newest head outside, and close every connection."""
+        if self.witness is not None:
+            self.witness.note()
         self.database.close()
 
 

@@ -663,11 +663,14 @@ def test_the_list_of_events_is_checked_and_what_was_done_to_it_is_told(
 ) -> None:
     assert run("print", "rj-2", "--out", tmp_path / "pad.pdf", "--copies", 3).exit_code == 0
     well = run("audit", "verify")
-    assert (well.exit_code, well.stderr) == (0, "")
-    assert well.stdout.startswith("3 events, as written. Head: 3:")
+    assert (well.exit_code, well.stderr) == (
+        0,
+        "1 head noted outside, back to event 4: all are in the list.\n",
+    )
+    assert well.stdout.startswith("4 events, as written. Head: 4:")
     head = well.stdout.split()[-1]
     assert run("audit", "verify", "--noted", head).exit_code == 0
-    unlike = run("audit", "verify", "--noted", head.replace("3:", "2:"))
+    unlike = run("audit", "verify", "--head", head.replace("4:", "2:"))
     assert (unlike.exit_code, unlike.stdout) == (1, "")
     assert "not the one that was noted" in unlike.stderr
     assert run("audit", "verify", "--noted", "yesterday").exit_code == 1
@@ -678,6 +681,45 @@ def test_the_list_of_events_is_checked_and_what_was_done_to_it_is_told(
     assert (broken.exit_code, broken.stdout) == (1, "")
     assert "Event 3 does not follow from the one before it" in broken.stderr
     assert len(broken.stderr.splitlines()) == 1
+    house = compose.open_house()
+    with house.store.look() as kept:
+        told = [(each.what, each.code) for each in kept.events.last(5)]
+    house.close()
+    assert told == [
+        ("audit-failed", "events-broken"),
+        ("audit-failed", "head-mistyped"),
+        ("audit-failed", "events-broken"),
+        ("audit-verified", ""),
+        ("audit-verified", ""),
+    ]
+
+
+def test_the_head_is_noted_outside_and_goes_on_paper_to_be_typed_again_later(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = tmp_path / "other disk" / "heads.log"
+    monkeypatch.setenv("COUNTERFOIL_AUDIT_HEADS", str(heads))
+    told = run("audit", "head", "--out", tmp_path / "sheet.pdf")
+    assert told.exit_code == 0, told.stderr
+    head = told.stdout.strip()
+    assert json.loads(heads.read_text().splitlines()[-1])["head"] == head
+    document = pypdfium2.PdfDocument(tmp_path / "sheet.pdf")
+    words = document[0].get_textpage().get_text_range()
+    document.close()
+    number, _, digits = head.partition(":")
+    typed = f"{number}: {digits[:4]} {digits[4:8]} {digits[8:12]} {digits[12:16]}"
+    assert typed in words
+    assert run("print", "rj-2", "--out", tmp_path / "pad.pdf").exit_code == 0
+    assert run("audit", "verify", "--head", typed).exit_code == 0
+    older = tmp_path / "older.db"
+    with sqlite3.connect(data / "counterfoil.sqlite") as now, sqlite3.connect(older) as copy:
+        now.backup(copy)
+    assert run("print", "rj-2", "--out", tmp_path / "more.pdf").exit_code == 0
+    with sqlite3.connect(older) as copy, sqlite3.connect(data / "counterfoil.sqlite") as now:
+        copy.backup(now)
+    back = run("audit", "verify")
+    assert back.exit_code == 1
+    assert "an older list was put in its place" in back.stderr
 
 
 def test_our_own_mistake_gives_a_reference_and_no_word_of_it(

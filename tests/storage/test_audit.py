@@ -9,16 +9,30 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic import command
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
-from storage.audit import START, EventsBroken, Head, HeadMistyped
+from bench.audit_check import KINDS, fill, unseen
+from storage.audit import (
+    KEYED,
+    START,
+    AuditKeyMissing,
+    AuditKeyWrong,
+    EventsBroken,
+    HeadMistyped,
+    HeadsForged,
+    chained,
+)
 from storage.database import _config, connect
+from storage.heads import Head, HeadFile, KeysUnusable, NotedHeads, Witness, witness_from
+from storage.models import EventRow
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, 123456, tzinfo=UTC)
@@ -72,8 +86,7 @@ def note(store: Store, count: int, first: int = 0) -> None:
 
 
 def head(store: Store, noted: str = "") -> Head:
-    with store.look() as kept:
-        return kept.events.verify(noted)
+    return store.verify_events(noted).head
 
 
 def tamper(store: Store, *statements: str) -> None:
@@ -237,6 +250,218 @@ def test_an_act_that_is_undone_leaves_no_event_and_no_gap(log: Store) -> None:
     assert head(log).number == 3
     with log.look() as kept:
         assert kept.events.of("a") == ()
+
+
+# Keyed, and noted outside
+
+
+@pytest.fixture
+def keyed(log: Store, tmp_path: Path) -> Iterator[Store]:
+    """Give a store that holds keys, on either database."""
+    store = Store(log.url, witness=witness_from(tmp_path / "keys", tmp_path / "far" / "heads.log"))
+    store.upgrade()
+    yield store
+    store.close()
+
+
+def heads_of(store: Store) -> NotedHeads:
+    assert store.witness is not None
+    assert store.witness.heads is not None
+    return store.witness.heads.noted()
+
+
+def note_outside(store: Store) -> None:
+    assert store.witness is not None
+    store.witness.note()
+
+
+def test_whatever_somebody_does_to_the_list_without_its_keys_is_found(keyed: Store) -> None:
+    fill(keyed, 30, at_once=5, every=10)
+    tried, missed = unseen(keyed, 5 * len(KINDS))
+    assert missed == []
+    assert set(tried.values()) == {5}
+    assert keyed.verify_events().head.number == 31
+
+
+def test_a_list_from_before_there_was_a_key_stays_as_it_was_and_is_bound(
+    log: Store, tmp_path: Path
+) -> None:
+    note(log, 5)
+    old = head(log)
+    store = Store(log.url, witness=witness_from(tmp_path / "keys", tmp_path / "heads.log"))
+    store.upgrade()
+    store.upgrade()
+    with store.look() as kept:
+        assert [(each.what, each.subject) for each in kept.events.last(1)] == [(KEYED, old.told)]
+    note(store, 3, first=5)
+    assert store.verify_events(old.told).head.number == 9
+    with pytest.raises(AuditKeyMissing):
+        log.verify_events()
+    with pytest.raises(AuditKeyMissing):
+        note(log, 1)
+    anew = START
+    tamper(log, "UPDATE events SET subject = 'page-9' WHERE number = 2")
+    with log.database.engine.begin() as connection:
+        old_ones = EventRow.__table__.select().where(EventRow.number < 6)
+        for row in connection.execute(old_ones.order_by(EventRow.number)):
+            anew = chained(anew, row.number, row.at, row.by, row.what, row.subject, row.code)
+            changed = EventRow.__table__.update().where(EventRow.number == row.number)
+            connection.execute(changed.values(hash=anew))
+    with pytest.raises(EventsBroken) as found:
+        store.verify_events()
+    assert found.value.number == 6
+    store.close()
+
+
+def test_another_key_is_told_apart_from_tampering_and_cannot_add_events(
+    keyed: Store, tmp_path: Path
+) -> None:
+    note(keyed, 3)
+    other = Store(keyed.url, witness=witness_from(tmp_path / "others", tmp_path / "heads.log"))
+    with pytest.raises(AuditKeyWrong):
+        other.verify_events()
+    with pytest.raises(AuditKeyWrong):
+        note(other, 1)
+    other.close()
+    assert keyed.verify_events().head.number == 4
+
+
+def test_an_older_copy_of_the_whole_database_is_found_by_the_heads_noted_outside(
+    tmp_path: Path, empty: Path
+) -> None:
+    file = tmp_path / "counterfoil.db"
+    shutil.copy(empty, file)
+
+    def opened() -> Store:
+        store = Store(
+            f"sqlite:///{file}", witness=witness_from(tmp_path / "keys", tmp_path / "heads.log")
+        )
+        store.upgrade()
+        return store
+
+    store = opened()
+    note(store, 5)
+    store.close()
+    older = file.read_bytes()
+    store = opened()
+    note(store, 4, first=5)
+    printed = head(store).short
+    store.close()
+    file.write_bytes(older)
+    store = opened()
+    with pytest.raises(EventsBroken, match="ends at number 6, and number 10 was noted outside"):
+        store.verify_events()
+    note(store, 9, first=100)
+    with pytest.raises(EventsBroken, match="Event 10 is not the one that was noted"):
+        store.verify_events()
+    lines = (tmp_path / "heads.log").read_text().splitlines(keepends=True)
+    (tmp_path / "heads.log").write_text(lines[0])
+    assert store.verify_events().outside == 1
+    with pytest.raises(EventsBroken, match="Event 10 is not the one that was noted"):
+        store.verify_events(printed)
+    store.close()
+
+
+def test_heads_are_noted_in_time_after_so_many_events_and_at_the_end(
+    log: Store, tmp_path: Path
+) -> None:
+    file = HeadFile(tmp_path / "heads.log", Ed25519PrivateKey.generate())
+    store = Store(log.url, witness=Witness(b"k" * 32, file, every_seconds=0.05, every_events=50))
+    store.upgrade()
+    note(store, 1)
+    deadline = time.monotonic() + 10
+    while [each.head for each in file.noted().heads][-1:] != [head(store)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    store.close()
+
+    store = Store(log.url, witness=Witness(b"k" * 32, file, every_seconds=600, every_events=3))
+    before = len(file.noted().heads)
+    note(store, 2)
+    assert len(file.noted().heads) == before
+    note(store, 2)
+    assert len(file.noted().heads) == before + 1
+    note(store, 1)
+    store.close()
+    assert len(file.noted().heads) == before + 2
+    assert all(file.ours(each) for each in file.noted().heads)
+
+
+def test_nothing_is_noted_outside_of_an_act_that_was_undone(keyed: Store) -> None:
+    note(keyed, 1)
+    note_outside(keyed)
+    before = heads_of(keyed)
+
+    def act_and_fail() -> None:
+        with keyed.begin() as kept:
+            kept.events.add("never", "a", by="pat", at=NOW)
+            assert kept.events.of("a")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        act_and_fail()
+    note_outside(keyed)
+    assert heads_of(keyed) == before
+
+
+def test_a_head_that_we_did_not_sign_is_told_apart(keyed: Store, tmp_path: Path) -> None:
+    note(keyed, 2)
+    HeadFile(tmp_path / "far" / "heads.log", Ed25519PrivateKey.generate()).note(head(keyed), at=NOW)
+    with pytest.raises(HeadsForged):
+        keyed.verify_events()
+
+
+def test_a_line_cut_short_by_a_power_cut_is_no_head_and_spoils_none(keyed: Store) -> None:
+    note(keyed, 2)
+    note_outside(keyed)
+    file = heads_of(keyed)
+    assert keyed.witness is not None
+    assert keyed.witness.heads is not None
+    with keyed.witness.heads.file.open("ab") as torn:
+        torn.write(b'{"at": "2026-11-2')
+    note(keyed, 2, first=2)
+    note_outside(keyed)
+    found = heads_of(keyed)
+    assert (len(found.heads), found.odd) == (len(file.heads) + 1, 1)
+    assert keyed.verify_events().odd == 1
+
+
+def test_a_head_that_cannot_be_noted_stops_nobody_and_is_told_in_the_log(
+    log: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    file = HeadFile(tmp_path / "file" / "heads.log", Ed25519PrivateKey.generate())
+    store = Store(log.url, witness=Witness(b"k" * 32, file, every_events=1))
+    store.upgrade()
+    note(store, 3)
+    store.close()
+    assert "could not be noted outside" in caplog.text
+
+
+def test_the_newest_events_can_be_checked_by_themselves(keyed: Store) -> None:
+    fill(keyed, 50, at_once=10, every=10)
+    assert keyed.verify_events(newest=20).looked_at == 20
+    tamper(keyed, "UPDATE events SET code = 'x' WHERE number = 10")
+    assert keyed.verify_events(newest=20).head.number == 51
+    tamper(keyed, "UPDATE events SET code = 'x' WHERE number = 40")
+    with pytest.raises(EventsBroken):
+        keyed.verify_events(newest=20)
+
+
+def test_keys_are_made_once_whole_and_for_their_owner_only(tmp_path: Path) -> None:
+    first = witness_from(tmp_path / "keys", tmp_path / "heads.log")
+    again = witness_from(tmp_path / "keys", tmp_path / "heads.log")
+    assert first.key == again.key
+    assert sorted(each.name for each in (tmp_path / "keys").iterdir()) == [
+        "audit.key",
+        "head.key",
+        "head.pub",
+    ]
+    for name in ("audit.key", "head.key"):
+        assert (tmp_path / "keys" / name).stat().st_mode & 0o077 == 0
+    (tmp_path / "keys" / "audit.key").write_bytes(b"short")
+    with pytest.raises(KeysUnusable):
+        witness_from(tmp_path / "keys", tmp_path / "heads.log")
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
