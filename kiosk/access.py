@@ -10,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from threading import Lock
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -27,6 +25,8 @@ from starlette.routing import BaseRoute
 
 from forms.errors import UserError
 from kiosk.problems import AddressUnknown, NotAllowed
+from storage.people import WrongTries
+from storage.store import Kept, Store
 
 IDLE = timedelta(minutes=15)
 """How long a session lasts when nothing is asked of it."""
@@ -318,10 +318,11 @@ class SignInDelays:
     After `free` wrong passwords for one name from one address, each further one doubles a wait,
     up to a minute, for that name from that address. Other addresses do not wait, so nobody can
     keep a colleague out from elsewhere; a right password clears it. Trying many names from one
-    address brings short waits for the whole address. Held in memory: a restart forgets it, and
-    argon2 still makes each guess dear.
+    address brings short waits for the whole address. Wrong passwords are counted in the database:
+    every process of the site sees them, and a restart forgets none.
 
     Args:
+        store: where they are counted.
         now: the clock.
         free: wrong passwords for one name that cost nothing.
         free_for_address: wrong passwords from one address, whatever the name, that cost nothing.
@@ -329,16 +330,17 @@ class SignInDelays:
 
     LONGEST = 60
     LONGEST_FOR_ADDRESS = 10
-    _FORGET = timedelta(minutes=15)
-    _AT_MOST = 10_000
 
     def __init__(
-        self, now: Callable[[], datetime], *, free: int = 3, free_for_address: int = 30
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        *,
+        free: int = 3,
+        free_for_address: int = 30,
     ) -> None:
-        self._now = now
+        self._store, self._now = store, now
         self._free, self._free_for_address = free, free_for_address
-        self._lock = Lock()
-        self._wrong: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
 
     def check(self, name: str, address: str) -> None:
         """Let a try go on.
@@ -346,38 +348,32 @@ class SignInDelays:
         Raises:
             TooManyTries: it has to wait; says how long.
         """
+        with self._store.look() as kept:
+            of_name = kept.tries.of(_place(name, address))
+            of_address = kept.tries.of(_place("", address))
         wait = max(
-            self._wait(_place(name, address), self._free, self.LONGEST),
-            self._wait(_place("", address), self._free_for_address, self.LONGEST_FOR_ADDRESS),
+            self._wait(of_name, self._free, self.LONGEST),
+            self._wait(of_address, self._free_for_address, self.LONGEST_FOR_ADDRESS),
         )
         if wait > 0:
             raise TooManyTries(int(wait) + 1)
 
     def wrong(self, name: str, address: str) -> None:
         """Count a wrong password."""
-        now = self._now()
-        with self._lock:
-            for place in (_place(name, address), _place("", address)):
-                count, last = self._wrong.pop(place, (0, now))
-                if now - last > self._FORGET:
-                    count = 0
-                self._wrong[place] = (count + 1, now)
-            while len(self._wrong) > self._AT_MOST:
-                self._wrong.popitem(last=False)
+        with self._store.begin() as kept:
+            places = (_place(name, address), _place("", address))
+            kept.tries.add(name, places, at=self._now())
 
-    def right(self, name: str, address: str) -> None:
+    def right(self, kept: Kept, name: str, address: str) -> None:
         """Forget the wrong ones for this name; the address keeps its own count."""
-        with self._lock:
-            self._wrong.pop(_place(name, address), None)
+        kept.tries.forget(_place(name, address))
 
-    def _wait(self, place: str, free: int, longest: int) -> float:
+    def _wait(self, wrong: tuple[int, datetime] | None, free: int, longest: int) -> float:
         """Say how many seconds are left to wait; 0 or less for none."""
-        with self._lock:
-            count, last = self._wrong.get(place, (0, None))
-        if last is None or count < free:
+        if wrong is None or wrong[0] < free or self._now() - wrong[1] > WrongTries.FORGET:
             return 0.0
-        seconds = min(longest, 2 ** min(count - free, 10))
-        return (last + timedelta(seconds=seconds) - self._now()).total_seconds()
+        seconds = min(longest, 2 ** min(wrong[0] - free, 10))
+        return (wrong[1] + timedelta(seconds=seconds) - self._now()).total_seconds()
 
 
 def _place(name: str, address: str) -> str:

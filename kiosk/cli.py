@@ -419,6 +419,10 @@ def export_records(
     from kiosk.files import OLD_KEPT, old_kept, whole_file
 
     with _house() as house, house.store.look() as kept:
+        # One view of the data: what is given is what was written down before.
+        ids = kept.records.verified_ids(form)
+        with house.store.begin() as noting:
+            noting.records.exported(ids, form or "all", shape, by=_who(), at=_now())
         found, asked = kept.records.verified(form), definitions_for(form)
         if out is None:
             number = write(found, asked, shape, typer.get_binary_stream("stdout"))

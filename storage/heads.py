@@ -128,7 +128,7 @@ class HeadFile:
         line = json.dumps({"at": when, "head": head.told, "signature": signature}) + "\n"
         new = not self.file.exists()
         if new:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
         how = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         opened = os.open(self.file, how, 0o660)
         try:
@@ -279,7 +279,7 @@ def witness_from(keys: Path, heads: Path) -> Witness:
         KeysUnusable: they cannot be read or made.
     """
     try:
-        keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys.mkdir(parents=True, exist_ok=True, mode=0o770)
         key = _held(keys / "audit.key")
         signing = Ed25519PrivateKey.from_private_bytes(_held(keys / "head.key"))
         public = keys / "head.pub"

@@ -388,9 +388,7 @@ def _head(source: Store, target: Store) -> str:
     Raises:
         MoveDiffers: the two do not end alike.
     """
-    heads = []
-    for store in (source, target):
-        heads.append(store.verify_events().head.told)
+    heads = [store.verify_events().head.told for store in (source, target)]
     if heads[0] != heads[1]:
         raise MoveDiffers("the list of who did what")
     return heads[0]

@@ -58,17 +58,39 @@ class Records:
         Args:
             form: form id; None for all forms.
         """
-        found = select(RecordRow.id).where(RecordRow.state == RecordState.VERIFIED)
-        if form is not None:
-            found = found.join(SheetRow, SheetRow.serial == RecordRow.serial).where(
-                SheetRow.form == form
-            )
-        ids = self._rows.scalars(found.order_by(RecordRow.verified_at, RecordRow.id)).all()
+        ids = self.verified_ids(form)
         for start in range(0, len(ids), CHUNK):
             some = ids[start : start + CHUNK]
             rows = self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(some))).all()
             place = {record_id: n for n, record_id in enumerate(some)}
             yield from load_records(self._rows, sorted(rows, key=lambda row: place[row.id]))
+
+    def verified_ids(self, form: str | None = None) -> tuple[str, ...]:
+        """Give the ids of the verified records, in the order in which they were verified.
+
+        Args:
+            form: form id; None for all forms.
+        """
+        found = select(RecordRow.id).where(RecordRow.state == RecordState.VERIFIED)
+        if form is not None:
+            found = found.join(SheetRow, SheetRow.serial == RecordRow.serial).where(
+                SheetRow.form == form
+            )
+        return tuple(self._rows.scalars(found.order_by(RecordRow.verified_at, RecordRow.id)))
+
+    def exported(self, ids: Sequence[str], what: str, shape: str, *, by: str, at: datetime) -> None:
+        """Note that records are about to be exported; commit it before they are.
+
+        Args:
+            ids: which.
+            what: form id, or "all".
+            shape: "csv" or another code.
+            by: user name.
+            at: when, UTC.
+        """
+        self._events.add("records-exported", what, by=by, at=at, code=shape)
+        for each in ids:
+            self._events.add("record-exported", each, by=by, at=at, code=shape)
 
     def count(self) -> dict[RecordState, int]:
         """Say how many records are open and how many are verified."""

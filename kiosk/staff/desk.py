@@ -10,8 +10,9 @@ from starlette.responses import Response
 from forms.page_id import show_serial
 from kiosk.access import Role, SignedIn, User, router_for
 from kiosk.staff import queue, wording
-from kiosk.staff.kit import Given, Office
+from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
+from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.views import (
     TILES,
@@ -56,7 +57,7 @@ def routers() -> tuple[APIRouter, ...]:
     verifiers = router_for(*VERIFIERS)
 
     @anyone.get("/")
-    def start(request: Request, user: SignedIn, office: Given) -> Response:
+    def start(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Show what has become of everything, and what waits for this person."""
         kit = office.kit
         counting = user.has(*VERIFIERS, Role.AUDITOR, Role.ADMIN)
@@ -67,6 +68,7 @@ def routers() -> tuple[APIRouter, ...]:
             length = queue.length_for(kept, user) if deciding else 0
             sealed = queue.sealed_for(kept, user) if deciding else 0
             glass = _dirty_glass(kept, user, kit.now()) if deciding or user.has(Role.ADMIN) else ()
+        shown("list-viewed", "start")
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
         ]
@@ -89,13 +91,14 @@ def routers() -> tuple[APIRouter, ...]:
         )
 
     @aside.get("/set-aside")
-    def set_aside(request: Request, user: SignedIn, office: Given) -> Response:
+    def set_aside(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """List the pages that could not be read, with the reason and what to do."""
         with office.kit.store.look() as kept:
             found = kept.pages.with_status(
                 Status.SET_ASIDE, AT_ONCE, establishments=user.establishments, wings=user.wings
             )
             every = _counts(kept, user)[Status.SET_ASIDE]
+        shown("list-viewed", "set-aside")
         pages = [page for page in found if may_open(user, page)]
         rows = [
             {
@@ -111,12 +114,15 @@ def routers() -> tuple[APIRouter, ...]:
         return show(request, "set_aside.html", title="Pages set aside", rows=rows, more=more)
 
     @aside.get("/set-aside/{page_id}")
-    def set_aside_page(request: Request, page_id: str, user: SignedIn, office: Given) -> Response:
+    def set_aside_page(
+        request: Request, page_id: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
         if not may_open(user, page):
             raise PageUnknown
+        shown("aside-viewed", page.id)
         if page.status is not Status.SET_ASIDE or page.reason is None:
             return _no_longer(request, page, user)
         return show(
@@ -142,7 +148,7 @@ def routers() -> tuple[APIRouter, ...]:
         return see_other(f"/set-aside/{page_id}")
 
     @verifiers.get("/records")
-    def records(request: Request, user: SignedIn, office: Given) -> Response:
+    def records(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """List the records, newest first."""
         with office.kit.store.look() as kept:
             found = [
@@ -153,6 +159,7 @@ def routers() -> tuple[APIRouter, ...]:
                 if may_open(user, record)
             ]
             names = queue.names_of(kept, {r.verified_by for r in found})
+        shown("list-viewed", "records")
         now = office.kit.now()
         rows = [
             {
@@ -171,14 +178,18 @@ def routers() -> tuple[APIRouter, ...]:
         return show(request, "records.html", title="Records", rows=rows, full=len(found) == NEWEST)
 
     @verifiers.get("/records/{record_id}")
-    def record(request: Request, record_id: str, user: SignedIn, office: Given) -> Response:
+    def record(
+        request: Request, record_id: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Show one record: every answer, who says so, and the paper beside it."""
-        return _record(request, record_id, user, office, just_verified=False)
+        return _record(request, record_id, user, office, shown, just_verified=False)
 
     @verifiers.get("/records/{record_id}/verified")
-    def verified(request: Request, record_id: str, user: SignedIn, office: Given) -> Response:
+    def verified(
+        request: Request, record_id: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Show a record that has just become verified, and the way on."""
-        return _record(request, record_id, user, office, just_verified=True)
+        return _record(request, record_id, user, office, shown, just_verified=True)
 
     @verifiers.post("/records/{record_id}/without-missing")
     def without_missing(record_id: str, user: SignedIn, office: Given) -> Response:
@@ -194,7 +205,13 @@ def routers() -> tuple[APIRouter, ...]:
 
 
 def _record(
-    request: Request, record_id: str, user: User, office: Office, *, just_verified: bool
+    request: Request,
+    record_id: str,
+    user: User,
+    office: Office,
+    seen: Showing,
+    *,
+    just_verified: bool,
 ) -> Response:
     with office.kit.store.look() as kept:
         found = kept.records.get(record_id)
@@ -204,6 +221,7 @@ def _record(
         who |= {d.by for page in found.pages for d in page.decisions}
         names = queue.names_of(kept, who)
         following = queue.next_address(kept, office, user) if just_verified else ""
+    seen("record-viewed", found.id)
     shown = show_record(
         found,
         queue.published_of(office, found),

@@ -13,8 +13,9 @@ from fastapi import Depends, Request
 
 from forms import published as forms_published
 from forms.published import Published
-from kiosk.access import SignInDelays
+from kiosk.access import SignedIn, SignInDelays
 from kiosk.staff.pictures import Pictures
+from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
 from storage.store import Kept, Store
 
@@ -134,6 +135,7 @@ class Office:
     pictures: Pictures
     delays: SignInDelays
     desk: Desk
+    seen: Seen
 
     @classmethod
     def open(cls, kit: StaffKit) -> Office:
@@ -141,8 +143,9 @@ class Office:
         return cls(
             kit=kit,
             pictures=Pictures(kit.blobs),
-            delays=SignInDelays(kit.now),
+            delays=SignInDelays(kit.store, kit.now),
             desk=Desk(kit.now),
+            seen=Seen(kit.store, kit.now),
         )
 
 
@@ -153,3 +156,11 @@ def office_of(request: Request) -> Office:
 
 
 Given = Annotated[Office, Depends(office_of)]
+
+
+def showing_to(request: Request, user: SignedIn, office: Given) -> Showing:
+    """Give what writes down that whoever asks is shown something."""
+    return Showing(seen=office.seen, user=user, secret=request.state.secret)
+
+
+Shown = Annotated[Showing, Depends(showing_to)]

@@ -151,8 +151,8 @@ def routers() -> tuple[APIRouter, ...]:
                 raise SignInRefused
         except UserError as problem:
             return _ask(request, office, problem, to=to)
-        office.delays.right(name, address)
         with kit.store.begin() as kept:
+            office.delays.right(kept, name, address)
             if request.state.user is not None:
                 kept.sessions.close(request.state.secret, at=kit.now())
             secret = kept.sessions.open(staff.username, at=kit.now(), lasts=AT_MOST)

@@ -16,7 +16,7 @@ from kiosk.access import FormSent, Sent, SignedIn, User, router_for
 from kiosk.problems import NotAllowed
 from kiosk.staff import queue, wording
 from kiosk.staff.desk import VERIFIERS
-from kiosk.staff.kit import Given, Office
+from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pictures import PictureMissing, covers, place_of
 from kiosk.staff.rights import hidden_fields, may_open, may_see, may_see_unread
 from kiosk.staff.showing import see_other, show
@@ -128,29 +128,42 @@ def routers() -> tuple[APIRouter, ...]:
 
     @verifiers.get("/pages/{page_id}/fields/{name}")
     def show_one(
-        request: Request, page_id: str, name: str, user: SignedIn, office: Given
+        request: Request, page_id: str, name: str, user: SignedIn, office: Given, shown: Shown
     ) -> Response:
         """Show one field: its crop, what it was read as, and why a person should look."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
-            return _ask(request, kept, office, user, opened, asked)
+            answer = _ask(request, kept, office, user, opened, asked)
+        shown("field-viewed", page_id, name)
+        return answer
 
     @verifiers.post("/pages/{page_id}/fields/{name}")
     def decide(
-        request: Request, page_id: str, name: str, form: FormSent, user: SignedIn, office: Given
+        request: Request,
+        page_id: str,
+        name: str,
+        form: FormSent,
+        user: SignedIn,
+        office: Given,
+        shown: Shown,
     ) -> Response:
         """Keep what a person says a field holds, then show the next one."""
         act = form.one("act")
+        again: Response | None = None
         cannot_read = act == "cannot-read"
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
             if act == "draft" and isinstance(asked, FreeText):
                 filled = {"answer": (opened.page.draft(name),)}
-                return _ask(request, kept, office, user, opened, asked, filled=filled)
-            try:
-                value = None if cannot_read else _answer(asked, form, opened, office, act)
-            except (AnswerNotClear, LookAgain) as again:
-                return _ask(request, kept, office, user, opened, asked, filled=form, again=again)
+                again = _ask(request, kept, office, user, opened, asked, filled=filled)
+            else:
+                try:
+                    value = None if cannot_read else _answer(asked, form, opened, office, act)
+                except (AnswerNotClear, LookAgain) as odd:
+                    again = _ask(request, kept, office, user, opened, asked, filled=form, again=odd)
+        if again is not None:
+            shown("field-viewed", page_id, name)
+            return again
         try:
             with office.kit.store.begin() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
@@ -170,12 +183,14 @@ def routers() -> tuple[APIRouter, ...]:
             with office.kit.store.look() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
                 ours = "Cannot read" if cannot_read else say(asked, value)
-                return _conflict(request, kept, office, user, opened, asked, ours)
+                both = _conflict(request, kept, office, user, opened, asked, ours)
+            shown("field-viewed", page_id, name)
+            return both
         office.desk.decided(user.id, page_id, name)
         return see_other(onward)
 
     @verifiers.get("/pages/{page_id}/fields/{name}/crop.png")
-    def crop(page_id: str, name: str, user: SignedIn, office: Given) -> Response:
+    def crop(page_id: str, name: str, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Give the picture of one answer, with what this person may not see painted over."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
@@ -185,10 +200,12 @@ def routers() -> tuple[APIRouter, ...]:
             raise PictureMissing
         hidden = hidden_fields(user, opened.published.definition)
         covered = covers(hidden, layout, opened.number)
-        return _picture(office.pictures.cut(opened.page, place, covered, layout.page_mm))
+        picture = office.pictures.cut(opened.page, place, covered, layout.page_mm)
+        shown("crop-viewed", page_id, name)
+        return _picture(picture)
 
     @verifiers.get("/pages/{page_id}/picture.png")
-    def picture(page_id: str, user: SignedIn, office: Given) -> Response:
+    def picture(page_id: str, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Give the picture of a whole page, with what this person may not see painted over.
 
         A page set aside has no known places: only a practitioner may see it.
@@ -200,18 +217,28 @@ def routers() -> tuple[APIRouter, ...]:
             if page.record is None or page.what is None:
                 if not may_see_unread(user, page):
                     raise NotAllowed
-                return _picture(office.pictures.whole(page, (), (1.0, 1.0)))
-            opened = _Open(page=page, published=queue.published_as(office, page))
+                opened = None
+            else:
+                opened = _Open(page=page, published=queue.published_as(office, page))
+        if opened is None:
+            unread = office.pictures.whole(page, (), (1.0, 1.0))
+            shown("picture-viewed", page_id, "unread")
+            return _picture(unread)
         layout = opened.published.layout
         hidden = hidden_fields(user, opened.published.definition)
         covered = covers(hidden, layout, opened.number)
-        return _picture(office.pictures.whole(page, covered, layout.page_mm))
+        whole = office.pictures.whole(page, covered, layout.page_mm)
+        shown("picture-viewed", page_id)
+        return _picture(whole)
 
     @verifiers.get("/pages/{page_id}/fields/{name}/whole")
-    def whole(request: Request, page_id: str, name: str, user: SignedIn, office: Given) -> Response:
+    def whole(
+        request: Request, page_id: str, name: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Show where on the page an answer stands."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
+        shown("field-viewed", page_id, name)
         layout = opened.published.layout
         width, height = layout.page_mm
         hidden = hidden_fields(user, opened.published.definition)

@@ -448,7 +448,7 @@ def test_the_newest_events_can_be_checked_by_themselves(keyed: Store) -> None:
         keyed.verify_events(newest=20)
 
 
-def test_keys_are_made_once_whole_and_for_their_owner_only(tmp_path: Path) -> None:
+def test_keys_are_made_once_whole_and_for_their_users_only(tmp_path: Path) -> None:
     first = witness_from(tmp_path / "keys", tmp_path / "heads.log")
     again = witness_from(tmp_path / "keys", tmp_path / "heads.log")
     assert first.key == again.key
@@ -458,7 +458,7 @@ def test_keys_are_made_once_whole_and_for_their_owner_only(tmp_path: Path) -> No
         "head.pub",
     ]
     for name in ("audit.key", "head.key"):
-        assert (tmp_path / "keys" / name).stat().st_mode & 0o077 == 0
+        assert (tmp_path / "keys" / name).stat().st_mode & 0o137 == 0
     (tmp_path / "keys" / "audit.key").write_bytes(b"short")
     with pytest.raises(KeysUnusable):
         witness_from(tmp_path / "keys", tmp_path / "heads.log")

@@ -1,0 +1,155 @@
+"""Whoever is shown something has left an event before; walked over all routes there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kiosk.access import Role, roles_of, routes_of
+from kiosk.staff.app import create_app
+
+LEADS_ON = {
+    "/verify": "it shows nothing, and leads on to a page that does",
+    "/verify/after/{page_id}": "it shows nothing, and leads on to a page that does",
+    "/pages/{page_id}": "it shows nothing, and leads on to a page that does",
+}
+"""What leaves no event, and why; each is made sure of below."""
+
+ACTS = {
+    "/sign-in": "signed-in",
+    "/sign-out": "signed-out",
+    "/set-aside/{page_id}/again": "page-again",
+    "/records/{record_id}/without-missing": "record-without-missing",
+    "/pages/{page_id}/fields/{name}": "field-decided",
+}
+"""What every unsafe route leaves when it does what it is there for."""
+
+
+@pytest.fixture(scope="module")
+def place(open_prison, samples):
+    prison = open_prison()
+    prison.page, _ = prison.comes_in(samples.self_referral)
+    (prison.half,) = prison.comes_in(samples.self_referral, pages=[1])
+    prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    with prison.store.look() as kept:
+        prison.record = kept.pages.get(prison.page).record
+        prison.lacking = kept.pages.get(prison.half).record
+    prison.app = create_app(prison.kit())
+    return prison
+
+
+def address(place: Any, path: str) -> str:
+    page = place.aside if path.startswith("/set-aside") else place.page
+    record = place.lacking if path.endswith("without-missing") else place.record
+    return path.format(page_id=page, record_id=record, name="me_number")
+
+
+def events(place: Any, since: int = 0) -> list[tuple[str, str, str, str]]:
+    with place.store.look() as kept:
+        found = [each for each in kept.events.last(1000) if each.number > since]
+    return [(each.by, each.what, each.subject, each.code) for each in reversed(found)]
+
+
+def newest(place: Any) -> int:
+    with place.store.look() as kept:
+        return kept.events.head().number
+
+
+def inside(place: Any, method: str) -> list[str]:
+    return [
+        route.path
+        for route in routes_of(place.app)
+        if method in route.methods and Role.EVERYBODY not in roles_of(route)
+    ]
+
+
+def test_every_address_that_shows_something_has_left_an_event_before(place, visit) -> None:
+    petra = visit(place.app, "petra")
+    looked = 0
+    for path in inside(place, "GET"):
+        place.clock.move(timedelta(minutes=2))
+        before = newest(place)
+        where = address(place, path)
+        answer = petra.get(where)
+        left = events(place, before)
+        if path in LEADS_ON:
+            assert (answer.status_code, left, answer.text) == (303, [], ""), path
+            continue
+        assert answer.status_code == 200, path
+        assert len(left) == 1, path
+        by, what, subject, _ = left[0]
+        assert by == "petra"
+        assert what.endswith("-viewed"), path
+        assert subject in (*where.split("/"), "start"), path
+        looked += 1
+    assert looked >= 8
+
+
+def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, samples) -> None:
+    unsafe = {r.path for r in routes_of(place.app) if "POST" in r.methods}
+    assert unsafe == set(ACTS), "say what event a new route leaves"
+    before = newest(place)
+    petra = visit(place.app, "petra")
+    token = petra.token()
+    petra.decide(place.page, "me_number", answer="A1234BC", sure="1", act="nothing")
+    for path in ACTS:
+        if "{" in path and "fields" not in path:
+            assert petra.post(address(place, path), data={"csrf": token}).status_code == 303, path
+    petra.post("/sign-out", data={"csrf": token})
+    left = {what for by, what, *_ in events(place, before) if by == "petra"}
+    assert set(ACTS.values()) <= left
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/pages/{page_id}/fields/{name}",
+        "/pages/{page_id}/fields/{name}/crop.png",
+        "/pages/{page_id}/picture.png",
+        "/records/{record_id}",
+        "/set-aside/{page_id}",
+    ],
+)
+def test_what_cannot_be_written_down_is_not_shown(prison, samples, visit, path) -> None:
+    prison.page, _ = prison.comes_in(samples.self_referral)
+    prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    with prison.store.look() as kept:
+        prison.record = kept.pages.get(prison.page).record
+    petra = visit(create_app(prison.kit()), "petra")
+    with sqlite3.connect(prison.store.database.file) as raw:
+        raw.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON events "
+            "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    answer = petra.get(address(prison, path))
+    assert answer.status_code == 500
+    assert "A1" not in answer.text
+    assert "blank" not in answer.text
+    assert not answer.content.startswith(b"\x89PNG")
+
+
+def test_the_same_thing_again_within_a_minute_is_one_event_for_each_session(place, visit) -> None:
+    place.clock.move(timedelta(minutes=5))
+    vera, again = visit(place.app, "vera"), visit(place.app, "vera")
+    where = f"/pages/{place.page}/fields/me_number/crop.png"
+    before = newest(place)
+    for _ in range(3):
+        assert vera.get(where).status_code == 200
+    assert len(events(place, before)) == 1
+    again.get(where)
+    assert len(events(place, before)) == 2
+    place.clock.move(timedelta(seconds=61))
+    vera.get(where)
+    assert events(place, before) == [("vera", "crop-viewed", place.page, "me_number")] * 3
+
+
+def test_who_may_not_see_something_leaves_no_view(place, visit) -> None:
+    place.clock.move(timedelta(minutes=5))
+    vera = visit(place.app, "vera")
+    before = newest(place)
+    assert vera.get(f"/pages/{place.aside}/picture.png").status_code == 403
+    assert vera.get("/pages/none/picture.png").status_code == 404
+    assert events(place, before) == []
