@@ -257,12 +257,13 @@ def run_workers(
     ] = False,
 ) -> None:
     """Run workers, which read what was taken in, until told to stop."""
+    from kiosk import logs
     from kiosk.worker import supervise
     from pipeline.glass import dirty_batches
     from pipeline.kept import Status
 
     began = _now()
-    with _house() as house:
+    with logs.written_by("work"), _house() as house:
         with _progress("Reading", None) as told:
 
             def look(counts: dict[Status, int]) -> None:
@@ -587,15 +588,17 @@ def serve_staff(
     ] = False,
 ) -> None:
     """Run the staff site until told to stop."""
-    from kiosk.serving import listen, server_for
+    from kiosk import logs
+    from kiosk.serving import addresses_of, listen, server_for
     from kiosk.staff.app import create_app
     from kiosk.staff.kit import StaffKit
 
-    with _house() as house:
+    with logs.written_by("staff"), _house() as house:
+        proxies = addresses_of(house.settings.proxy)
         site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, tls=tls))
         with listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
-            server_for(site, host=host, port=port).run(sockets=[door])
+            server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
 
 @app.command("move")

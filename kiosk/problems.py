@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forms.errors import UserError
+from kiosk.logs import kinds_and_places
 
 log = logging.getLogger("counterfoil.problems")
 
@@ -113,14 +113,21 @@ def note_bug(error: BaseException, doing: str) -> OurFault:
     local values may hold answers.
     """
     reference = secrets.token_hex(4)
-    kinds: list[str] = []
-    at: BaseException | None = error
-    while at is not None and len(kinds) < 5:
-        kinds.append(type(at).__qualname__)
-        at = at.__cause__ or at.__context__
-    frames = traceback.extract_tb(error.__traceback__)
-    places = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
-    log.error("reference %s, %s: %s at %s", reference, doing, " from ".join(kinds), places)
+    kinds, places = kinds_and_places(error)
+    log.error(
+        "reference %s, %s: %s at %s",
+        reference,
+        doing,
+        " from ".join(kinds),
+        " < ".join(places),
+        extra={
+            "event": "our-fault",
+            "reference": reference,
+            "doing": doing,
+            "kinds": kinds,
+            "places": places,
+        },
+    )
     return OurFault(reference)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
 
 from forms.errors import UserError
+from kiosk.logs import RequestLog
+
+LOCAL = "127.0.0.1"
 
 
 class CannotListen(UserError):
@@ -16,6 +20,27 @@ class CannotListen(UserError):
     code = "cannot-listen"
     message = "The site cannot listen there: the port is in use, or the address is not ours."
     remedy = "Stop the other program, or choose another --port or --host."
+
+
+class ProxyUnknown(UserError):
+    """The proxy's name leads nowhere."""
+
+    code = "proxy-unknown"
+    message = "COUNTERFOIL_PROXY names a computer that cannot be found."
+    remedy = "Set it to the address of the proxy before this site, or unset it: then it is here."
+
+
+def addresses_of(name: str) -> tuple[str, ...]:
+    """Find the addresses of the proxy before a site.
+
+    Raises:
+        ProxyUnknown: there are none.
+    """
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise ProxyUnknown from None
+    return tuple(sorted({str(each[4][0]) for each in found}))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -40,27 +65,29 @@ def listen(host: str, port: int) -> socket.socket:
     return door
 
 
-def server_for(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
+def server_for(
+    app: FastAPI, *, host: str, port: int, proxies: Sequence[str] = (LOCAL,)
+) -> uvicorn.Server:
     """Make the server of a web app; its `run()` serves until it is stopped.
 
-    It does not say what it is, and writes no line for each request: addresses hold ids, and who
-    looked at what belongs into the audit log, not into a text file. Warnings and errors are
-    logged.
+    It does not say what it is. A request is logged by its route and what came of it: addresses
+    hold ids, and who looked at what belongs into the list of events, not into a text file.
 
     Args:
         app: the web app.
-        host: address to listen on; a proxy on this machine is believed about who asks.
+        host: address to listen on.
         port: port to listen on; 0 takes a free one.
+        proxies: addresses of proxies that are believed about who asks.
     """
     return uvicorn.Server(
         uvicorn.Config(
-            app,
+            RequestLog(app),
             host=host,
             port=port,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=True,
-            forwarded_allow_ips="127.0.0.1",
+            forwarded_allow_ips=list(proxies),
         )
     )

@@ -63,6 +63,7 @@ class Settings:
         open_without_sandbox: developers only: open files where no sandbox holds.
         audit_heads: the file in which heads of the list of events are noted, better on another
             disk; None is `heads.log` in the data folder.
+        proxy: name or address of the proxy before the site; only it is believed about who asks.
     """
 
     data: Path
@@ -73,6 +74,7 @@ class Settings:
     keep_years: int = KEEP_YEARS
     open_without_sandbox: bool = False
     audit_heads: Path | None = None
+    proxy: str = "127.0.0.1"
 
     @property
     def key_folder(self) -> Path:
@@ -102,6 +104,7 @@ def settings() -> Settings:
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
+        proxy=os.environ.get("COUNTERFOIL_PROXY", "").strip() or "127.0.0.1",
     )
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from forms.errors import UserError
+from kiosk import logs
 from pipeline.kept import Status
 from pipeline.ports import Blobs
 from pipeline.work import Recipe
@@ -197,7 +198,8 @@ def _now() -> datetime:
 def main() -> None:
     """Be one worker of the store that the environment names; `compose` picks the parts."""
     compose = importlib.import_module("kiosk.compose")
-    work_here(*compose.bench())
+    with logs.written_by("worker"):
+        work_here(*compose.bench())
 
 
 if __name__ == "__main__":
