@@ -8,15 +8,19 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
 from pipeline.sandbox import Sandbox, SandboxMissing
+from storage.heads import EVERY_EVENTS, NotedHeads
+
+if TYPE_CHECKING:
+    from kiosk.compose import House
 
 MODULES = {
     "weasyprint": "weasyprint",
@@ -42,6 +46,11 @@ MODULES = {
     "argon2-cffi": "argon2",
     "rich": "rich",
     "platformdirs": "platformdirs",
+    "cryptography": "cryptography",
+    "psycopg": "psycopg",
+    "obstore": "obstore",
+    "prometheus-client": "prometheus_client",
+    "typer": "typer",
 }
 """Each dependency by the name it is installed under, and what it is imported as."""
 
@@ -54,6 +63,17 @@ MODELS = ("charnet.onnx", "pp-ocrv6-rec-small.onnx")
 
 LEAST_FREE_GB = 1.0
 """About 2,000 scanned pages at 300 dpi; less is an alarm."""
+
+NEWEST_EVENTS = 1000
+"""So many events are checked here; `counterfoil audit verify` checks them all."""
+
+MOST_BEHIND = 2 * EVERY_EVENTS
+"""How many events may have come since a head was last noted outside."""
+
+CLOCK_MAY_DIFFER = timedelta(minutes=5)
+
+WAITS_TOO_LONG = timedelta(hours=1)
+"""A worker reads a page in seconds; the whole of a day's scans in less than this."""
 
 _INSTALL = "Run `make setup` again."
 
@@ -112,10 +132,71 @@ def check_all() -> Iterator[Check]:
         _clock,
         "Set this computer's date and time; dates on forms are judged by them.",
     )
+    yield from _check_kept(here)
+
+
+def _check_kept(here: Settings) -> Iterator[Check]:
+    """Look at what is kept; where it cannot be opened there is one thing to say."""
+    if not here.data.exists():
+        yield Check(what="database", ok=True, found="none yet")
+        return
+    opened: list[House] = []
     yield _try(
         "database",
-        lambda: _schema(here),
+        lambda: _open(here, opened),
         "Run `counterfoil status`; if it says the data is newer, install the newer release.",
+    )
+    for house in opened:
+        try:
+            yield from _check_house(house)
+        finally:
+            house.close()
+
+
+def _check_house(house: House) -> Iterator[Check]:
+    yield _try(
+        "keys of the events",
+        lambda: _keys(house),
+        "Put the folder of keys (COUNTERFOIL_KEYS) back from its backup, and let only this "
+        "program's users read the files in it: `chmod o= FOLDER FOLDER/*`.",
+    )
+    yield _try(
+        "keys of the answers",
+        lambda: _data_keys(house),
+        "Put the folder of keys (COUNTERFOIL_KEYS) back from its backup. On a site whose worker alone "
+        "opens keys, start it, and look that COUNTERFOIL_KEY_DESK is the same for both.",
+    )
+    yield _try(
+        "events",
+        lambda: _events(house),
+        "Run `counterfoil audit verify`, and tell the person who answers for data protection.",
+    )
+    yield _try(
+        "heads outside",
+        lambda: _heads(house),
+        "COUNTERFOIL_AUDIT_HEADS names their file. If this data was put back from a backup, run "
+        "`counterfoil audit head`; else find out who took the file away.",
+    )
+    yield _try(
+        "clock and events",
+        lambda: _clock_and_events(house),
+        "Set this computer's date and time. If they are right now, they were wrong when the newest "
+        "event was written: note that down, for later readers of the list.",
+    )
+    yield _try(
+        "queue",
+        lambda: _queue(house),
+        "Look that `counterfoil work` runs. What was taken in is safe, and is read when it does.",
+    )
+    yield _try(
+        "pages and records",
+        lambda: _nowhere(house),
+        "Keep everything as it is, and send this line to whoever maintains counterfoil.",
+    )
+    yield _try(
+        "blobs",
+        lambda: _blobs(house),
+        "Look that the disk or the server that COUNTERFOIL_BLOBS_URL names is there.",
     )
 
 
@@ -211,18 +292,103 @@ def _clock() -> str:
     return f"{now.astimezone():%d %B %Y %H:%M %Z}"
 
 
-def _schema(here: Settings) -> str:
+def _open(here: Settings, opened: list[House]) -> str:
     from kiosk.compose import open_house
 
-    if not here.data.exists():
-        return "none yet"
     house = open_house(here)
-    try:
-        with house.store.look() as kept:
-            issued = kept.sheets.count()
-        return f"revision {house.store.database.revision()}, {issued} copies issued"
-    finally:
-        house.close()
+    opened.append(house)
+    with house.store.look() as kept:
+        issued = kept.sheets.count()
+    return f"revision {house.store.database.revision()}, {issued} copies issued"
+
+
+def _keys(house: House) -> str:
+    """Look at the modes of the keys, and sign and check with them."""
+    witness, folder = house.store.witness, house.settings.key_folder
+    if witness is None or witness.heads is None:
+        raise _Wrong("There are none.")
+    for name in ("audit.key", "head.key"):
+        if (folder / name).stat().st_mode & 0o007:
+            raise _Wrong(f"Everybody on this computer may read {name}.")
+    if not witness.heads.signs_for((folder / "head.pub").read_bytes()):
+        raise _Wrong("head.key and head.pub are no pair.")
+    house.store.verify_events(newest=20)
+    return "there, for their users only, and those of this database"
+
+
+def _data_keys(house: House) -> str:
+    """Lock a key and open it again, as each answer's is."""
+    key, locked = house.vault.make("doctor")
+    if not house.vault.folder.can_open():
+        return "lock; the worker opens them"
+    place = {"table": "doctor", "row": "1", "column": "sealed"}
+    if house.vault.open(locked).open(key.seal(b"well", **place), **place) != b"well":
+        raise _Wrong("What was locked is not what was opened.")
+    return f"lock and open, {len(house.vault.folder.published())} in force"
+
+
+def _events(house: House) -> str:
+    found = house.store.verify_events(newest=NEWEST_EVENTS)
+    return f"the newest {found.looked_at} of {found.head.number} are as written"
+
+
+def _heads(house: House) -> str:
+    """Look that heads are noted outside, and that the newest ones are."""
+    witness = house.store.witness
+    heads = witness.heads.noted() if witness and witness.heads else NotedHeads()
+    with house.store.look() as kept:
+        head = kept.events.head()
+    if not heads.heads:
+        raise _Wrong("None is noted, so an older copy of the database put back would not show.")
+    behind = head.number - max(each.head.number for each in heads.heads)
+    if behind > MOST_BEHIND:
+        raise _Wrong(f"The newest {behind} events have come since the last one was noted.")
+    return f"{len(heads.heads)} noted, the newest at event {head.number - behind}"
+
+
+def _clock_and_events(house: House) -> str:
+    with house.store.look() as kept:
+        newest = kept.events.last(1)
+    if not newest:
+        return "no events yet"
+    ahead = newest[0].at - datetime.now(UTC)
+    if ahead > CLOCK_MAY_DIFFER:
+        raise _Wrong(f"The newest event is dated {_long(ahead)} from now: the clock was set back.")
+    return "the newest event lies in the past"
+
+
+def _queue(house: House) -> str:
+    with house.store.look() as kept:
+        backlog = kept.pages.backlog()
+    if backlog.oldest is None:
+        return "nothing waits"
+    age = datetime.now(UTC) - backlog.oldest
+    told = f"{backlog.waiting} wait to be read, the oldest for {_long(age)}"
+    if age > WAITS_TOO_LONG:
+        raise _Wrong(f"{told}.")
+    return told
+
+
+def _nowhere(house: House) -> str:
+    with house.store.look() as kept:
+        backlog, counts = kept.pages.backlog(), kept.pages.counts()
+    if backlog.nowhere:
+        raise _Wrong(f"{backlog.nowhere} pages were read and belong to no record.")
+    return f"each of {sum(counts.values())} pages has its place"
+
+
+def _blobs(house: House) -> str:
+    house.raw.has("0" * 64)
+    return "can be reached"
+
+
+def _long(time: timedelta) -> str:
+    """Say how long something is, roughly: "3 minutes", "26 hours", "4 days"."""
+    minutes = max(0, round(time / timedelta(minutes=1)))
+    if minutes < 120:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    hours = round(minutes / 60)
+    return f"{hours} hours" if hours < 72 else f"{round(hours / 24)} days"
 
 
 def _nearest(folder: Path) -> Path:

@@ -29,6 +29,21 @@ class Status(StrEnum):
     DUPLICATE = "duplicate"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What was taken in and has not ended anywhere yet.
+
+    Attributes:
+        waiting: pages, and files that were not taken apart, which no machine has read.
+        oldest: when the oldest of the day's work among them came in; None when there is none.
+        nowhere: pages that were read and belong to no record, which must not happen.
+    """
+
+    waiting: int
+    oldest: datetime | None
+    nowhere: int
+
+
 class RecordState(StrEnum):
     """Whether a record may be used."""
 

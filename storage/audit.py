@@ -339,7 +339,8 @@ def verify(
             keyed, keyed_from = subject == f"{number}:{digest}", each
         rule = key if keyed else b""
         fits = _hashed(rule, digest, each, moment, by, what, subject, code) == kept
-        if not fits and each == keyed_from and not written_with(rows, key, head):
+        first = each == keyed_from or (keyed and looked_at == 1)
+        if not fits and first and not written_with(rows, key, head):
             raise AuditKeyWrong
         if not fits or (keyed and what == KEYED and each != keyed_from):
             raise EventsBroken(
@@ -402,8 +403,7 @@ class _Outside:
         self._heads: dict[int, list[NotedHead]] = {}
         for each in noted.heads:
             self._heads.setdefault(each.head.number, []).append(each)
-        for each in noted.heads[-LOOKED_AT:]:
-            self._signed(each)
+        self._newest = noted.heads[-LOOKED_AT:]
         self.met = 0
         self.since = min(self._heads, default=0)
 
@@ -428,6 +428,7 @@ class _Outside:
 
         Raises:
             EventsBroken: more was noted than there is.
+            HeadsForged: one of the newest heads is not ours.
         """
         for each in sorted(self._heads):
             self._signed(self._heads[each][0])
@@ -436,6 +437,8 @@ class _Outside:
                 f"The list of events ends at number {number}, and number {max(self._heads)} was "
                 "noted outside the database: an older list was put in its place.",
             )
+        for noted in self._newest:
+            self._signed(noted)
 
     def _signed(self, noted: NotedHead) -> None:
         if self._file is not None and not self._file.ours(noted):

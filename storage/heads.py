@@ -169,6 +169,15 @@ class HeadFile:
         """Say whether a head was signed with our key."""
         return signed_by(self._public, noted)
 
+    def signs_for(self, public: bytes) -> bool:
+        """Say whether what we sign is taken for ours by whoever holds this public key."""
+        said = secrets.token_bytes(KEY_BYTES)
+        try:
+            Ed25519PublicKey.from_public_bytes(public).verify(self._signing.sign(said), said)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
 
 def signed_by(public: Ed25519PublicKey, noted: NotedHead) -> bool:
     """Say whether a head was signed with the private half of a key."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -15,7 +15,7 @@ from forms.errors import UserError
 from forms.fields import FormDefinition
 from pipeline import work
 from pipeline.glass import LEAST_PAGES
-from pipeline.kept import Decision, Intake, KeptPage, KeptRecord, Status, Waiting
+from pipeline.kept import Backlog, Decision, Intake, KeptPage, KeptRecord, Status, Waiting
 from pipeline.ports import file_scope, page_scope
 from pipeline.sandbox import SandboxMissing
 from pipeline.stages import PageRead, Quarantined
@@ -374,6 +374,32 @@ class Pages:
         if not wings and (not establishments or only in establishments):
             self._count_whole_files(counted)
         return {status: counted.get(status, 0) for status in Status}
+
+    def backlog(self) -> Backlog:
+        """Say what was taken in and has not ended anywhere yet.
+
+        An archive waits as long as the day's work lasts, so its pages are counted and their age
+        is not.
+        """
+        unread = PageRow.status.in_([Status.RECEIVED, Status.READING])
+        whole = IntakeRow.state == "received"
+        of_the_day = case((IntakeRow.priority <= int(work.Priority.DAY), IntakeRow.received_at))
+        oldest = func.min(of_the_day, type_=IntakeRow.received_at.type)
+        pages, came = self._rows.execute(
+            select(func.count(), oldest)
+            .select_from(PageRow)
+            .join(IntakeRow, IntakeRow.id == PageRow.intake)
+            .where(unread)
+        ).one()
+        files, came_whole = self._rows.execute(select(func.count(), oldest).where(whole)).one()
+        nowhere = select(func.count()).where(
+            PageRow.status.in_([Status.AWAITING, Status.VERIFIED]), PageRow.record.is_(None)
+        )
+        return Backlog(
+            waiting=pages + files,
+            oldest=min((each for each in (came, came_whole) if each), default=None),
+            nowhere=self._rows.scalar(nowhere) or 0,
+        )
 
     def _count_whole_files(self, counted: dict[Status, int]) -> None:
         """Add the files that nobody has taken apart yet: of their pages nothing is known."""

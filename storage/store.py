@@ -124,6 +124,7 @@ class Store:
             if not keyed:
                 with self.begin() as kept:
                     kept.events.key(at=datetime.now(UTC))
+                self.witness.note()
 
     def _settle_keys(self) -> None:
         if self._vault is None:

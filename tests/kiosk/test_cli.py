@@ -665,7 +665,7 @@ def test_the_list_of_events_is_checked_and_what_was_done_to_it_is_told(
     well = run("audit", "verify")
     assert (well.exit_code, well.stderr) == (
         0,
-        "1 head noted outside, back to event 4: all are in the list.\n",
+        "2 heads noted outside, back to event 1: all are in the list.\n",
     )
     assert well.stdout.startswith("4 events, as written. Head: 4:")
     head = well.stdout.split()[-1]
