@@ -27,6 +27,7 @@ from forms.file_names import base_name, shown
 
 if TYPE_CHECKING:
     from kiosk.compose import House
+    from kiosk.health import Pulse
 
 _WRONG_USE: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of every kind of wrong use; Typer gives it no name of its own."""
@@ -264,14 +265,23 @@ def run_workers(
 
     began = _now()
     with logs.written_by("work"), _house() as house:
-        with _progress("Reading", None) as told:
+        with _pulse(house) as pulse, _progress("Reading", None) as told:
+            pulse.workers = processes
 
             def look(counts: dict[Status, int]) -> None:
                 waiting = counts[Status.RECEIVED] + counts[Status.READING]
                 told(sum(counts.values()) - waiting)
 
+            def restarted(often: int) -> None:
+                pulse.restarts = often
+
             supervise(
-                house.store, house.jobs, processes=processes, until_idle=until_idle, progress=look
+                house.store,
+                house.jobs,
+                processes=processes,
+                until_idle=until_idle,
+                progress=look,
+                restarted=restarted,
             )
         with house.store.look() as kept:
             aside = kept.pages.with_status(Status.SET_ASIDE, limit=1_000_000)
@@ -596,7 +606,7 @@ def serve_staff(
     with logs.written_by("staff"), _house() as house:
         proxies = addresses_of(house.settings.proxy)
         site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, tls=tls))
-        with listen(host, port) as door, suppress(KeyboardInterrupt):
+        with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
@@ -664,6 +674,17 @@ def _house() -> Iterator[House]:
         yield house
     finally:
         house.close()
+
+
+@contextmanager
+def _pulse(house: House) -> Iterator[Pulse]:
+    """Tell of this program's health meanwhile, on the port that the settings name, if any."""
+    from kiosk.health import Pulse, told_on
+
+    chosen = house.settings
+    pulse = Pulse(house.store, house.blobs, chosen.data, chosen.key_folder)
+    with told_on(chosen.metrics_port, pulse):
+        yield pulse
 
 
 @contextmanager

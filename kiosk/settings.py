@@ -44,6 +44,14 @@ class SandboxSettingOdd(UserError):
     remedy = "Unset it. Only developers set it to yes, on computers without real forms."
 
 
+class MetricsPortOdd(UserError):
+    """What should be a port is none."""
+
+    code = "metrics-port-odd"
+    message = "COUNTERFOIL_METRICS_PORT is no port."
+    remedy = "Set it to a number from 1 to 65535, another one for each program, or unset it."
+
+
 KEEP_YEARS = 7
 """For how many years consents are kept where nobody says otherwise."""
 
@@ -63,6 +71,7 @@ class Settings:
         open_without_sandbox: developers only: open files where no sandbox holds.
         audit_heads: the file in which heads of the list of events are noted, better on another
             disk; None is `heads.log` in the data folder.
+        metrics_port: loopback port for health and metrics of this program; None for none.
         proxy: name or address of the proxy before the site; only it is believed about who asks.
     """
 
@@ -74,6 +83,7 @@ class Settings:
     keep_years: int = KEEP_YEARS
     open_without_sandbox: bool = False
     audit_heads: Path | None = None
+    metrics_port: int | None = None
     proxy: str = "127.0.0.1"
 
     @property
@@ -92,6 +102,7 @@ def settings() -> Settings:
 
     Raises:
         KeepYearsOdd: no number of years.
+        MetricsPortOdd: no port.
         SandboxSettingOdd: neither yes nor nothing.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
@@ -104,6 +115,7 @@ def settings() -> Settings:
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
+        metrics_port=_port(os.environ.get("COUNTERFOIL_METRICS_PORT", "").strip()),
         proxy=os.environ.get("COUNTERFOIL_PROXY", "").strip() or "127.0.0.1",
     )
 
@@ -118,6 +130,15 @@ def _only_yes(said: str) -> bool:
     if said.strip() not in ("", "yes"):
         raise SandboxSettingOdd
     return bool(said.strip())
+
+
+def _port(said: str) -> int | None:
+    """Read a port."""
+    if not said:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", said) or int(said) > 65535:
+        raise MetricsPortOdd
+    return int(said)
 
 
 def _years(said: str) -> int:

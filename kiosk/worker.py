@@ -71,6 +71,7 @@ def supervise(
     until_idle: bool = False,
     command: Sequence[str] = COMMAND,
     progress: Callable[[dict[Status, int]], None] = lambda _: None,
+    restarted: Callable[[int], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Worked:
     """Keep worker processes running until told to stop, or until there is nothing left to do.
@@ -82,6 +83,7 @@ def supervise(
         until_idle: return when every page taken in has been read or set aside.
         command: what one worker is started with; it finds the store in the environment.
         progress: told the counts a few times a second.
+        restarted: told as often how many workers had to be started anew.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
 
     Raises:
@@ -96,6 +98,7 @@ def supervise(
             with store.look() as kept:
                 counts = kept.pages.counts()
             progress(counts)
+            restarted(crew.died)
             if until_idle and not jobs.busy():
                 if counts[Status.RECEIVED] + counts[Status.READING] == 0:
                     idle = True
