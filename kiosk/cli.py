@@ -682,7 +682,7 @@ def _pulse(house: House) -> Iterator[Pulse]:
     from kiosk.health import Pulse, told_on
 
     chosen = house.settings
-    pulse = Pulse(house.store, house.blobs, chosen.data, chosen.key_folder)
+    pulse = Pulse(house.store, house.raw, chosen.data, chosen.key_folder)
     with told_on(chosen.metrics_port, pulse):
         yield pulse
 

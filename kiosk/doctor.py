@@ -163,8 +163,8 @@ def _check_house(house: House) -> Iterator[Check]:
     yield _try(
         "keys of the answers",
         lambda: _data_keys(house),
-        "Put the folder of keys (COUNTERFOIL_KEYS) back from its backup. On a site whose worker alone "
-        "opens keys, start it, and look that COUNTERFOIL_KEY_DESK is the same for both.",
+        "Put the folder of keys (COUNTERFOIL_KEYS) back from its backup. On a site whose worker "
+        "alone opens keys, start it, and look that COUNTERFOIL_KEY_DESK is the same for both.",
     )
     yield _try(
         "events",
@@ -321,8 +321,9 @@ def _data_keys(house: House) -> str:
     key, locked = house.vault.make("doctor")
     if not house.vault.folder.can_open():
         return "lock; the worker opens them"
-    place = {"table": "doctor", "row": "1", "column": "sealed"}
-    if house.vault.open(locked).open(key.seal(b"well", **place), **place) != b"well":
+    sealed = key.seal(b"well", table="doctor", row="1", column="sealed")
+    opened = house.vault.open(locked).open(sealed, table="doctor", row="1", column="sealed")
+    if opened != b"well":
         raise _Wrong("What was locked is not what was opened.")
     return f"lock and open, {len(house.vault.folder.published())} in force"
 
