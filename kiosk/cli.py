@@ -259,13 +259,14 @@ def run_workers(
 ) -> None:
     """Run workers, which read what was taken in, until told to stop."""
     from kiosk import logs
+    from kiosk.compose import key_desk
     from kiosk.worker import supervise
     from pipeline.glass import dirty_batches
     from pipeline.kept import Status
 
     began = _now()
     with logs.written_by("work"), _house() as house:
-        with _pulse(house) as pulse, _progress("Reading", None) as told:
+        with _pulse(house) as pulse, key_desk(house), _progress("Reading", None) as told:
             pulse.workers = processes
 
             def look(counts: dict[Status, int]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import pwd
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from forms.layout import Layout
 from forms.published import Published, published
-from kiosk.settings import DataFolderUnusable, Settings, SettingUnsupported, settings
+from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, SettingUnsupported, settings
 from pipeline.places import Places
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
@@ -23,7 +25,8 @@ from storage.heads import witness_from
 from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
-from storage.keys import KeyFolder, Vault
+from storage.key_desk import AskedOpener, KeyDesk
+from storage.keys import KeyFolder, LocalOpener, NoOpener, Opener, Vault
 from storage.mover import refuse_if_unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
@@ -173,7 +176,8 @@ def store_at(url: str, chosen: Settings, vault: Vault) -> Store:
 
 def open_vault(chosen: Settings) -> Vault:
     """Open the keys that the settings name; none is looked at yet."""
-    return Vault(KeyFolder(chosen.key_folder), site=chosen.site)
+    folder = KeyFolder(chosen.key_folder)
+    return Vault(folder, _opener(folder, chosen.key_desk), site=chosen.site)
 
 
 def embedded_file(chosen: Settings) -> Path:
@@ -227,6 +231,38 @@ def _open_house(chosen: Settings, in_use: InUse) -> House:
         recipe=FileRecipe(_KitOfTheDay(RollInForce(store), sandbox), sandbox),
         in_use=in_use,
     )
+
+
+def _opener(folder: KeyFolder, desk: Path | None) -> Opener:
+    """Give the way to open data keys: the private halves, else the key desk, else none."""
+    if folder.can_open() or not folder.published():
+        return LocalOpener(folder)
+    return AskedOpener(desk) if desk is not None else NoOpener()
+
+
+@contextmanager
+def key_desk(house: House) -> Iterator[None]:
+    """Hand out data keys meanwhile, where the settings say so and this process can open them.
+
+    Raises:
+        DeskTaken: another program does already.
+        KeyDeskOdd: a user named in the settings is not known here.
+    """
+    chosen = house.settings
+    if chosen.key_desk is None or not house.vault.folder.can_open():
+        yield
+        return
+    try:
+        users = {pwd.getpwnam(name).pw_uid for name in chosen.key_desk_users}
+    except KeyError:
+        raise KeyDeskOdd from None
+    with KeyDesk(
+        house.store,
+        chosen.key_desk,
+        users={os.geteuid(), *users},
+        a_minute=chosen.key_desk_rate,
+    ):
+        yield
 
 
 def bench() -> tuple[Store, Blobs, FileRecipe]:

@@ -52,6 +52,20 @@ class MetricsPortOdd(UserError):
     remedy = "Set it to a number from 1 to 65535, another one for each program, or unset it."
 
 
+class KeyDeskOdd(UserError):
+    """The settings of the key desk do not say what they must."""
+
+    code = "key-desk-odd"
+    message = "The key desk's number of keys a minute, or a user who may ask there, is not known."
+    remedy = (
+        "Set COUNTERFOIL_KEY_DESK_RATE to a number from 1 to 99999 and COUNTERFOIL_KEY_DESK_USERS "
+        "to users of this computer with commas between them, or unset them."
+    )
+
+
+KEY_DESK_RATE = 600
+"""How many data keys one session is given a minute where nobody says otherwise."""
+
 KEEP_YEARS = 7
 """For how many years consents are kept where nobody says otherwise."""
 
@@ -64,6 +78,10 @@ class Settings:
         data: the folder of the embedded database, blobs and keys.
         keys: the folder of keys; best on another disk than the data.
         site: the short name of this installation, bound into everything that is sealed.
+        key_desk: the socket at which `counterfoil work` hands out data keys to processes that
+            cannot open them.
+        key_desk_users: names of the users whose processes may ask there.
+        key_desk_rate: how many keys one session is given a minute.
         database_url: another database than the embedded one; may hold a password.
         blobs_url: another store of files than the folder: `s3://bucket/prefix`. How to get in is
             said by the usual AWS variables, which `storage.s3_blobs` reads.
@@ -78,6 +96,9 @@ class Settings:
     data: Path
     keys: Path | None = None
     site: str = "local"
+    key_desk: Path | None = None
+    key_desk_users: tuple[str, ...] = ()
+    key_desk_rate: int = KEY_DESK_RATE
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
     keep_years: int = KEEP_YEARS
@@ -104,12 +125,20 @@ def settings() -> Settings:
         KeepYearsOdd: no number of years.
         MetricsPortOdd: no port.
         SandboxSettingOdd: neither yes nor nothing.
+        KeyDeskOdd: no number of keys.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
     return Settings(
         data=Path(folder) if folder else Path(platformdirs.user_data_dir("counterfoil", False)),
         keys=_path("COUNTERFOIL_KEYS"),
-        site=os.environ.get("COUNTERFOIL_SITE", "").strip() or "local",
+        site=os.environ.get("COUNTERFOIL_SITE", "").strip().lower() or "local",
+        key_desk=_path("COUNTERFOIL_KEY_DESK"),
+        key_desk_users=tuple(
+            name.strip()
+            for name in os.environ.get("COUNTERFOIL_KEY_DESK_USERS", "").split(",")
+            if name.strip()
+        ),
+        key_desk_rate=_rate(os.environ.get("COUNTERFOIL_KEY_DESK_RATE", "").strip()),
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
@@ -138,6 +167,15 @@ def _port(said: str) -> int | None:
         return None
     if not re.fullmatch(r"[1-9][0-9]{0,4}", said) or int(said) > 65535:
         raise MetricsPortOdd
+    return int(said)
+
+
+def _rate(said: str) -> int:
+    """Read how many keys a session is given a minute."""
+    if not said:
+        return KEY_DESK_RATE
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", said):
+        raise KeyDeskOdd
     return int(said)
 
 

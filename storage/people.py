@@ -266,7 +266,7 @@ class Sessions:
         secret = secrets.token_urlsafe(32)
         self._rows.add(
             SessionRow(
-                id=_session_id(secret),
+                id=session_id(secret),
                 username=username,
                 opened_at=at,
                 seen_at=at,
@@ -280,11 +280,8 @@ class Sessions:
         self, secret: str, *, at: datetime, idle: timedelta = timedelta(minutes=15)
     ) -> Session | None:
         """Say whose secret this is; None when unknown, over, idle too long or switched off."""
-        row = self._rows.get(SessionRow, _session_id(secret))
-        if row is None or at >= row.expires_at or at - row.seen_at > idle + TOUCH:
-            return None
-        person = self._rows.get(StaffRow, row.username)
-        if person is None or not person.active:
+        row, person = self._alive(secret, at=at, idle=idle)
+        if row is None or person is None:
             return None
         return Session(
             id=row.id,
@@ -294,6 +291,22 @@ class Sessions:
             expires_at=row.expires_at,
         )
 
+    def holder(
+        self, secret: str, *, at: datetime, idle: timedelta = timedelta(minutes=15)
+    ) -> Staff | None:
+        """Say who holds a session, as `find` does; their name stays sealed."""
+        _, person = self._alive(secret, at=at, idle=idle)
+        return convert.staff(person, named=False) if person is not None else None
+
+    def _alive(
+        self, secret: str, *, at: datetime, idle: timedelta
+    ) -> tuple[SessionRow | None, StaffRow | None]:
+        row = self._rows.get(SessionRow, session_id(secret))
+        if row is None or at >= row.expires_at or at - row.seen_at > idle + TOUCH:
+            return None, None
+        person = self._rows.get(StaffRow, row.username)
+        return (row, person) if person is not None and person.active else (None, None)
+
     def touch(self, session: Session, *, at: datetime) -> None:
         """Note a sign of life. Only worth a transaction when `session.seen_at` is `TOUCH` old."""
         moved = update(SessionRow).where(SessionRow.id == session.id, SessionRow.seen_at < at)
@@ -301,7 +314,7 @@ class Sessions:
 
     def close(self, secret: str, *, at: datetime) -> None:
         """Sign out; an unknown secret is no mistake."""
-        row = self._rows.get(SessionRow, _session_id(secret))
+        row = self._rows.get(SessionRow, session_id(secret))
         if row is not None:
             self._rows.delete(row)
             self._rows.flush()
@@ -383,5 +396,6 @@ def _hash(password: str) -> str:
     return _ARGON2.hash(password)
 
 
-def _session_id(secret: str) -> str:
+def session_id(secret: str) -> str:
+    """Give what a session is known by: a hash of its secret, which is in the browser only."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -31,6 +31,7 @@ from kiosk.access import (
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.showing import see_other, show
 from pipeline.kept import Staff
+from storage.key_desk import asking_for
 from storage.people import TOUCH
 
 _HASHING = BoundedSemaphore(2)
@@ -103,11 +104,13 @@ class WhoAsks:
         tls = self._office.kit.tls
         secret = request.cookies.get(session_cookie(tls=tls), "")
         user = None
-        if secret and not scope["path"].startswith("/static/"):
-            user = await run_in_threadpool(self._user_of, secret)
-        request.state.user = user
-        request.state.secret = secret if user else request.cookies.get(visitor_cookie(tls=tls), "")
-        await self._app(scope, receive, send)
+        with asking_for(secret):
+            if secret and not scope["path"].startswith("/static/"):
+                user = await run_in_threadpool(self._user_of, secret)
+            request.state.user = user
+            visitor = request.cookies.get(visitor_cookie(tls=tls), "")
+            request.state.secret = secret if user else visitor
+            await self._app(scope, receive, send)
 
     def _user_of(self, secret: str) -> User | None:
         kit = self._office.kit

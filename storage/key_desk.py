@@ -1,0 +1,330 @@
+"""The key desk: whoever may open data keys hands them out, one at a time, to whoever may not.
+
+It stands in the worker's supervisor and is asked over a Unix socket. Who asks is told by the
+system (`SO_PEERCRED`). A request names a scope and carries the secret of the session on whose
+behalf it is made; the desk itself looks whether that session is alive and whether its holder may
+see what the scope belongs to, and gives out only so many keys a minute. A site that somebody has
+taken over can thus open what the people who are using it may see, slowly, and nothing else.
+
+    {"secret": "...", "scope": "page/ab12-0"}  ->  {"key": "<64 hex digits>"} or {"no": "<code>"}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from sqlalchemy import select
+
+from forms.errors import UserError
+from pipeline.kept import Staff
+from storage.keys import KEY_BYTES, CannotOpen, KeyGone, Locked
+from storage.models import PageRow, RollPersonRow, SheetRow
+from storage.people import session_id
+from storage.places import kept_to, only_prison
+from storage.store import Kept, Store, rows_of
+
+KEYS_A_MINUTE = 600
+"""More than anybody looks at; a queue of 100 forms asks for some 300 keys the first time."""
+
+IDLE = timedelta(minutes=15)
+WAIT_SECONDS = 10.0
+_MOST_BYTES = 1000
+_SESSIONS = 1000
+
+_log = logging.getLogger("counterfoil.key_desk")
+
+
+class KeyRefused(UserError):
+    """The desk does not give this key to this session."""
+
+    code = "key-refused"
+    message = "You may not open this, or you are not signed in any more."
+    remedy = "Sign in again. If that does not help, ask an administrator what you may see."
+    status = 403
+
+
+class KeysCapped(UserError):
+    """This session has asked for too many keys in a minute."""
+
+    code = "keys-capped"
+    message = "You have opened very many forms within a minute, so no more are opened just now."
+    remedy = "Wait a minute, then go on."
+    status = 429
+
+
+class DeskTaken(UserError):
+    """Another key desk answers at that address."""
+
+    code = "key-desk-taken"
+    message = "Another program already hands out keys there."
+    remedy = "Stop the other `counterfoil work`, or set COUNTERFOIL_KEY_DESK to another path."
+
+
+_PROBLEMS: dict[str, Callable[[], UserError]] = {
+    KeyRefused.code: KeyRefused,
+    KeysCapped.code: KeysCapped,
+    KeyGone.code: KeyGone,
+}
+
+_session: ContextVar[str] = ContextVar("session", default="")
+
+
+@contextmanager
+def asking_for(secret: str) -> Iterator[None]:
+    """Ask the desk on behalf of a session, within this request."""
+    before = _session.set(secret)
+    try:
+        yield
+    finally:
+        _session.reset(before)
+
+
+class AskedOpener:
+    """Opens data keys by asking the desk (`storage.keys.Opener`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, locked: Locked, /) -> bytes:
+        """Give the data key's 32 bytes.
+
+        Raises:
+            CannotOpen: nobody is at the desk, or nobody is signed in.
+            KeyRefused, KeysCapped: the desk does not give it.
+            KeyGone: it was destroyed.
+        """
+        secret = _session.get()
+        if not secret:
+            raise CannotOpen
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+                line.settimeout(WAIT_SECONDS)
+                line.connect(str(self._path))
+                line.sendall(json.dumps({"secret": secret, "scope": locked.scope}).encode() + b"\n")
+                said = json.loads(_line(line))
+            key = bytes.fromhex(said.get("key", ""))
+        except (OSError, ValueError, AttributeError):
+            raise CannotOpen from None
+        if len(key) == KEY_BYTES:
+            return key
+        raise _PROBLEMS.get(str(said.get("no")), CannotOpen)()
+
+
+class KeyDesk:
+    """Hands out data keys until it is closed.
+
+    Args:
+        store: whose vault can open keys.
+        path: where the socket lies.
+        users: ids of the users whose processes may ask.
+        a_minute: how many keys one session is given a minute.
+        now: the clock, UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        path: Path,
+        *,
+        users: Collection[int],
+        a_minute: int = KEYS_A_MINUTE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._path, self._users = store, path, frozenset(users)
+        self._now = now
+        self._rates = _Rates(a_minute)
+        self._capped: SimpleQueue[str] = SimpleQueue()
+        self._closing = threading.Event()
+        self._door = _listen(path)
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._serve, self._note)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> KeyDesk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        self._closing.set()
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for thread in self._threads:
+            thread.join(WAIT_SECONDS)
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            try:
+                line, _ = self._door.accept()
+            except OSError:
+                continue
+            threading.Thread(target=self._answer, args=(line,), daemon=True).start()
+
+    def _answer(self, line: socket.socket) -> None:
+        with line, suppress(OSError):
+            line.settimeout(WAIT_SECONDS)
+            if (user := _user_of(line)) not in self._users:
+                _log.warning("user %d asked for a key and may not", user)
+                return
+            line.sendall(json.dumps(self._reply(_line(line))).encode() + b"\n")
+
+    def _reply(self, request: bytes) -> dict[str, str]:
+        try:
+            asked = json.loads(request)
+            return {"key": self._key(str(asked["secret"]), str(asked["scope"])).hex()}
+        except UserError as problem:
+            return {"no": problem.code}
+        except (ValueError, TypeError, KeyError):
+            return {"no": "odd"}
+        except Exception as bug:  # What it says may hold what was asked; its kind does not.
+            _log.warning("a key was not given: %s", type(bug).__name__)
+            return {"no": "failed"}
+
+    def _key(self, secret: str, scope: str) -> bytes:
+        with self._store.look() as kept:
+            holder = kept.sessions.holder(secret, at=self._now(), idle=IDLE)
+            if holder is None:
+                raise KeyRefused
+            if not self._rates.let(session_id(secret), self._now()):
+                self._capped.put(holder.username)
+                raise KeysCapped
+            if not may_open(kept, holder, scope):
+                raise KeyRefused
+            return kept.keys.get(scope).secret
+
+    def _note(self) -> None:
+        """Note who asked for too much, once a minute each, after they were answered.
+
+        The one who asks may hold the database's only place to write meanwhile.
+        """
+        noted: dict[str, datetime] = {}
+        while not self._closing.is_set():
+            try:
+                username = self._capped.get(timeout=0.2)
+            except Empty:
+                continue
+            now = self._now()
+            if now - noted.get(username, datetime.min.replace(tzinfo=UTC)) < timedelta(minutes=1):
+                continue
+            try:
+                with self._store.begin() as kept:
+                    kept.events.add("keys-capped", username, by=username, at=now)
+                noted[username] = now
+            except Exception as problem:
+                _log.warning("a cap was not noted: %s", type(problem).__name__)
+
+
+def may_open(kept: Kept, who: Staff, scope: str) -> bool:
+    """Say whether somebody may see what a scope belongs to, as far as the scope tells.
+
+    Everybody who may sign in sees what colleagues are called. What on a page somebody may see is
+    for the site to say; here it is whether the page is of a prison and a wing of theirs.
+    """
+    kind, _, name = scope.partition("/")
+    if kind == "staff" or not (who.establishments or who.wings):
+        return True
+    rows = rows_of(kept)
+    if kind in ("page", "file"):
+        column = PageRow.id if kind == "page" else PageRow.intake
+        found = kept_to(
+            select(PageRow.id).where(column == name),
+            who.establishments,
+            who.wings,
+            only_prison(rows),
+        )
+    elif kind == "sheet":
+        found = select(SheetRow.serial).where(SheetRow.serial == name)
+        if who.establishments:
+            found = found.where(SheetRow.establishment.in_(who.establishments))
+        if who.wings:
+            found = found.where(SheetRow.wing.in_(who.wings))
+    elif kind == "roll" and name.isdecimal():
+        found = select(RollPersonRow.establishment).where(RollPersonRow.number == int(name))
+        if who.establishments:
+            found = found.where(RollPersonRow.establishment.in_(who.establishments))
+    else:
+        return False
+    return rows.scalar(found.limit(1)) is not None
+
+
+class _Rates:
+    """How many keys each session was given within the last minute."""
+
+    def __init__(self, a_minute: int) -> None:
+        self._most = a_minute
+        self._given: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def let(self, session: str, now: datetime) -> bool:
+        """Count one more, or say that it is too many."""
+        with self._guard:
+            given = self._given.setdefault(session, deque())
+            self._given.move_to_end(session)
+            while len(self._given) > _SESSIONS:
+                self._given.popitem(last=False)
+            while given and now - given[0] >= timedelta(minutes=1):
+                given.popleft()
+            if len(given) >= self._most:
+                return False
+            given.append(now)
+            return True
+
+
+def _listen(path: Path) -> socket.socket:
+    """Open the desk; a socket that nobody answers any more is put out of the way."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+        else:
+            raise DeskTaken
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        door.bind(str(path))
+        path.chmod(0o660)
+        door.listen(64)
+    except OSError:
+        door.close()
+        raise DeskTaken from None
+    return door
+
+
+def _user_of(line: socket.socket) -> int:
+    """Give the id of the user at the other end, as the system knows it."""
+    told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", told)
+    return int(user)
+
+
+def _line(line: socket.socket) -> bytes:
+    """Read one line, which is short.
+
+    Raises:
+        OSError: it does not come, or is too long.
+    """
+    said = b""
+    while not said.endswith(b"\n"):
+        piece = line.recv(_MOST_BYTES)
+        said += piece
+        if not piece or len(said) > _MOST_BYTES:
+            raise ConnectionError
+    return said
