@@ -1,0 +1,51 @@
+"""The staff site as a process that cannot open keys itself."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.staff.app import create_app
+from storage.key_desk import AskedOpener, KeyDesk
+from storage.keys import KeyFolder, Vault
+from storage.sealed_blobs import SealedBlobs
+from storage.store import Store
+
+
+@pytest.fixture
+def shut_site(prison: Any, tmp_path: Path) -> Iterator[Any]:
+    """Give the site over a folder of keys without the private halves."""
+    keys = tmp_path / "shut keys"
+    shutil.copytree(
+        prison.store.vault.folder.folder, keys, ignore=shutil.ignore_patterns("opening")
+    )
+    vault = Vault(KeyFolder(keys), AskedOpener(tmp_path / "keys.sock"))
+    store = Store(prison.store.url, vault)
+    yield create_app(replace(prison.kit(), store=store, blobs=SealedBlobs(prison.raw, store)))
+    store.close()
+
+
+def test_everything_is_shown_through_the_desk_and_nothing_without_it(
+    prison: Any, samples: Any, visit: Any, shut_site: Any, tmp_path: Path
+) -> None:
+    page, _ = prison.comes_in(samples.self_referral, person="A1234BC")
+    field = f"/pages/{page}/fields/me_name"
+    with KeyDesk(prison.store, tmp_path / "keys.sock", users={os.geteuid()}, now=prison.clock):
+        vera = visit(shut_site, "vera")
+        assert "Vera Verifier" in vera.get("/").text
+        assert "JON EXAMPLE" in vera.get(field).text
+        assert vera.get(f"{field}/crop.png").content.startswith(b"\x89PNG")
+        assert vera.get("/records").status_code == 200
+        assert vera.decide(page, "me_name", answer="JON EXAMPLES").status_code == 303
+    assert prison.store.vault.folder.can_open()
+    with prison.store.look() as kept:
+        assert kept.pages.get(page).answer("me_name").value == "JON EXAMPLES"
+    other, _ = prison.comes_in(samples.self_referral)
+    answer = vera.get(f"/pages/{other}/fields/me_name")
+    assert answer.status_code >= 400
+    assert "no key to open it" in answer.text
+    assert "JON EXAMPLE" not in answer.text
