@@ -1,5 +1,9 @@
 """The one way to the database: settings that lose nothing, and migrations.
 
+Two kinds of it: SQLite in one file, and PostgreSQL. On both, whoever changes things does so alone:
+on SQLite by its write lock, on PostgreSQL by a lock of ours that each changing transaction takes
+first. So a unit of work never fails half way because another one was quicker.
+
 SQLite's settings were measured in a simulated power cut: `synchronous=FULL` lost none of the
 acknowledged writes, NORMAL lost 8 % of them; without `recursive_triggers` an INSERT OR REPLACE
 walks round an append-only trigger.
@@ -7,9 +11,12 @@ walks round an append-only trigger.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,8 +25,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from storage.keys import Vault
@@ -36,6 +45,57 @@ _SETTINGS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA trusted_schema=OFF",
 )
+
+
+_SERVER_SETTINGS = (
+    ("synchronous_commit", "on"),
+    ("lock_timeout", f"{BUSY_MS}ms"),
+    ("statement_timeout", "120s"),
+    ("idle_in_transaction_session_timeout", "600s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("timezone", "UTC"),
+)
+"""A statement that takes longer than 120 s is a mistake of ours: nothing of a prison's size needs
+that. Keep-alives let the server see within half a minute that a machine is gone."""
+
+CONNECT_SECONDS = 5
+"""How long the server may take to answer a new connection."""
+
+_HOLDING = "60s"
+"""How long a unit of work may do nothing while it holds the lock of those who change things. A
+worker that the system stopped in the middle loses its connection then, and everybody else goes
+on."""
+
+_TURN_SECONDS = 0.1
+
+
+class DatabaseAway(UserError):
+    """The database server does not answer."""
+
+    code = "database-away"
+    message = "The database cannot be reached."
+    remedy = (
+        "Nothing that was accepted is lost. Wait a minute and try again; if it stays so, the "
+        "database server or the network to it is down."
+    )
+
+
+class DatabaseBusy(UserError):
+    """Another unit of work holds what this one needs for too long."""
+
+    code = "database-busy"
+    message = "The database was busy for too long, so this was not kept."
+    remedy = "Try again. If it happens often, the machine or its disk is overloaded."
+
+
+class DatabaseUnsuitable(UserError):
+    """The URL names a kind of database that this does not run on."""
+
+    code = "database-unsuitable"
+    message = "COUNTERFOIL_DATABASE_URL does not name a database that this system can use."
+    remedy = "Set it to postgresql://user:password@host/name, or unset it to use one file."
 
 
 class DatabaseNewer(UserError):
@@ -60,19 +120,28 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = connect(url)
+        self._alone = text(
+            f"SELECT set_config('idle_in_transaction_session_timeout', '{_HOLDING}', true), "
+            f"pg_advisory_xact_lock({lock_key('counterfoil writers')})"
+        )
+
+    @property
+    def embedded(self) -> bool:
+        """Say whether it is a file of our own, and no server's."""
+        return self.engine.dialect.name == "sqlite"
 
     @property
     def file(self) -> Path | None:
         """Give the file of an embedded database; None for a server's."""
-        parsed = make_url(self.url)
-        embedded = parsed.get_backend_name() == "sqlite" and parsed.database
-        return Path(parsed.database or "") if embedded else None
+        name = make_url(self.url).database
+        return Path(name) if self.embedded and name else None
 
     def upgrade(self, vault: Vault | None = None) -> None:
         """Bring the tables to what this release needs, keeping everything in them.
 
-        Each revision is one transaction. Before the first, an embedded database is copied
-        beside itself; the copy is deleted when all is well.
+        All revisions are one transaction, and processes that upgrade at once wait for each other.
+        Before the first, an embedded database is copied beside itself; the copy is deleted when
+        all is well.
 
         Args:
             vault: the keys, with which revision 0005 seals what an older release kept in clear.
@@ -80,22 +149,30 @@ class Database:
         Raises:
             DatabaseNewer: a newer release was here; nothing is changed.
             KeysMissing: there is something to seal and no key to do it with.
+            DatabaseAway: the server does not answer.
         """
-        script = _script()
         if self.file:
             _make(self.file)
-        with self.engine.connect() as reading:
-            known = _revision(reading)
-        head = script.get_current_head()
-        if known == head:
+        if self._up_to_date():
             return
+        with self.turn("upgrade"):
+            if self._up_to_date():
+                return
+            known = self.revision()
+            copy = _copy(self.file, known) if self.file and known else None
+            with told(), self.engine.begin() as connection:
+                if not self.embedded:  # tables may be large: only waiting for locks is bounded
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
+                command.upgrade(_config(connection, vault), "head")
+            if copy:
+                copy.unlink()
+
+    def _up_to_date(self) -> bool:
+        script = _script()
+        known = self.revision()
         if known is not None and known not in {each.revision for each in script.walk_revisions()}:
             raise DatabaseNewer
-        copy = _copy(self.file, known) if self.file and known else None
-        with self.engine.begin() as connection:
-            command.upgrade(_config(connection, vault), "head")
-        if copy:
-            copy.unlink()
+        return known == script.get_current_head()
 
     def wipe(self) -> None:
         """Write the tables anew, so that nothing which was deleted can still be read in the files.
@@ -121,8 +198,37 @@ class Database:
 
     def revision(self) -> str | None:
         """Give the revision the tables are at; None before the first."""
-        with self.engine.connect() as connection:
+        with told(), self.engine.connect() as connection:
             return _revision(connection)
+
+    def alone(self, rows: Rows) -> None:
+        """Make a transaction the only one that changes things, until it ends.
+
+        An embedded database's transactions begin so; a server's take a lock here, and must be
+        ones that see what was committed while they waited for it (READ COMMITTED).
+        """
+        if not self.embedded:
+            rows.execute(self._alone)
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """Let one process at a time do something that is no transaction, such as an upgrade.
+
+        The lock is asked for again and again, never waited for: a statement that waits would hold
+        up the building of indexes beside it for ever. An embedded database needs none.
+        """
+        if self.embedded:
+            yield
+            return
+        key = lock_key(f"counterfoil {what}")
+        with told(), self.engine.connect() as holding:
+            held = holding.execution_options(isolation_level="AUTOCOMMIT")
+            while not held.scalar(text(f"SELECT pg_try_advisory_lock({key})")):
+                time.sleep(_TURN_SECONDS)
+            try:
+                yield
+            finally:
+                held.scalar(text(f"SELECT pg_advisory_unlock({key})"))
 
     def close(self) -> None:
         """Close every connection."""
@@ -135,8 +241,11 @@ def connect(url: str) -> Engine:
     On SQLite the driver is left in autocommit and each transaction begins with `BEGIN
     IMMEDIATE`, so that two writers wait for each other instead of failing half way; one whose
     `reading` execution option is set begins without taking the writers' lock.
+
+    Raises:
+        DatabaseUnsuitable: it is no URL, or of another kind of database.
     """
-    engine = create_engine(url, hide_parameters=True)
+    engine = _engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
@@ -145,10 +254,94 @@ def connect(url: str) -> Engine:
 
 def engine_of_jobs(url: str) -> Engine:
     """Open an engine for the job engine's own tables, which begins its transactions itself."""
-    engine = create_engine(url, hide_parameters=True)
+    engine = _engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_immediate)
     return engine
+
+
+def driver_url(url: str) -> URL:
+    """Name the driver in a database's URL, and check that it is a database we run on.
+
+    Raises:
+        DatabaseUnsuitable: it is not.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception:
+        raise DatabaseUnsuitable from None
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "sqlite":
+        return parsed
+    raise DatabaseUnsuitable
+
+
+def lock_key(name: str) -> int:
+    """Give the number of a lock of ours on a database server: 64 bits, with a sign."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell people that the database is away or busy, in place of what the driver says.
+
+    Raises:
+        DatabaseAway: the server does not answer, or has ended the connection.
+        DatabaseBusy: it waited too long for somebody else.
+    """
+    try:
+        yield
+    except DBAPIError as problem:
+        if is_away(problem):
+            raise DatabaseAway from problem
+        if is_busy(problem):
+            raise DatabaseBusy from problem
+        raise
+
+
+def is_away(problem: BaseException) -> bool:
+    """Say whether an error means that the database server is not there (any more)."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    state = getattr(problem.orig, "sqlstate", None)
+    if problem.connection_invalidated or (state or "").startswith(("08", "57P")):
+        return True
+    server = type(problem.orig).__module__.startswith("psycopg")
+    return server and state in (None, "25P03") and isinstance(problem, OperationalError)
+
+
+def is_busy(problem: BaseException) -> bool:
+    """Say whether an error means that somebody else held a lock for too long."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    state = getattr(problem.orig, "sqlstate", "") or ""
+    name = getattr(problem.orig, "sqlite_errorname", "") or ""
+    return state in ("55P03", "40001", "40P01", "57014") or name.startswith("SQLITE_BUSY")
+
+
+def _engine(url: str) -> Engine:
+    parsed = driver_url(url)
+    if parsed.drivername == "sqlite":
+        return create_engine(parsed, hide_parameters=True)
+    engine = create_engine(
+        parsed,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "counterfoil"},
+    )
+    event.listen(engine, "connect", _set_up_server)
+    return engine
+
+
+def _set_up_server(connection: DBAPIConnection, _record: Any) -> None:
+    settings = ", ".join(
+        f"set_config('{name}', '{value}', false)" for name, value in _SERVER_SETTINGS
+    )
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT {settings}")
+    cursor.close()
+    connection.commit()
 
 
 def _set_up(connection: DBAPIConnection, _record: Any) -> None:

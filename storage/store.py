@@ -16,14 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Rows
 
 from pipeline.ports import Person, Sheet
 from storage import audit
 from storage.data_keys import Keys, check, settle
-from storage.database import Database
+from storage.database import Database, told
 from storage.drafts import Drafts
 from storage.events import Events
 from storage.heads import NotedHeads, Witness
@@ -91,6 +92,10 @@ class Store:
         self.database = Database(url)
         self._vault = vault
         self.witness = witness
+        options: dict[str, Any] = {"reading": True}
+        if not self.database.embedded:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reading: Engine = self.database.engine.execution_options(**options)
 
     @property
     def url(self) -> str:
@@ -140,17 +145,21 @@ class Store:
 
     @contextmanager
     def begin(self) -> Iterator[Kept]:
-        """Change things together: committed and on the disk at the end, or not at all."""
-        with Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
+        """Change things together: committed and on the disk at the end, or not at all.
+
+        Raises:
+            DatabaseAway: the server does not answer; nothing is changed, unless it went away at
+                the very end, when nobody can know.
+            DatabaseBusy: others held the database for too long; nothing is changed.
+        """
+        with told(), Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
+            self.database.alone(rows)
             yield self.within(rows)
 
     @contextmanager
     def look(self) -> Iterator[Kept]:
         """Read only, from one moment's view; what is changed here is not kept."""
-        engine = self.database.engine.execution_options(reading=True)
-        if engine.dialect.name != "sqlite":
-            engine = engine.execution_options(isolation_level="REPEATABLE READ")
-        with Rows(engine, expire_on_commit=False, autoflush=False) as rows:
+        with told(), Rows(self._reading, expire_on_commit=False, autoflush=False) as rows:
             try:
                 yield self.within(rows)
             finally:
