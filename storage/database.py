@@ -26,11 +26,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session as Rows
+from sqlalchemy.pool import NullPool
 
 from forms.errors import UserError
+from pipeline.ports import StoreAway
 from storage.keys import Vault
 
 BUSY_MS = 30_000
@@ -68,10 +70,14 @@ _HOLDING = "60s"
 worker that the system stopped in the middle loses its connection then, and everybody else goes
 on."""
 
+_UNBOUNDED = text(
+    "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
+)
+
 _TURN_SECONDS = 0.1
 
 
-class DatabaseAway(UserError):
+class DatabaseAway(StoreAway):
     """The database server does not answer."""
 
     code = "database-away"
@@ -82,7 +88,7 @@ class DatabaseAway(UserError):
     )
 
 
-class DatabaseBusy(UserError):
+class DatabaseBusy(StoreAway):
     """Another unit of work holds what this one needs for too long."""
 
     code = "database-busy"
@@ -161,8 +167,8 @@ class Database:
             known = self.revision()
             copy = _copy(self.file, known) if self.file and known else None
             with told(), self.engine.begin() as connection:
-                if not self.embedded:  # tables may be large: only waiting for locks is bounded
-                    connection.execute(text("SET LOCAL statement_timeout = 0"))
+                if not self.embedded:
+                    connection.execute(_UNBOUNDED)
                 command.upgrade(_config(connection, vault), "head")
             if copy:
                 copy.unlink()
@@ -201,14 +207,21 @@ class Database:
         with told(), self.engine.connect() as connection:
             return _revision(connection)
 
-    def alone(self, rows: Rows) -> None:
+    def alone(self, rows: Rows, *, patiently: bool = False) -> None:
         """Make a transaction the only one that changes things, until it ends.
 
         An embedded database's transactions begin so; a server's take a lock here, and must be
         ones that see what was committed while they waited for it (READ COMMITTED).
+
+        Args:
+            rows: the transaction.
+            patiently: wait for others for as long as it takes.
         """
-        if not self.embedded:
-            rows.execute(self._alone)
+        if self.embedded:
+            return
+        if patiently:
+            rows.execute(_UNBOUNDED)
+        rows.execute(self._alone)
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
@@ -258,6 +271,11 @@ def engine_of_jobs(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_immediate)
     return engine
+
+
+def engine_of_locks(url: str) -> Engine:
+    """Open an engine whose connections are never shared, for locks that live as long as they."""
+    return _engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
 
 def driver_url(url: str) -> URL:
@@ -320,18 +338,35 @@ def is_busy(problem: BaseException) -> bool:
     return state in ("55P03", "40001", "40P01", "57014") or name.startswith("SQLITE_BUSY")
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, **options: Any) -> Engine:
     parsed = driver_url(url)
     if parsed.drivername == "sqlite":
-        return create_engine(parsed, hide_parameters=True)
+        return create_engine(parsed, hide_parameters=True, **options)
+    told_driver = {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "counterfoil",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
     engine = create_engine(
         parsed,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "counterfoil"},
+        connect_args={name: v for name, v in told_driver.items() if name not in parsed.query},
+        **options,
     )
     event.listen(engine, "connect", _set_up_server)
+    event.listen(engine, "handle_error", _leave_values_out)
     return engine
+
+
+def _leave_values_out(context: ExceptionContext) -> None:
+    """Keep the first line of what a server says: the lines after it quote the row."""
+    for each in (context.original_exception, context.sqlalchemy_exception):
+        if each is not None and each.args and isinstance(each.args[0], str):
+            each.args = (each.args[0].partition("\n")[0], *each.args[1:])
 
 
 def _set_up_server(connection: DBAPIConnection, _record: Any) -> None:

@@ -10,6 +10,8 @@ checkpoint, and unique keys stand behind that.
 
 A worker runs in a process of its own, in a slot with a fixed name. When one is killed, the next
 in that slot, or any other worker that finds the slot empty, takes its work over.
+
+The database is one file or a server; the code is the same. While a server is away, work waits.
 """
 
 from __future__ import annotations
@@ -18,25 +20,27 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, SQLAlchemyDatasource
 from dbos import error as engine_error
-from sqlalchemy import Engine
+from dbos._dbos import _get_dbos_instance
+from dbos._recovery import _recover_workflow
+from sqlalchemy import Engine, text
 
 from forms.errors import UserError
 from pipeline import work
 from pipeline.kept import Intake
-from pipeline.ports import Blobs
+from pipeline.ports import Blobs, StoreAway
 from pipeline.stages import Draft, Quarantined
-from storage.database import engine_of_jobs
+from storage.database import driver_url, engine_of_jobs, told
 from storage.events import MACHINE
-from storage.patience import PatientBlobs
-from storage.slots import Slots
+from storage.patience import PatientBlobs, Stopping
+from storage.slots import DatabaseSlots, FileSlots, Slot, Slots
 from storage.store import Kept, Store, rows_of
 
 APP = "counterfoil"
@@ -67,12 +71,29 @@ LAST = 1 + max(work.Priority)
 
 SWEEP_SECONDS = 1.0
 MEND_SECONDS = 30.0
+TIDY_SECONDS = 24 * 3600.0
 
+FORGET_AFTER = timedelta(days=14)
+"""How long the engine keeps its notes on work that ended; long enough to look into a mishap."""
+
+LATE_AFTER = timedelta(minutes=30)
+"""The day's pages are read in seconds: one that waits longer than this is told to people."""
+
+MANY_PAGES = 500
+"""Of one file, which make PostgreSQL look anew at what the queue holds: until then it may still
+plan for an empty one, and look through all of it for each page."""
+
+AWAY_SECONDS = 0.2, 5.0
+"""The pauses while the database is away: they double from the first up to the second."""
+
+_AT_A_TIME = 500
 _ON_ITS_WAY = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
 
 _log = logging.getLogger("counterfoil.jobs")
 _json = DBOSPortableJSONSerializer()
 T = TypeVar("T")
+P = ParamSpec("P")
+Isolation = Literal["SERIALIZABLE", "READ COMMITTED"]
 
 
 class ReadingFailed(Exception):
@@ -91,11 +112,12 @@ class Jobs:
     def prepare(self) -> None:
         """Bring the engine's tables up to date and set the queue's pace; cheap to repeat."""
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        DBOS.migrate(_engine_url(self._store.url))
-        SQLAlchemyDatasource.migrate(_engine_url(self._store.url))
-        self._client.register_queue(
-            QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_SECONDS
-        )
+        with told(), self._store.database.turn("prepare"):
+            DBOS.migrate(_engine_url(self._store.url))
+            SQLAlchemyDatasource.migrate(_engine_url(self._store.url))
+            self._client.register_queue(
+                QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_SECONDS
+            )
 
     def add_file(self, kept: Kept, intake: Intake) -> None:
         """Have a file taken apart and read, if the transaction it came in with is committed."""
@@ -123,23 +145,26 @@ class Jobs:
 
     def busy(self) -> bool:
         """Say whether any work waits or runs."""
-        return bool(
-            self._client.list_workflows(
-                status=["ENQUEUED", "PENDING"],
-                app_version=SHAPE,
-                application_name=APP,
-                limit=1,
-                load_input=False,
-                load_output=False,
+        with told():
+            return bool(
+                self._client.list_workflows(
+                    status=["ENQUEUED", "PENDING"],
+                    app_version=SHAPE,
+                    application_name=APP,
+                    limit=1,
+                    load_input=False,
+                    load_output=False,
+                )
             )
-        )
 
     def mend(self, *, at: datetime) -> int:
         """Find what was accepted and is not being worked on, and see to it; give how many.
 
         What was never enqueued, or by an older shape, is enqueued. What the engine gave up is set
-        aside where people see it; of drafts it gave up, the page simply has none.
+        aside where people see it; of drafts it gave up, the page simply has none. What waits
+        for too long is noted as an event, once.
         """
+        self._note_late(at)
         with self._store.look() as kept:
             files = {_file_id(each): each for each in kept.pages.unsplit()}
             pages = {_page_id(*each): each for each in kept.pages.unread()}
@@ -167,22 +192,38 @@ class Jobs:
                 self.again(kept, page_id, by=MACHINE, at=at)
         return len(waiting)
 
+    def late(self, *, at: datetime) -> dict[str, int]:
+        """Give the files of the day's work of which pages wait for longer than they ever should.
+
+        An old archive may wait: it is read whenever the day's work leaves room.
+
+        Returns:
+            The number of pages by the file's id.
+        """
+        with self._store.look() as kept:
+            return kept.pages.late(at - LATE_AFTER)
+
     def forget(self, *, before: datetime) -> int:
         """Delete the engine's own notes on work that ended before a moment; give how many.
 
-        Pages, records and events are not touched.
+        So are notes on what an older shape left waiting, which `mend` has enqueued anew. Pages,
+        records and events are not touched.
         """
-        over = self._client.list_workflows(
-            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
-            completed_before=before.isoformat(),
-            application_name=APP,
-            limit=5000,
-            load_input=False,
-            load_output=False,
-        )
-        for each in over:
-            self._client.delete_workflow(each.workflow_id)
-        return len(over)
+        number = 0
+        with told():
+            while over := self._over(before):
+                self._client.delete_workflows(over)
+                number += len(over)
+        return number
+
+    def analyze(self) -> None:
+        """Have a database server look anew at how much waits, so that it plans for that."""
+        if self._store.database.embedded:
+            return
+        with told(), self._store.database.engine.connect() as connection:
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            plain.execute(text("ANALYZE dbos.workflow_status"))
+            plain.execute(text("ANALYZE pages"))
 
     def close(self) -> None:
         """Close the connections."""
@@ -203,8 +244,38 @@ class Jobs:
                     serializer=_json,
                     application_name=APP,
                     lazy=True,
+                    retry_connection_errors=False,
                 )
             return self._held
+
+    def _over(self, before: datetime) -> list[str]:
+        """Give some of what ended before a moment, or waits for workers of an older shape."""
+        ended = self._client.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            completed_before=before.isoformat(),
+            application_name=APP,
+            limit=_AT_A_TIME,
+            load_input=False,
+            load_output=False,
+        )
+        left = self._client.list_workflows(
+            status=sorted(_ON_ITS_WAY),
+            end_time=before.isoformat(),
+            application_name=APP,
+            limit=_AT_A_TIME,
+            load_input=False,
+            load_output=False,
+        )
+        return [
+            *(each.workflow_id for each in ended),
+            *(each.workflow_id for each in left if each.app_version != SHAPE),
+        ]
+
+    def _note_late(self, at: datetime) -> None:
+        late = self.late(at=at)
+        if late:
+            with self._store.begin() as kept:
+                kept.pages.note_late(late, at=at)
 
     def _enqueue(
         self, kept: Kept, name: str, workflow: str, band: int, place: int, *ids: str | int
@@ -223,13 +294,14 @@ class Jobs:
 
     def _states(self, workflows: Sequence[str]) -> dict[str, str]:
         states: dict[str, str] = {}
-        for start in range(0, len(workflows), 500):
-            for each in self._client.list_workflows(
-                workflow_ids=list(workflows[start : start + 500]),
-                load_input=False,
-                load_output=False,
-            ):
-                states[each.workflow_id] = each.status
+        with told():
+            for start in range(0, len(workflows), _AT_A_TIME):
+                for each in self._client.list_workflows(
+                    workflow_ids=list(workflows[start : start + _AT_A_TIME]),
+                    load_input=False,
+                    load_output=False,
+                ):
+                    states[each.workflow_id] = each.status
         return states
 
     def _mend_file(self, state: str | None, intake_id: str, at: datetime) -> bool:
@@ -276,8 +348,10 @@ def run_worker(
         stop: set to end.
         drain_seconds: how long the pages in hand may take to end.
     """
-    slots = Slots(_folder_of(store) / "workers")
-    slot = slots.claim()
+    slots = slots_of(store)
+    slot = _claim(slots, stop)
+    if slot is None:
+        return
     jobs = Jobs(store)
     engine = engine_of_jobs(store.url)
     logging.getLogger("dbos").setLevel(logging.ERROR)
@@ -294,16 +368,45 @@ def run_worker(
             "scheduler_polling_interval_sec": 3600.0,
         }
     )
-    _Bench.here = _Bench(store, PatientBlobs(blobs, stop), recipe, jobs)
+    bench = _Bench.here = _Bench(store, PatientBlobs(blobs, stop), recipe, jobs, stop)
     try:
         DBOS.launch()
-        _watch(jobs, slots, slot.name, stop)
+        _Watch(bench, slots, slot).keep()
     finally:
-        DBOS.destroy(workflow_completion_timeout_sec=drain_seconds if _in_hand(slot.name) else 0)
+        stop.set()
+        DBOS.destroy(workflow_completion_timeout_sec=drain_seconds if bench.in_hand else 0)
         _Bench.here = None
         jobs.close()
         engine.dispose()
         slot.close()
+        slots.close()
+
+
+def slots_of(store: Store) -> Slots:
+    """Give the places to work in that go with a database."""
+    file = store.database.file
+    return FileSlots(file.parent / "workers") if file else DatabaseSlots(store.url)
+
+
+def _claim(slots: Slots, stop: threading.Event) -> Slot | None:
+    """Take a place, waiting for a database that is away; None when told to stop meanwhile."""
+    while True:
+        try:
+            return slots.claim()
+        except StoreAway:
+            if stop.wait(SWEEP_SECONDS):
+                return None
+
+
+def _step(name: str, *, tries: int = TRIES) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a function a step: tried again with growing waits when it fails, then given up."""
+    return DBOS.step(
+        name=name,
+        retries_allowed=True,
+        max_attempts=tries,
+        interval_seconds=FIRST_WAIT_SECONDS,
+        backoff_rate=BACK_OFF,
+    )
 
 
 class _Bench:
@@ -311,9 +414,19 @@ class _Bench:
 
     here: _Bench | None = None
 
-    def __init__(self, store: Store, blobs: Blobs, recipe: work.Recipe, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        recipe: work.Recipe,
+        jobs: Jobs,
+        stop: threading.Event,
+    ) -> None:
         self.store, self.blobs, self.recipe, self.jobs = store, blobs, recipe, jobs
+        self.stop = stop
         self.one_at_a_time = threading.Lock()
+        self.in_hand: set[str] = set()
+        self.much_came = threading.Event()
         self.done: dict[tuple[str, int], tuple[work.Outcome, ...]] = {}
         self.drafted: dict[tuple[str, int], tuple[Draft, ...]] = {}
         self.keeping = SQLAlchemyDatasource.create(
@@ -331,9 +444,41 @@ class _Bench:
 
     def keep(self, name: str, what: Callable[[Kept], Any]) -> Any:
         """Change what is kept in the same transaction as the workflow's checkpoint."""
-        return self.keeping.run_tx_step(
-            {"name": name}, lambda: what(self.store.within(self.keeping.sql_session()))
-        )
+
+        def change() -> Any:
+            rows = self.keeping.sql_session()
+            self.store.database.alone(rows, patiently=True)
+            return what(self.store.within(rows))
+
+        # Nobody else changes anything meanwhile, so a server need not guard against it.
+        alone: Isolation = "SERIALIZABLE" if self.store.database.embedded else "READ COMMITTED"
+        return self.keeping.run_tx_step({"name": name, "isolation_level": alone}, change)
+
+    @contextmanager
+    def has(self) -> Iterator[None]:
+        """Know that the workflow that runs here is in hand."""
+        mine = str(DBOS.workflow_id)
+        self.in_hand.add(mine)
+        try:
+            yield
+        finally:
+            self.in_hand.discard(mine)
+
+    def wait_out(self, act: Callable[[], T]) -> T:
+        """Do something, and as long as the database is away try it again.
+
+        Raises:
+            Stopping: the worker was told to stop meanwhile.
+        """
+        pause, most = AWAY_SECONDS
+        while True:
+            try:
+                return act()
+            except StoreAway as away:
+                _log.warning("%s: work waits until it is back", away.code)
+                if self.stop.wait(pause):
+                    raise Stopping from None
+                pause = min(2 * pause, most)
 
     def split(self, intake_id: str) -> work.Split:
         """Open a file and count its pages."""
@@ -364,6 +509,11 @@ class _Bench:
 def _file(intake_id: str) -> str:
     """Take a file apart; keep its pages and enqueue them in one transaction."""
     bench = _Bench.get()
+    with bench.has():
+        return _keep_file(bench, intake_id)
+
+
+def _keep_file(bench: _Bench, intake_id: str) -> str:
     try:
         found = _count(intake_id)
     except engine_error.DBOSMaxStepRetriesExceeded:
@@ -376,13 +526,21 @@ def _file(intake_id: str) -> str:
             bench.jobs.add_page(kept, page_id)
         return "split"
 
-    return str(bench.keep("keep-file", keep))
+    done = str(bench.keep("keep-file", keep))
+    if found["pages"] >= MANY_PAGES:
+        bench.much_came.set()
+    return done
 
 
 @DBOS.workflow(name="page", max_recovery_attempts=RECOVERIES)
 def _page(page_id: str, attempt: int) -> str:
     """Read one page; keep what came of it, and enqueue its drafts in the same transaction."""
     bench = _Bench.get()
+    with bench.has():
+        return _keep_page(bench, page_id, attempt)
+
+
+def _keep_page(bench: _Bench, page_id: str, attempt: int) -> str:
     mine = (page_id, attempt)
     try:
         _read(page_id, attempt)
@@ -410,6 +568,11 @@ def _page(page_id: str, attempt: int) -> str:
 def _drafts(page_id: str, attempt: int) -> str:
     """Draft one page's free text; when that fails, the page has no drafts and is as it was."""
     bench = _Bench.get()
+    with bench.has():
+        return _keep_drafts(bench, page_id, attempt)
+
+
+def _keep_drafts(bench: _Bench, page_id: str, attempt: int) -> str:
     mine = (page_id, attempt)
     try:
         _draft(page_id, attempt)
@@ -422,46 +585,31 @@ def _drafts(page_id: str, attempt: int) -> str:
     return "drafted" if drafts else "none"
 
 
-@DBOS.step(
-    name="count",
-    retries_allowed=True,
-    max_attempts=TRIES,
-    interval_seconds=FIRST_WAIT_SECONDS,
-    backoff_rate=BACK_OFF,
-)
+@_step("count")
 def _count(intake_id: str) -> dict[str, Any]:
     bench = _Bench.get()
     return _split_to_json(_carefully(intake_id, lambda: bench.split(intake_id)))
 
 
-@DBOS.step(
-    name="read",
-    retries_allowed=True,
-    max_attempts=TRIES,
-    interval_seconds=FIRST_WAIT_SECONDS,
-    backoff_rate=BACK_OFF,
-)
+@_step("read")
 def _read(page_id: str, attempt: int) -> None:
     bench = _Bench.get()
     _carefully(page_id, lambda: bench.read(page_id, attempt))
 
 
-@DBOS.step(
-    name="draft",
-    retries_allowed=True,
-    max_attempts=DRAFT_TRIES,
-    interval_seconds=FIRST_WAIT_SECONDS,
-    backoff_rate=BACK_OFF,
-)
+@_step("draft", tries=DRAFT_TRIES)
 def _draft(page_id: str, attempt: int) -> None:
     bench = _Bench.get()
     _carefully(page_id, lambda: bench.draft(page_id, attempt), doing="drafting")
 
 
 def _carefully(subject: str, act: Callable[[], T], *, doing: str = "reading") -> T:
-    """Do something that may fail by our own mistake, and let no word of its message out."""
+    """Do something that may fail by our own mistake, and let no word of its message out.
+
+    A database that is away is no mistake: that is waited out.
+    """
     try:
-        return act()
+        return _Bench.get().wait_out(act)
     except Exception as problem:
         last = traceback.extract_tb(problem.__traceback__)[-1]
         told = f"{type(problem).__name__} in {Path(last.filename).name}:{last.lineno}"
@@ -484,36 +632,78 @@ def _split_from_json(found: dict[str, Any]) -> work.Split:
     return work.Split(pages=found["pages"], problem=problem)
 
 
-def _watch(jobs: Jobs, slots: Slots, me: str, stop: threading.Event) -> None:
-    """Take over from dead workers, and mend what slipped through, until told to stop."""
-    mend_at = time.monotonic() + MEND_SECONDS
-    while not stop.wait(SWEEP_SECONDS):
-        # A busy or absent database is waited out; the next round sees to it.
-        with suppress(Exception):
-            for name in _others(me):
-                with slots.if_nobody(name) as nobody:
-                    if nobody:
-                        DBOS._recover_pending_workflows([name])
-            if time.monotonic() >= mend_at:
-                mend_at = time.monotonic() + MEND_SECONDS
-                jobs.mend(at=_now())
-                if _Bench.get().recipe.can_open():
-                    jobs.open_again(at=_now())
+class _Watch:
+    """Looks after the others and after what slipped through, as long as a worker works."""
+
+    def __init__(self, bench: _Bench, slots: Slots, slot: Slot) -> None:
+        self._bench, self._slots, self._slot = bench, slots, slot
+        self._jobs = bench.jobs
+        self._strays: set[str] = set()
+        self._mend_at = time.monotonic() + MEND_SECONDS
+        self._tidy_at = time.monotonic() + MEND_SECONDS
+
+    def keep(self) -> None:
+        """Watch until told to stop, or until our own place may be another's."""
+        while not self._bench.stop.wait(SWEEP_SECONDS):
+            # A busy or absent database is waited out; the next round sees to it.
+            with suppress(Exception):
+                if not self._slot.held():
+                    _log.warning("%s is another's now: this worker ends", self._slot.name)
+                    return
+                self._look()
+
+    def _look(self) -> None:
+        for name in _others(self._slot.name):
+            with self._slots.if_nobody(name) as nobody:
+                if nobody:
+                    DBOS._recover_pending_workflows([name])
+        if self._bench.much_came.is_set():
+            self._bench.much_came.clear()
+            self._jobs.analyze()
+        now = time.monotonic()
+        if now >= self._mend_at:
+            self._mend_at = now + MEND_SECONDS
+            self._take_back_strays()
+            self._jobs.mend(at=_now())
+            if self._bench.recipe.can_open():
+                self._jobs.open_again(at=_now())
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_SECONDS
+            self._jobs.forget(before=_now() - FORGET_AFTER)
+            self._jobs.analyze()
+
+    def _take_back_strays(self) -> None:
+        """Enqueue anew what is noted as ours and is not in hand, at two looks in a row.
+
+        It is left when the database goes away between the taking of a job and its start.
+        """
+        mine = {
+            each.workflow_id
+            for each in DBOS.list_workflows(
+                status="PENDING",
+                executor_id=self._slot.name,
+                app_version=SHAPE,
+                load_input=False,
+                load_output=False,
+            )
+        }
+        strays = mine - self._bench.in_hand
+        for each in strays & self._strays:
+            _enqueue_stray(each, self._slot.name)
+        self._strays = strays
+
+
+def _enqueue_stray(workflow: str, me: str) -> None:
+    """Have the engine enqueue one workflow anew; it has no public way to do that."""
+    dbos = _get_dbos_instance()
+    for each in dbos._sys_db.get_pending_workflows(me, SHAPE):
+        if each.workflow_id == workflow:
+            _recover_workflow(dbos, each, [me])
 
 
 def _others(me: str) -> set[str]:
     running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
     return {each.executor_id for each in running if each.executor_id and each.executor_id != me}
-
-
-def _in_hand(me: str) -> bool:
-    with suppress(Exception):
-        return bool(
-            DBOS.list_workflows(
-                status="PENDING", executor_id=me, limit=1, load_input=False, load_output=False
-            )
-        )
-    return False
 
 
 def _given_up(state: str) -> UserError:
@@ -533,14 +723,7 @@ def _drafts_id(page_id: str, attempt: int) -> str:
 
 
 def _engine_url(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
-
-
-def _folder_of(store: Store) -> Path:
-    file = store.database.file
-    if file is None:
-        raise NotImplementedError("workers on a database server come with a later release")
-    return file.parent
+    return driver_url(url).render_as_string(hide_password=False)
 
 
 def _now() -> datetime:

@@ -28,6 +28,7 @@ from storage.models import (
     ArrivalRow,
     DecisionRow,
     DraftDueRow,
+    EventRow,
     IntakeRow,
     PageRow,
     ReadingRow,
@@ -36,6 +37,9 @@ from storage.models import (
 )
 from storage.places import kept_to, only_prison
 from storage.records import Records, RecordUnknown
+
+LATE = "waits-too-long"
+"""The event of a file that was accepted long ago and has pages neither read nor set aside."""
 
 SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
 """Roles whose queue holds the pages on which staff are named."""
@@ -626,6 +630,32 @@ class Pages:
             PageRow.status.in_((Status.RECEIVED, Status.READING))
         )
         return tuple(self._rows.execute(found.order_by(PageRow.id)))
+
+    def late(self, before: datetime) -> dict[str, int]:
+        """Give the files taken in before a moment of which pages are neither read nor set aside.
+
+        A file that has not been taken apart is one page. An old archive's are left out: it may
+        wait, and so are pages that somebody had read again.
+
+        Returns:
+            The number of pages by the file's id.
+        """
+        day = (IntakeRow.received_at < before) & (IntakeRow.priority < work.Priority.BULK)
+        files = select(IntakeRow.id).where(IntakeRow.state == "received", day)
+        pages = (
+            select(PageRow.intake, func.count())
+            .join(IntakeRow, IntakeRow.id == PageRow.intake)
+            .where(PageRow.status.in_((Status.RECEIVED, Status.READING)), PageRow.attempt == 1, day)
+            .group_by(PageRow.intake)
+        )
+        late = dict.fromkeys(self._rows.scalars(files), 1)
+        return late | dict(self._rows.execute(pages).tuples())
+
+    def note_late(self, late: Collection[str], *, at: datetime) -> None:
+        """Note an event for each of these files, unless there is one already."""
+        found = select(EventRow.subject).where(EventRow.what == LATE, EventRow.subject.in_(late))
+        for each in sorted(set(late) - set(self._rows.scalars(found))):
+            self._events.add(LATE, each, by=MACHINE, at=at)
 
     def unsplit(self) -> tuple[str, ...]:
         """Give the id of every file that has not been taken apart."""

@@ -24,7 +24,7 @@ from pipeline.work import WorkerStopped
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.sealed_blobs import SealedBlobs
-from storage.slots import Slots
+from storage.slots import FileSlots
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -280,7 +280,7 @@ def test_a_worker_ends_when_the_one_who_started_it_is_killed(
     )
     assert starter.stdout is not None
     started = int(starter.stdout.readline())
-    slots = Slots(tmp_path / "workers")
+    slots = FileSlots(tmp_path / "workers")
     try:
         _until(lambda: (tmp_path / "workers" / "slot-0.lock").exists() and not _free(slots))
         starter.kill()
@@ -292,7 +292,7 @@ def test_a_worker_ends_when_the_one_who_started_it_is_killed(
             os.kill(started, signal.SIGKILL)
 
 
-def _free(slots: Slots) -> bool:
+def _free(slots: FileSlots) -> bool:
     with slots.if_nobody("slot-0") as nobody:
         return nobody
 
@@ -332,7 +332,7 @@ def test_workers_that_cannot_run_are_said_and_not_started_for_ever(
 
 
 def test_no_two_workers_share_a_slot_and_a_dead_ones_is_free(tmp_path: Path) -> None:
-    slots = Slots(tmp_path)
+    slots = FileSlots(tmp_path)
     first, second = slots.claim(), slots.claim()
     assert (first.name, second.name) == ("slot-0", "slot-1")
     with slots.if_nobody("slot-0") as nobody:
