@@ -484,6 +484,12 @@ def verify_events(
     if found.outside:
         heads = _count(found.outside, "head", "heads")
         _say(f"{heads} noted outside, back to event {found.since}: all are in the list.")
+        for each in found.put_back:
+            when = datetime.fromisoformat(each.at).astimezone()
+            _say(
+                f"On {when:%d %B %Y at %H:%M} it was accepted that a backup had been put back: "
+                f"what came after event {each.head.number - 1} before that day is lost."
+            )
     else:
         _say(
             "No head was noted outside the database, so an older list put back would not show. "
@@ -496,16 +502,26 @@ def give_head(
     out: Annotated[
         Path | None, typer.Option(help="A PDF to print and lock away.", dir_okay=False)
     ] = None,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore", help="Accept that this data is a backup that was put back."
+        ),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Give the head of the list of who did what, and note it outside the database now.
 
-    On paper it is what nobody who runs this computer can change: print it every day.
+    On paper it is what nobody who runs this computer can change: print it every day. With
+    --after-restore, heads of what was lost with the old data no longer count as missing; every
+    `audit verify` tells of it from then on.
     """
     from kiosk.files import OLD_KEPT, old_kept, whole_file
     from kiosk.head_sheet import head_sheet
 
     with _house() as house:
+        if after_restore:
+            house.store.accept_put_back(by=_who(), at=_now())
         with house.store.begin() as kept:
             on = "paper" if out else ""
             kept.events.add("head-given", "events", by=_who(), at=_now(), code=on)

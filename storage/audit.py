@@ -103,6 +103,7 @@ class Verified:
         outside: how many heads noted outside were found in it.
         since: number of the oldest of them; 0 when there is none.
         odd: lines of the file of heads that are none.
+        put_back: a head for each time that a backup was put back on purpose.
     """
 
     head: Head
@@ -110,6 +111,7 @@ class Verified:
     outside: int = 0
     since: int = 0
     odd: int = 0
+    put_back: tuple[NotedHead, ...] = ()
 
 
 def chained(
@@ -367,6 +369,7 @@ def verify(
         outside=heads.met,
         since=heads.since,
         odd=outside.odd if outside else 0,
+        put_back=tuple(heads.put_back),
     )
 
 
@@ -401,15 +404,20 @@ class _Outside:
     def __init__(self, noted: NotedHeads, witness: Witness | None) -> None:
         self._file = witness.heads if witness else None
         self._heads: dict[int, list[NotedHead]] = {}
+        self.put_back: list[NotedHead] = []
         for each in noted.heads:
+            if each.put_back:
+                self._signed(each)
+                self.put_back.append(each)
+                self.skip(each.head.number - 1, higher=True)
             self._heads.setdefault(each.head.number, []).append(each)
         self._newest = noted.heads[-LOOKED_AT:]
         self.met = 0
         self.since = min(self._heads, default=0)
 
-    def skip(self, number: int) -> None:
-        """Leave out those up to a number."""
-        self._heads = {n: each for n, each in self._heads.items() if n > number}
+    def skip(self, number: int, *, higher: bool = False) -> None:
+        """Leave out those up to a number, or those that are higher."""
+        self._heads = {n: each for n, each in self._heads.items() if (n > number) != higher}
 
     def meet(self, number: int, digest: str) -> None:
         """Compare an event's hash with what was noted of it.

@@ -89,11 +89,14 @@ class NotedHead:
         head: number and hash.
         at: when it was noted, as the file says it.
         signature: of whoever noted it.
+        put_back: from here on the list is a backup that was put back on purpose: heads noted
+            before it, of this number and higher ones, are of what was lost.
     """
 
     head: Head
     at: str
     signature: bytes = field(repr=False)
+    put_back: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +120,21 @@ class HeadFile:
         self._signing = signing
         self._public = signing.public_key()
 
-    def note(self, head: Head, *, at: datetime) -> None:
+    def note(self, head: Head, *, at: datetime, put_back: bool = False) -> None:
         """Add a head; it is on the disk when this returns.
+
+        Args:
+            head: which.
+            at: when.
+            put_back: see `NotedHead`.
 
         Raises:
             OSError: it cannot be written.
         """
         when = at.astimezone(UTC).isoformat(timespec="seconds")
-        signature = base64.b64encode(self._signing.sign(_said(head, when))).decode()
-        line = json.dumps({"at": when, "head": head.told, "signature": signature}) + "\n"
+        signature = base64.b64encode(self._signing.sign(_said(head, when, put_back))).decode()
+        said = {"at": when, "head": head.told, "signature": signature}
+        line = json.dumps(said | ({"put_back": True} if put_back else {})) + "\n"
         new = not self.file.exists()
         if new:
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
@@ -182,14 +191,14 @@ class HeadFile:
 def signed_by(public: Ed25519PublicKey, noted: NotedHead) -> bool:
     """Say whether a head was signed with the private half of a key."""
     try:
-        public.verify(noted.signature, _said(noted.head, noted.at))
+        public.verify(noted.signature, _said(noted.head, noted.at, noted.put_back))
     except InvalidSignature:
         return False
     return True
 
 
-def _said(head: Head, when: str) -> bytes:
-    return f"{_SIGNED}|{when}|{head.told}".encode()
+def _said(head: Head, when: str, put_back: bool) -> bytes:
+    return f"{_SIGNED}|{when}|{head.told}{'|put back' if put_back else ''}".encode()
 
 
 def _read(line: bytes) -> NotedHead | None:
@@ -200,6 +209,7 @@ def _read(line: bytes) -> NotedHead | None:
             head=Head(number=int(number), hash=str(digest)),
             at=str(found["at"]),
             signature=base64.b64decode(found["signature"], validate=True),
+            put_back=found.get("put_back") is True,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

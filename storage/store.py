@@ -191,6 +191,25 @@ class Store:
                 rows_of(kept), noted, witness=self.witness, outside=outside, newest=newest
             )
 
+    def accept_put_back(self, *, by: str, at: datetime) -> None:
+        """Say that this database is a backup that was put back on purpose.
+
+        Heads noted outside of what came after the backup are excused from here on, and every
+        check of the list tells of it.
+
+        Args:
+            by: user name.
+            at: when, UTC.
+
+        Raises:
+            OSError: it cannot be noted outside; nothing is kept.
+        """
+        with self.begin() as kept:
+            kept.events.add("backup-put-back", "events", by=by, at=at)
+            head = kept.events.head()
+            if self.witness is not None and self.witness.heads is not None:
+                self.witness.heads.note(head, at=at, put_back=True)
+
     def close(self) -> None:
         """Note the newest head outside, and close every connection."""
         if self.witness is not None:

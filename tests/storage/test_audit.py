@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -359,6 +360,50 @@ def test_an_older_copy_of_the_whole_database_is_found_by_the_heads_noted_outside
     assert store.verify_events().outside == 1
     with pytest.raises(EventsBroken, match="Event 10 is not the one that was noted"):
         store.verify_events(printed)
+    store.close()
+
+
+def test_a_backup_put_back_on_purpose_is_accepted_in_the_open_and_nothing_else_is(
+    tmp_path: Path, empty: Path
+) -> None:
+    file = tmp_path / "counterfoil.db"
+    shutil.copy(empty, file)
+
+    def opened() -> Store:
+        witness = witness_from(tmp_path / "keys", tmp_path / "heads.log")
+        store = Store(f"sqlite:///{file}", witness=witness)
+        store.upgrade()
+        return store
+
+    store = opened()
+    note(store, 5)
+    store.close()
+    older = file.read_bytes()
+    store = opened()
+    note(store, 4, first=5)
+    store.close()
+    file.write_bytes(older)
+    store = opened()
+    with pytest.raises(EventsBroken):
+        store.verify_events()
+    store.accept_put_back(by="pat", at=NOW)
+    note(store, 6, first=50)
+    found = store.verify_events()
+    assert [each.head.number for each in found.put_back] == [7]
+    with store.look() as kept:
+        assert [each.what for each in kept.events.of("events")] == ["backup-put-back"]
+    store.close()
+    file.write_bytes(older)
+    store = opened()
+    with pytest.raises(EventsBroken, match="ends at number 6, and number 13 was noted outside"):
+        store.verify_events()
+    store.close()
+    lines = (tmp_path / "heads.log").read_text().splitlines()
+    forged = json.loads(lines[0]) | {"put_back": True}
+    (tmp_path / "heads.log").write_text("\n".join([*lines, json.dumps(forged)]) + "\n")
+    store = opened()
+    with pytest.raises(HeadsForged):
+        store.verify_events()
     store.close()
 
 
