@@ -473,10 +473,56 @@ class Event:
     code: str = ""
 
 
+class Fate(StrEnum):
+    """What became of a file that came in sight; each has one, and in the end one of the last."""
+
+    APPEARED = "appeared"
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    SET_ASIDE = "set-aside"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A line of the ledger: a file that came in sight, and what became of it.
+
+    Attributes:
+        id: 32 characters at most; says nothing of the file.
+        number: counts up, from 1.
+        seen_at: when it came in sight, UTC.
+        way: "scan", "upload", "watch".
+        place: which watched folder, by a hash; "" for the other ways.
+        spot: where in the folder it was set aside, by a hash.
+        size: bytes.
+        fate: what became of it.
+        reason: code of why it was set aside; "" otherwise.
+        intake: what it was kept as; None when it was not.
+        ended_at: when that was decided, UTC; None while it was not.
+    """
+
+    id: str
+    number: int
+    seen_at: datetime
+    way: str
+    place: str
+    spot: str
+    size: int
+    fate: Fate
+    reason: str
+    intake: str | None
+    ended_at: datetime | None
+
+    @property
+    def label(self) -> str:
+        """Name it without saying its name: "arrival 12"."""
+        return f"arrival {self.number}"
+
+
 __all__ = [
     "Answer",
     "Decision",
     "Event",
+    "Fate",
     "Intake",
     "KeptPage",
     "KeptRecord",
@@ -485,6 +531,7 @@ __all__ = [
     "RecordState",
     "RollImport",
     "Session",
+    "Sighting",
     "Staff",
     "Status",
     "Waiting",

@@ -11,15 +11,19 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from forms.errors import UserError
 from forms.file_names import base_name
 from pipeline.intake import FileForbidden, FileMissing, NotAFile
-from pipeline.kept import Intake
+from pipeline.kept import Fate, Intake
+from pipeline.ports import StoreAway
 from pipeline.work import Priority
 from storage.jobs import Jobs
 from storage.paper import Taken
@@ -103,7 +107,7 @@ class IntakeBox:
         for path in paths:
             for found in _files(path):
                 if isinstance(found, TakenIn):
-                    yield found
+                    yield self._told(found, by=by, at=at, kind=kind)
                     continue
                 try:
                     with found.open("rb") as source:
@@ -116,11 +120,14 @@ class IntakeBox:
                             priority=priority,
                         )
                 except OSError as problem:
-                    yield TakenIn(path=found, problem=_refused(problem))
+                    refused = TakenIn(path=found, problem=_refused(problem))
+                    yield self._told(refused, by=by, at=at, kind=kind)
                 except UserError as problem:
-                    yield TakenIn(path=found, problem=problem)
+                    refused = TakenIn(path=found, problem=problem)
+                    yield self._told(refused, by=by, at=at, kind=kind)
                 except Exception as bug:
-                    yield TakenIn(path=found, problem=TakingFailed(), bug=bug)
+                    refused = TakenIn(path=found, problem=TakingFailed(), bug=bug)
+                    yield self._told(refused, by=by, at=at, kind=kind)
                 else:
                     yield TakenIn(path=found, intake=taken.intake, duplicate=taken.duplicate)
 
@@ -133,14 +140,30 @@ class IntakeBox:
         at: datetime,
         kind: str = "upload",
         priority: int = Priority.DAY,
+        sighting: str = "",
     ) -> Taken:
         """Take in the bytes of one file; when this returns, they are safe and will be read.
+
+        Args:
+            source: the bytes; read to the end.
+            name: what the file is called; kept privately.
+            by: user name, or the program's own.
+            at: when, UTC.
+            kind: which way they came in.
+            priority: see `pipeline.work.Priority`.
+            sighting: the ledger's id of the file, when it appeared there before; one that has
+                ended is not taken in again.
 
         Raises:
             DiskFull: nothing was kept.
         """
         fresh = self._blobs.put_new(source)
         with self._store.begin() as kept:
+            before = kept.ledger.hold(sighting) if sighting else None
+            if before is not None and before.intake is not None:
+                self._blobs.remove(fresh.blob)
+                duplicate = before.fate is Fate.DUPLICATE
+                return Taken(intake=kept.intakes.unnamed(before.intake), duplicate=duplicate)
             taken = kept.intakes.take(
                 fresh.digest,
                 fresh.size,
@@ -151,12 +174,31 @@ class IntakeBox:
                 priority=priority,
                 blob=fresh.blob,
                 secret=fresh.secret,
+                sighting=sighting,
             )
             if not taken.duplicate:
                 self._jobs.add_file(kept, taken.intake)
         if taken.duplicate:  # Sealed anew, the same bytes are others: they are not needed.
             self._blobs.remove(fresh.blob)
         return taken
+
+    def refuse(self, problem: UserError, *, size: int, by: str, at: datetime, kind: str) -> None:
+        """Note in the ledger that a file was refused; whoever brought it still has it.
+
+        A full disk or a database that is away may be why: then only they are told.
+        """
+        with suppress(StoreAway, SQLAlchemyError), self._store.begin() as kept:
+            kept.ledger.refuse(problem.code, way=kind, size=size, by=by, at=at)
+
+    def _told(self, refused: TakenIn, *, by: str, at: datetime, kind: str) -> TakenIn:
+        """Note what was refused, unless nothing is there that could have been taken in."""
+        problem = refused.problem
+        if problem is not None and not isinstance(problem, PathMissing):
+            size = 0
+            with suppress(OSError):
+                size = refused.path.lstat().st_size
+            self.refuse(problem, size=size, by=by, at=at, kind=kind)
+        return refused
 
 
 def _files(path: Path) -> Iterator[Path | TakenIn]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     DateTime,
@@ -175,6 +176,63 @@ class ArrivalRow(Base):
     duplicate: Mapped[bool]
 
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class LedgerRow(Base):
+    """A file that came in sight, whichever way, and the one thing that became of it.
+
+    It names no file, and stays when what the file held is erased: `intake` is no foreign key.
+    """
+
+    __tablename__ = "ledger"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    seen_at: Mapped[datetime]
+    way: Mapped[str] = mapped_column(String(12))
+    place: Mapped[str] = mapped_column(String(32), default="")
+    spot: Mapped[str] = mapped_column(String(32), default="")
+    size: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(12))
+    reason_code: Mapped[str] = mapped_column(String(40), default="")
+    intake: Mapped[str | None] = mapped_column(String(32))
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            "(state = 'appeared' AND intake IS NULL AND reason_code = '' AND ended_at IS NULL)"
+            " OR (state IN ('accepted', 'duplicate') AND intake IS NOT NULL"
+            " AND reason_code = '' AND ended_at IS NOT NULL)"
+            " OR (state = 'set-aside' AND intake IS NULL AND reason_code <> ''"
+            " AND ended_at IS NOT NULL)",
+            name="one_end",
+        ),
+        Index("ix_ledger_state", "state", "place"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class MailRow(Base):
+    """A sealed letter that a kiosk has posted and no worker has collected (PostgreSQL)."""
+
+    __tablename__ = "mailbox"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(65), unique=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    aside: Mapped[str] = mapped_column(String(40), server_default="")
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class LetterRow(Base):
+    """A letter that was collected, by the hash of its key: the same key is one letter."""
+
+    __tablename__ = "letters"
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    content: Mapped[str] = mapped_column(String(32))
+    collected_at: Mapped[datetime]
 
 
 class RecordRow(Base):

@@ -24,6 +24,7 @@ from storage import rows as convert
 from storage.data_keys import Keys
 from storage.events import MACHINE, Events
 from storage.fetch import load_pages, load_records
+from storage.ledger import Ledger
 from storage.models import (
     ArrivalRow,
     DecisionRow,
@@ -113,8 +114,8 @@ class Taken:
 class Intakes:
     """Files taken in."""
 
-    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
-        self._rows, self._events, self._keys = rows, events, keys
+    def __init__(self, rows: Rows, events: Events, keys: Keys, ledger: Ledger) -> None:
+        self._rows, self._events, self._keys, self._ledger = rows, events, keys, ledger
 
     def take(
         self,
@@ -128,6 +129,7 @@ class Intakes:
         priority: int = work.Priority.DAY,
         blob: str = "",
         secret: bytes | None = None,
+        sighting: str = "",
     ) -> Taken:
         """Keep that a file came in; its bytes are safe among the blobs by now.
 
@@ -141,6 +143,7 @@ class Intakes:
             priority: see `pipeline.work.Priority`.
             blob: name of its sealed bytes.
             secret: the data key they were sealed under; None for a new one.
+            sighting: the ledger's id of the file, when it appeared there before.
 
         Returns:
             The intake, which is an old one when the same bytes were here before; `blob` and
@@ -166,6 +169,7 @@ class Intakes:
             self._rows.add(row)
             self._rows.flush()
         self._rows.add(ArrivalRow(intake=row.id, at=at, by=by, duplicate=duplicate))
+        self._ledger.keep(sighting, row.id, duplicate=duplicate, way=kind, size=size, at=at)
         self._events.add("file-again" if duplicate else "file-taken-in", row.id, by=by, at=at)
         return Taken(intake=convert.intake(row, named=not duplicate), duplicate=duplicate)
 

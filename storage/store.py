@@ -29,6 +29,7 @@ from storage.drafts import Drafts
 from storage.events import Events
 from storage.heads import NotedHeads, Witness
 from storage.keys import CannotOpen, Vault
+from storage.ledger import Ledger
 from storage.models import KekRow
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
@@ -51,7 +52,9 @@ class Kept:
         """Who did what, only ever added."""
         self.sheets = Sheets(rows, self.events, self.keys)
         """The register of issued copies."""
-        self.intakes = Intakes(rows, self.events, self.keys)
+        self.ledger = Ledger(rows, self.events)
+        """Every file that came in sight, and what became of it."""
+        self.intakes = Intakes(rows, self.events, self.keys, self.ledger)
         """Files taken in."""
         self.records = Records(rows, self.events)
         """One for each filled-in copy."""

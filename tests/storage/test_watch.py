@@ -1,0 +1,591 @@
+"""A watched folder: nothing lost, nothing twice, whatever happens and whenever it stops."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
+
+from forms.errors import UserError
+from pipeline.kept import Fate
+from storage import open_folders, watch
+from storage.blobs import DiskFull, FolderBlobs, Stored
+from storage.intake_box import IntakeBox
+from storage.jobs import Jobs
+from storage.store import Store
+from storage.watch import Ended, FolderMissing, FolderUnfit, Watch
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@dataclass
+class Post:
+    """A watched folder and whoever watches it."""
+
+    folder: Path
+    store: Store
+    box: IntakeBox
+    clock: Clock = field(default_factory=Clock)
+    ended: list[Ended] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    bugs: list[Exception] = field(default_factory=list)
+
+    def watch(self, **other: Any) -> Watch:
+        return Watch(
+            self.folder,
+            self.store,
+            other.pop("box", self.box),
+            by="pat",
+            told=self.ended.append,
+            trouble=lambda problem: self.troubles.append(problem.code if problem else "over"),
+            bug=self.bugs.append,
+            clock=self.clock,
+            **other,
+        )
+
+    def look(self, watching: Watch, times: int = 4, seconds: float = 3.0) -> None:
+        for _ in range(times):
+            watching.look()
+            self.clock.at += seconds
+
+    def put(self, name: str | bytes, data: bytes = b"scan") -> None:
+        place = self.folder / os.fsdecode(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
+    def fates(self) -> dict[str, int]:
+        with self.store.look() as kept:
+            counted = kept.ledger.sum()
+            assert counted.adds_up
+            return {str(fate): n for fate, n in counted.fates.items() if n}
+
+    def here(self) -> dict[str, list[str]]:
+        """Say what lies where: in the folder itself, and in each of ours."""
+        found: dict[str, list[str]] = {}
+        for each in sorted(self.folder.rglob("*")):
+            if each.is_dir() and not each.is_symlink():
+                continue
+            top, *rest = each.relative_to(self.folder).parts
+            if rest and rest[-1].startswith(watch.FOLDER_ID):
+                continue
+            where = top if top in (watch.TAKING, watch.DONE, watch.ASIDE) else "."
+            name = "/".join(rest) if where != "." else "/".join((top, *rest))
+            found.setdefault(where, []).append(name)
+        return found
+
+
+@pytest.fixture
+def post(store: Store, box: IntakeBox, tmp_path: Path) -> Post:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return Post(folder, store, box)
+
+
+def test_files_are_taken_in_and_their_originals_moved_to_done(post: Post) -> None:
+    post.put("a.pdf", b"a")
+    post.put("wing b/b.pdf", b"b")
+    post.put("wing b/same as a.pdf", b"a")
+    post.look(post.watch())
+    assert post.here() == {"done": ["a.pdf", "wing b/b.pdf", "wing b/same as a.pdf"]}
+    assert post.fates() == {"accepted": 2, "duplicate": 1}
+    assert [each.intake.kind for each in post.ended if each.intake] == ["watch"] * 3
+    assert (post.folder / "done" / "wing b" / "b.pdf").read_bytes() == b"b"
+    assert post.troubles == []
+
+
+def test_a_file_that_still_grows_is_left_alone_until_it_has_settled(post: Post) -> None:
+    watching = post.watch()
+    for length in range(1, 8):
+        post.put("a.pdf", b"x" * length)
+        post.look(watching, 1)
+    assert post.here() == {".": ["a.pdf"]}
+    post.look(watching)
+    assert post.here() == {"done": ["a.pdf"]}
+    assert post.fates() == {"accepted": 1}
+
+
+def test_a_few_quick_looks_are_not_enough_and_neither_is_time_alone(post: Post) -> None:
+    post.put("a.pdf")
+    watching = post.watch()
+    post.look(watching, 10, seconds=0.1)
+    post.look(watching, 1, seconds=60)
+    assert post.here() == {".": ["a.pdf"]} or post.fates() == {}
+    other = post.watch()
+    post.look(other, 2, seconds=60)
+    assert post.here() == {".": ["a.pdf"]}
+
+
+@pytest.mark.parametrize("name", ["a.pdf.part", "a.tmp", ".a.pdf", "~$a.docx", "a.pdf~", "empty"])
+def test_what_looks_unfinished_waits_and_is_then_set_aside_with_a_reason(
+    post: Post, name: str
+) -> None:
+    post.put(name, b"" if name == "empty" else b"half")
+    watching = post.watch()
+    post.look(watching, 10, seconds=60)
+    assert post.here() == {".": [name]}
+    post.look(watching, 10, seconds=60)
+    assert post.here() == {"set-aside": [name]}
+    assert post.fates() == {"set-aside": 1}
+    assert [each.problem.code for each in post.ended if each.problem] == ["file-unfinished"]
+
+
+def test_a_file_that_somebody_has_open_for_writing_waits(post: Post) -> None:
+    post.put("a.pdf", b"half")
+    watching = post.watch()
+    with (post.folder / "a.pdf").open("ab") as writer:
+        post.look(watching, 8)
+        assert post.here() == {".": ["a.pdf"]}
+        writer.write(b"whole")
+    post.look(watching)
+    assert post.here() == {"done": ["a.pdf"]}
+
+
+def test_an_open_file_is_found_without_leases_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(handle: int, what: int, *_: int) -> int:
+        raise OSError(errno.EACCES, "not the owner")
+
+    monkeypatch.setattr(open_folders.fcntl, "fcntl", refused)
+    with (tmp_path / "x").open("wb") as writer, (tmp_path / "x").open("rb") as reader:
+        assert open_folders.being_written(reader.fileno())
+        writer.close()
+        assert not open_folders.being_written(reader.fileno())
+
+
+def test_a_file_that_never_stops_changing_does_not_wait_for_ever(post: Post) -> None:
+    watching = post.watch()
+    for hour in range(7):
+        post.put("log", b"x" * (hour + 1))
+        post.look(watching, 1, seconds=3600)
+    assert post.here()["set-aside"] == ["log"]
+
+
+def test_links_pipes_and_sockets_are_never_opened_and_are_set_aside(
+    post: Post, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(b"not a scan")
+    (post.folder / "link.pdf").symlink_to(tmp_path / "secret")
+    (post.folder / "folder").symlink_to(tmp_path)
+    os.mkfifo(post.folder / "pipe.pdf")
+    os.mknod(post.folder / "device.pdf", 0o600 | 0o140000)
+    post.look(post.watch())
+    names = ["device.pdf", "folder", "link.pdf", "pipe.pdf"]
+    assert post.here() == {"set-aside": names}
+    assert {each.line.reason for each in post.ended} == {"path-odd"}
+    assert (tmp_path / "secret").read_bytes() == b"not a scan"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"line\nbreak.pdf",
+        "\u202efdp.exe".encode(),
+        b"not utf-8 \xff\xfe.pdf",
+        b"x" * 251 + b".pdf",
+        b"-rf ..pdf",
+        b"..hidden? no/..a/x.pdf"[8:],
+        b"*",
+        "é/ü/日本.pdf".encode(),
+    ],
+)
+def test_no_name_is_too_odd_and_none_is_told(
+    post: Post, name: bytes, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    post.put(name, b"1")
+    watching = post.watch()
+    post.look(watching)
+    post.put(name, b"2")
+    post.look(watching)
+    assert post.fates() == {"accepted": 2}
+    contents = {each.read_bytes() for each in (post.folder / "done").rglob("*") if each.is_file()}
+    assert contents == {b"1", b"2"}
+    assert len(post.here()["done"]) == 2
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text == ""
+    with post.store.look() as kept:
+        subjects = {each.subject for each in kept.events.last()}
+    assert all(each.isalnum() for each in subjects)
+
+
+def test_folders_without_end_are_set_aside_whole(post: Post) -> None:
+    deep = post.folder.joinpath(*["d"] * (open_folders.DEEPEST + 5))
+    deep.mkdir(parents=True)
+    (deep / "a.pdf").write_bytes(b"a")
+    post.look(post.watch())
+    assert post.fates() == {"set-aside": 1}
+    assert list((post.folder / "set-aside").rglob("a.pdf"))
+
+
+def test_a_folder_swapped_for_a_link_leads_nowhere(post: Post, tmp_path: Path) -> None:
+    post.put("sub/a.pdf", b"mine")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.pdf").write_bytes(b"theirs")
+    watching = post.watch()
+    post.look(watching, 2)
+    shutil.rmtree(post.folder / "sub")
+    (post.folder / "sub").symlink_to(tmp_path / "other")
+    post.look(watching, 8)
+    assert (tmp_path / "other" / "a.pdf").read_bytes() == b"theirs"
+    assert post.fates() == {"set-aside": 1}
+
+
+def test_a_file_of_the_same_name_never_takes_anothers_place(post: Post) -> None:
+    watching = post.watch()
+    for data in (b"1", b"2", b"3"):
+        post.put("scan.pdf", data)
+        post.look(watching)
+    done = post.folder / "done"
+    assert {each.name: each.read_bytes() for each in done.iterdir()} == {
+        "scan.pdf": b"1",
+        "scan.2.pdf": b"2",
+        "scan.3.pdf": b"3",
+    }
+
+
+def test_where_the_system_cannot_rename_carefully_nothing_is_overwritten_either(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> int:
+        open_folders.ctypes.set_errno(errno.EINVAL)
+        return -1
+
+    monkeypatch.setattr(open_folders, "_renameat2", cannot)
+    test_a_file_of_the_same_name_never_takes_anothers_place(post)
+
+
+class Failing:
+    """Blobs that fail as told, then work."""
+
+    def __init__(self, blobs: FolderBlobs, *problems: BaseException) -> None:
+        self._blobs, self.problems = blobs, list(problems)
+
+    def put_stream(self, source: BinaryIO) -> Stored:
+        if self.problems:
+            source.read(1)
+            raise self.problems.pop(0)
+        return self._blobs.put_stream(source)
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (DiskFull(), "disk-full"),
+        (OperationalError("x", {}, Exception()), "keeping-stopped"),
+        (OSError(errno.EIO, "x"), "keeping-stopped"),
+    ],
+)
+def test_when_nothing_can_be_kept_files_wait_one_sentence_is_said_and_it_goes_on(
+    post: Post, jobs: Jobs, tmp_path: Path, problem: Exception, code: str
+) -> None:
+    blobs = Failing(FolderBlobs(tmp_path / "blobs"), problem, problem)
+    for name in "abc":
+        post.put(name, name.encode())
+    watching = post.watch(box=IntakeBox(post.store, blobs, jobs))
+    post.look(watching, 6)
+    assert post.troubles == [code]
+    assert set(post.fates()) == {"appeared"}
+    post.put("d", b"d")
+    post.look(watching, 10)
+    assert post.troubles == [code, "over"]
+    assert post.fates() == {"accepted": 4}
+    assert post.here() == {"done": ["a", "b", "c", "d"]}
+
+
+def test_a_share_that_goes_away_is_waited_for_and_nothing_is_made_in_its_place(
+    post: Post, tmp_path: Path
+) -> None:
+    post.put("a.pdf", b"a")
+    watching = post.watch()
+    post.look(watching, 2)
+    post.folder.rename(tmp_path / "away")
+    post.look(watching, 3)
+    post.folder.mkdir()
+    post.look(watching, 3)
+    assert list(post.folder.iterdir()) == []
+    post.folder.rmdir()
+    (tmp_path / "away").rename(post.folder)
+    post.look(watching)
+    assert post.troubles == ["watch-folder-away", "over"]
+    assert post.here() == {"done": ["a.pdf"]}
+
+
+def test_our_own_mistake_with_one_file_holds_no_other_up_and_is_set_aside_at_last(
+    post: Post, jobs: Jobs, tmp_path: Path
+) -> None:
+    class Odd:
+        def put_stream(self, source: BinaryIO) -> Stored:
+            if source.read() == b"bad":
+                raise ValueError("the answer was A1234BC")
+            return FolderBlobs(tmp_path / "blobs").put(b"good") and Stored(digest="ab" * 32, size=4)
+
+    post.put("1.pdf", b"bad")
+    post.put("2.pdf", b"good")
+    watching = post.watch(box=IntakeBox(post.store, Odd(), jobs))
+    post.look(watching, 4)
+    assert post.here()["done"] == ["2.pdf"]
+    post.look(watching, 12)
+    assert post.here() == {"done": ["2.pdf"], "set-aside": ["1.pdf"]}
+    assert len(post.bugs) == watch.TRIES
+    assert post.fates() == {"accepted": 1, "set-aside": 1}
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken_in(
+    post: Post, jobs: Jobs, tmp_path: Path
+) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+
+    class Late:
+        def put_stream(self, source: BinaryIO) -> Stored:
+            if late:
+                (claimed,) = (post.folder / ".taking").rglob("a.pdf")
+                with claimed.open("ab") as file:
+                    file.write(late.pop())
+            return blobs.put_stream(source)
+
+    late = [b" and more"]
+    post.put("a.pdf", b"half")
+    watching = post.watch(box=IntakeBox(post.store, Late(), jobs))
+    post.look(watching, 4)
+    assert post.fates() == {"appeared": 1}
+    post.look(watching, 4)
+    assert post.fates() == {"accepted": 1}
+    with post.store.look() as kept:
+        assert blobs.get(kept.intakes.last()[0].digest) == b"half and more"
+
+
+def test_a_file_taken_away_from_under_our_hands_is_told_as_gone(
+    post: Post, jobs: Jobs, tmp_path: Path
+) -> None:
+    blobs = Failing(FolderBlobs(tmp_path / "blobs"), DiskFull())
+    post.put("a.pdf")
+    watching = post.watch(box=IntakeBox(post.store, blobs, jobs))
+    post.look(watching, 3)
+    (claimed,) = (post.folder / ".taking").rglob("a.pdf")
+    claimed.unlink()
+    post.look(watching, 6)
+    assert post.fates() == {"set-aside": 1}
+    assert post.ended[-1].line.reason == "file-gone"
+
+
+def test_whatever_was_set_aside_can_be_tried_again(post: Post) -> None:
+    post.put("wing b/half.part", b"whole after all")
+    watching = post.watch()
+    post.look(watching, 20, seconds=60)
+    with post.store.begin() as kept:
+        (aside,) = kept.ledger.aside()
+        kept.ledger.again(aside.number, by="pat", at=aside.seen_at)
+    post.look(watching, 6)
+    assert post.fates() == {"accepted": 1}
+    assert post.here() == {"done": ["half.part"]}
+    with post.store.look() as kept:
+        assert kept.ledger.aside() == ()
+        assert "file-again" in {each.what for each in kept.events.last()}
+
+
+def test_what_is_no_folder_of_its_own_is_not_watched(post: Post, tmp_path: Path) -> None:
+    with pytest.raises(FolderMissing):
+        Post(tmp_path / "none", post.store, post.box).watch()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FolderMissing):
+        Post(tmp_path / "file", post.store, post.box).watch()
+    (post.folder / "done").symlink_to(tmp_path)
+    with pytest.raises(FolderUnfit):
+        post.watch()
+
+
+def test_two_watchers_share_a_folder_and_take_each_file_once(post: Post) -> None:
+    for number in range(30):
+        post.put(f"{number}.pdf", b"%d" % number)
+    stop, watchers = threading.Event(), [post.watch(settle_seconds=0.0) for _ in range(2)]
+    threads = [
+        threading.Thread(target=each.run, args=(stop,), kwargs={"every": 0.02, "until_idle": True})
+        for each in watchers
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20)
+    assert post.fates() == {"accepted": 30}
+    assert len(post.here()["done"]) == 30
+    assert Counter(each.line.id for each in post.ended).most_common(1)[0][1] == 1
+    assert post.troubles == []
+
+
+def test_two_watchers_of_one_claim_keep_it_once(post: Post, jobs: Jobs, tmp_path: Path) -> None:
+    """Where a share has no locks, both see to what a third has left behind."""
+    left = Failing(FolderBlobs(tmp_path / "blobs"), KeyboardInterrupt())
+    post.put("a.pdf", b"a")
+    dead = post.watch(box=IntakeBox(post.store, left, jobs))
+    with pytest.raises(KeyboardInterrupt):
+        post.look(dead)
+    one, other = post.watch(), post.watch()
+    for _ in range(6):
+        post.look(one, 1)
+        post.look(other, 1)
+    assert post.fates() == {"accepted": 1}
+    assert post.here() == {"done": ["a.pdf"]}
+
+
+class Crash(BaseException):
+    """The power goes."""
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Let the power go before, or after, the so-manieth step that changes anything."""
+    left = [10**9]
+
+    def count(act: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Crash
+            done = act(*given, **named)
+            if left[0] == -1:
+                raise Crash
+            return done
+
+        return counted
+
+    from sqlalchemy.engine.default import DefaultDialect
+
+    monkeypatch.setattr(watch.os, "rename", count(os.rename))
+    monkeypatch.setattr(watch.os, "mkdir", count(os.mkdir))
+    monkeypatch.setattr(open_folders, "_renameat2", count(open_folders._renameat2))
+    monkeypatch.setattr(FolderBlobs, "put_stream", count(FolderBlobs.put_stream))
+    monkeypatch.setattr(DefaultDialect, "do_commit", count(DefaultDialect.do_commit))
+
+    def after(steps: int) -> None:
+        left[0] = steps
+
+    yield after
+    left[0] = 10**9
+
+
+KINDS = st.sampled_from(["a", "b", "c", "same", "link", "half"])
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    files=st.lists(KINDS, min_size=1, max_size=7),
+    crashes=st.lists(st.integers(1, 40), max_size=4),
+)
+def test_after_any_crash_every_file_has_exactly_one_end(
+    store: Store,
+    jobs: Jobs,
+    tmp_path_factory: pytest.TempPathFactory,
+    crashing: Callable[[int], None],
+    files: list[str],
+    crashes: list[int],
+) -> None:
+    crashing(10**9)
+    folder = tmp_path_factory.mktemp("inbox")
+    blobs = FolderBlobs(folder.with_name(f"{folder.name}-blobs"))
+    post = Post(folder, store, IntakeBox(store, blobs, jobs))
+    salt = os.urandom(8)
+    with store.look() as kept:
+        before = kept.ledger.sum().fates
+    for number, kind in enumerate(files):
+        if kind == "link":
+            (folder / f"{number}").symlink_to("/etc/hostname")
+        elif kind == "half":
+            post.put(f"{number}.part", salt + b"%d" % number)
+        else:
+            post.put(f"{number}.pdf", salt + (kind.encode() if kind == "same" else b"%d" % number))
+    for steps in crashes:
+        crashing(steps)
+        with suppress(Crash):
+            post.look(post.watch(unfinished_seconds=5.0), 6)
+    crashing(10**9)
+    post.look(post.watch(unfinished_seconds=5.0), 14)
+    with store.look() as kept:
+        counted = kept.ledger.sum()
+        assert counted.adds_up
+        fates = {fate: counted.fates[fate] - before[fate] for fate in Fate}
+    same = files.count("same")
+    aside = files.count("link") + files.count("half")
+    assert fates[Fate.APPEARED] == 0
+    assert fates[Fate.SET_ASIDE] == aside
+    assert fates[Fate.ACCEPTED] == len(files) - aside - max(0, same - 1)
+    assert fates[Fate.DUPLICATE] == max(0, same - 1)
+    lies = post.here()
+    assert len(lies.get("done", ())) == len(files) - aside
+    assert len(lies.get("set-aside", ())) == aside
+    assert set(lies) <= {"done", "set-aside"}
+
+
+def test_a_watcher_killed_at_any_moment_loses_nothing_and_takes_nothing_twice(
+    post: Post, tmp_path: Path
+) -> None:
+    rng, number = random.Random(4), 0
+    for _ in range(6):
+        for _ in range(8):
+            number += 1
+            post.put(f"{number}.pdf", b"%d" % (number - number % 10))  # some are the same
+        child = os.fork()
+        if not child:
+            with suppress(BaseException):
+                store = Store(post.store.url)
+                box = IntakeBox(store, FolderBlobs(tmp_path / "blobs"), Jobs(store))
+                alone = Post(post.folder, store, box).watch(settle_seconds=0.0)
+                alone.run(threading.Event(), every=0.005)
+            os._exit(0)
+        time.sleep(rng.uniform(0.05, 0.35))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    post.look(post.watch(), 8)
+    fates = post.fates()
+    distinct = len({n - n % 10 for n in range(1, number + 1)})
+    assert fates == {"accepted": distinct, "duplicate": number - distinct}
+    assert len(post.here()["done"]) == number
+    assert set(post.here()) == {"done"}
+
+
+def test_a_line_that_ended_well_cannot_be_ended_otherwise(post: Post) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import IntegrityError
+
+    post.put("a.pdf")
+    post.look(post.watch())
+    with (
+        pytest.raises(IntegrityError, match="stays accepted"),
+        post.store.database.engine.begin() as connection,
+    ):
+        connection.execute(text("UPDATE ledger SET state='set-aside', intake=NULL"))
+
+
+def test_every_reason_has_a_sentence_and_a_remedy() -> None:
+    from storage.ledger import REASONS
+
+    for problem in REASONS.values():
+        told: UserError = problem()
+        assert told.message.endswith(".")
+        assert told.remedy.endswith(".")
