@@ -85,6 +85,12 @@ Force = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
+LEDGER_WRONG = (
+    "The ledger and what is kept do not add up. Keep everything as it is, run `counterfoil audit "
+    "verify`, and tell the person who looks after this system."
+)
+
+
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -250,6 +256,72 @@ def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders."
         raise typer.Exit(1)
 
 
+@app.command("watch")
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where a scanner puts its files.")],
+    settle: Annotated[
+        float, typer.Option(min=0.0, max=3600.0, help="Seconds a file has to be unchanged.")
+    ] = 4.0,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when nothing is left in the folder.")
+    ] = False,
+) -> None:
+    """Take in whatever appears in a folder, until told to stop.
+
+    Originals go to `done/` in it when they are safe, and to `set-aside/` with a reason when they
+    are no files or not complete. Nothing is deleted; names are not told.
+    """
+    import threading
+
+    from kiosk.ways_in import stopped_by_signals, watch_folder
+
+    stop = threading.Event()
+    with _house() as house, stopped_by_signals(stop):
+        aside = watch_folder(
+            house,
+            folder,
+            stop,
+            by=_who(),
+            say=typer.echo,
+            warn=_say,
+            bug=lambda mistake: _tell(_noted(mistake, "watch")),
+            settle_seconds=settle,
+            until_idle=until_idle,
+        )
+    if aside and until_idle:
+        raise typer.Exit(1)
+
+
+@app.command("again")
+def again(
+    page: Annotated[str, typer.Option(help="Only this page, by its id.")] = "",
+    file: Annotated[int, typer.Option(min=0, help="Only this arrival, by its number.")] = 0,
+    reason: Annotated[str, typer.Option(help="Only what was set aside for this, a code.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Whatever was set aside.")] = False,
+) -> None:
+    """Have what was set aside tried again: pages read, files of a watched folder taken in."""
+    from kiosk.ways_in import try_again
+
+    if sum(map(bool, (page, file, reason, every))) != 1:
+        raise typer.BadParameter("Give one of --page, --file, --reason and --all.")
+    by, at = _who(), _now()
+    with _house() as house:
+        if page or file:
+            with house.store.begin() as kept:
+                if page:
+                    house.jobs.again(kept, page, by=by, at=at)
+                else:
+                    kept.ledger.again(file, by=by, at=at)
+            _say("It is tried again.")
+            return
+        begun = try_again(house, reason=reason, by=by, at=at)
+    if not begun:
+        _say("Nothing is set aside for that." if reason else "Nothing is set aside.")
+        return
+    pages, files = _count(begun.pages, "page", "pages"), _count(begun.files, "file", "files")
+    _say(f"{pages} and {files} are tried again.")
+
+
 @app.command("work")
 def run_workers(
     processes: Annotated[int, typer.Option(min=1, max=256, help="One a core.")] = 1,
@@ -298,14 +370,30 @@ def run_workers(
 
 
 @app.command("status")
-def show_status(as_json: AsJson = False) -> None:
-    """Say how many pages are in which state; every page taken in is counted once."""
+def show_status(
+    as_json: AsJson = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Of files that came in sight, instead of pages.")
+    ] = False,
+) -> None:
+    """Say how many pages are in which state; every page taken in is counted once.
+
+    With --files, what became of every file that came in sight, and whether it adds up.
+    """
     with _house() as house, house.store.look() as kept:
-        counts = {str(status): number for status, number in kept.pages.counts().items()}
+        if files:
+            added = kept.ledger.sum()
+            counts = {str(fate): number for fate, number in added.fates.items()}
+        else:
+            counts = {str(status): number for status, number in kept.pages.counts().items()}
     if as_json:
         _print_json(counts)
     else:
-        _table(("state", "pages"), [[state, number] for state, number in counts.items()])
+        what = "files" if files else "pages"
+        _table(("state", what), [[state, number] for state, number in counts.items()])
+    if files and not added.adds_up:
+        _say(LEDGER_WRONG)
+        raise typer.Exit(1)
 
 
 @app.command("missing")

@@ -198,6 +198,11 @@ def _check_house(house: House) -> Iterator[Check]:
         lambda: _blobs(house),
         "Look that the disk or the server that COUNTERFOIL_BLOBS_URL names is there.",
     )
+    yield _try(
+        "ledger",
+        lambda: _ledger(house),
+        "Keep everything as it is, run `counterfoil audit verify`, and tell whoever made this.",
+    )
 
 
 class _Wrong(Exception):
@@ -390,6 +395,16 @@ def _long(time: timedelta) -> str:
         return "1 minute" if minutes == 1 else f"{minutes} minutes"
     hours = round(minutes / 60)
     return f"{hours} hours" if hours < 72 else f"{round(hours / 24)} days"
+
+
+def _ledger(house: House) -> str:
+    """Add up what became of every file that came in sight."""
+    with house.store.look() as kept:
+        added = kept.ledger.sum()
+    if not added.adds_up:
+        raise _Wrong("What came in and what is kept do not add up.")
+    told = ", ".join(f"{number} {fate}" for fate, number in added.fates.items())
+    return f"{added.appeared} files came in sight: {told}; it adds up"
 
 
 def _nearest(folder: Path) -> Path:

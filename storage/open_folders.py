@@ -223,7 +223,7 @@ def _listed_as_written(file: os.stat_result) -> bool:
 def write_once(name: str, text: str, folder: int) -> None:
     """Write a small file durably; one that is there already stays."""
     temporary = f"{name}-{secrets.token_hex(8)}"
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=folder)
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660, dir_fd=folder)
     with os.fdopen(handle, "w") as file:
         file.write(text)
         file.flush()

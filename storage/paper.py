@@ -528,6 +528,15 @@ class Pages:
         )
         return tuple(load_pages(self._rows, self._rows.scalars(found).all()))
 
+    def aside(self, reason: str = "") -> tuple[str, ...]:
+        """Give the id of every page that is set aside, in order; for one reason or for any."""
+        found = select(PageRow.id).join(IntakeRow, IntakeRow.id == PageRow.intake)
+        found = found.where(PageRow.status == Status.SET_ASIDE)
+        if reason:
+            found = found.where(PageRow.reason_code == reason)
+        found = found.order_by(IntakeRow.number, PageRow.page_index, PageRow.slot)
+        return tuple(self._rows.scalars(found))
+
     def of_intake(self, intake_id: str) -> tuple[KeptPage, ...]:
         """Give the pages of one file, in order."""
         found = select(PageRow).where(PageRow.intake == intake_id)

@@ -267,7 +267,8 @@ class Watch:
                 got = self._claim(root, batch, files[start : start + BATCH])
                 self._see_to(root, batch, got)
         self._note(FolderStuck() if self._stuck else None)
-        return holds_any(root.here, (TAKING, DONE, ASIDE)) or bool(_claimed(root))
+        waits = holds_any(root.here, (TAKING, DONE, ASIDE))
+        return waits or bool(self._absent or _claimed(root))
 
     def _observe(self, found: dict[tuple[str, ...], Found]) -> None:
         """Note how long each thing has been as it is."""
@@ -323,7 +324,7 @@ class Watch:
     def _claim(self, root: _Root, batch: str, files: Iterable[Found]) -> list[Found]:
         """Rename files into a folder of ours; give those that are there, as they were seen."""
         got: list[Found] = []
-        os.mkdir(batch, 0o700, dir_fd=root.taking)
+        os.mkdir(batch, 0o770, dir_fd=root.taking)
         touched: set[tuple[str, ...]] = set()
         with inside(root.taking, (batch,)) as mine:
             for each in files:
@@ -517,7 +518,7 @@ class Watch:
             batch = f"again-{line.id}"
             *above, name = found.path
             with suppress(FileExistsError):
-                os.mkdir(batch, 0o700, dir_fd=root.taking)
+                os.mkdir(batch, 0o770, dir_fd=root.taking)
             with inside(root.taking, (batch,)) as mine, inside(root.aside, above) as source:
                 with suppress(FileNotFoundError):
                     os.rename(name, name, src_dir_fd=source, dst_dir_fd=mine)
@@ -556,7 +557,7 @@ class Watch:
         try:
             for name in (TAKING, DONE, ASIDE):
                 with suppress(FileExistsError):
-                    os.mkdir(name, 0o777 if name != TAKING else 0o700, dir_fd=here)
+                    os.mkdir(name, 0o770 if name == TAKING else 0o777, dir_fd=here)
             with inside(here, (TAKING,)) as taking:
                 if not there(FOLDER_ID, taking):
                     write_once(FOLDER_ID, secrets.token_hex(16), taking)
