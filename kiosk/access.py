@@ -126,10 +126,12 @@ class User:
 # Routers
 
 
-def router_for(*roles: Role, prefix: str = "") -> APIRouter:
+def router_for(*roles: Role, prefix: str = "", streamed: bool = False) -> APIRouter:
     """Make a router for people who hold any of these roles: the only way to make one.
 
     Every unsafe route of it also checks that our own page asked, with the session's own token.
+    With `streamed`, what is sent is too large to be read beforehand: the gate looks where it
+    comes from, and the route itself calls `check_token` before it does anything.
 
     Raises:
         ValueError: no role was named, or everybody and somebody at once.
@@ -137,7 +139,8 @@ def router_for(*roles: Role, prefix: str = "") -> APIRouter:
     named = frozenset(roles)
     if not named or (Role.EVERYBODY in named and len(named) > 1):
         raise ValueError("say who a router is for")
-    return APIRouter(prefix=prefix, dependencies=[Depends(Gate(named))])
+    gate = Gate(named, streamed=streamed)
+    return APIRouter(prefix=prefix, dependencies=[Depends(gate)])
 
 
 class Gate:
@@ -147,8 +150,9 @@ class Gate:
         roles: who may pass.
     """
 
-    def __init__(self, roles: frozenset[Role]) -> None:
+    def __init__(self, roles: frozenset[Role], *, streamed: bool = False) -> None:
         self.roles = roles
+        self._streamed = streamed
 
     async def __call__(self, request: Request) -> None:
         """Refuse, or let the request through.
@@ -168,7 +172,9 @@ class Gate:
             if not user.has(*self.roles):
                 raise NotAllowed
         if request.method not in SAFE_METHODS:
-            await _ours(request)
+            _from_this_site(request)
+            if not self._streamed:
+                check_token(request, (await sent(request)).one("csrf"))
 
 
 def roles_of(route: Any) -> frozenset[Role]:
@@ -253,14 +259,13 @@ def token_for(secret: str) -> str:
     return hmac.new(secret.encode(), b"counterfoil form token 1", hashlib.sha256).hexdigest()
 
 
-async def _ours(request: Request) -> None:
-    """Refuse an unsafe request unless one of our own pages sent it.
+def _from_this_site(request: Request) -> None:
+    """Refuse an unsafe request unless the browser itself says that it comes from this site.
 
-    The browser itself must say that it comes from this site (`Sec-Fetch-Site`, or `Origin` of
-    an older one), and the form must carry the token of the cookie that came with it.
+    It says so by `Sec-Fetch-Site`, or an older one by `Origin`.
 
     Raises:
-        CrossSite: it is not ours.
+        CrossSite: it does not.
     """
     where = request.headers.get("sec-fetch-site")
     if where is not None:
@@ -268,8 +273,15 @@ async def _ours(request: Request) -> None:
             raise CrossSite
     elif not _same_origin(request.headers.get("origin"), request.headers.get("host")):
         raise CrossSite
+
+
+def check_token(request: Request, given: str) -> None:
+    """Refuse an unsafe request unless it carries the token of the cookie that came with it.
+
+    Raises:
+        CrossSite: it does not.
+    """
     secret = request.state.secret
-    given = (await sent(request)).one("csrf")
     if not secret or not hmac.compare_digest(given.encode(), token_for(secret).encode()):
         raise CrossSite
 

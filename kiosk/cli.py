@@ -710,7 +710,11 @@ def serve_staff(
 
     with logs.written_by("staff"), _house() as house:
         proxies = addresses_of(house.settings.proxy)
-        site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, tls=tls))
+        site = create_app(
+            StaffKit(
+                store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake, tls=tls
+            )
+        )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])

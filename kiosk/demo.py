@@ -264,7 +264,9 @@ def _sign_ins(house: House) -> tuple[SignIn, ...]:
 
 
 def _serve(house: House, people: tuple[SignIn, ...]) -> None:
-    site = create_app(StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs))
+    site = create_app(
+        StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake)
+    )
     door = listen(HOST, PORT)
     _say(f"\nThe staff site runs at http://{HOST}:{PORT}. Ctrl-C ends it.")
     _say(f"Sign in as {people[0].username} and choose Verify.")

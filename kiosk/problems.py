@@ -85,6 +85,9 @@ _STATUS: Mapping[str, HTTPStatus] = MappingProxyType(
         "field-unknown": HTTPStatus.NOT_FOUND,
         "page-not-waiting": HTTPStatus.CONFLICT,
         "page-not-set-aside": HTTPStatus.CONFLICT,
+        "file-unknown": HTTPStatus.NOT_FOUND,
+        "file-not-set-aside": HTTPStatus.CONFLICT,
+        "file-not-here": HTTPStatus.CONFLICT,
         "field-already-decided": HTTPStatus.CONFLICT,
         "nothing-missing": HTTPStatus.CONFLICT,
         "blobs-away": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -225,10 +228,13 @@ class BodyLimit:
     Args:
         app: the app underneath.
         most: bytes.
+        at: more, or less, at these addresses.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(
+        self, app: ASGIApp, *, most: int, at: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        self._app, self._most, self._at = app, most, at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -239,8 +245,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._at.get(scope["path"], self._most)
         said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > self._most:
+        if not said.isdigit() or int(said) > most:
             raise TooMuchSent
         read = 0
 
@@ -248,7 +255,7 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._most:
+            if read > most:
                 raise TooMuchSent
             return message
 

@@ -10,7 +10,7 @@ from forms.errors import UserError
 from kiosk.access import SignInNeeded, refuse_open_routes
 from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
-from kiosk.staff import desk, files, signing, verify
+from kiosk.staff import desk, files, signing, taking, verify
 from kiosk.staff.kit import Office, StaffKit
 from kiosk.staff.showing import see_other, show_problem
 
@@ -37,11 +37,11 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, verify):
+    for part in (files, signing, desk, taking, verify):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)
-    app.add_middleware(BodyLimit, most=LARGEST_BODY)
+    app.add_middleware(BodyLimit, most=LARGEST_BODY, at={taking.HERE: taking.MOST_DRAINED})
     app.add_middleware(signing.WhoAsks, office=office)
     tell_problems(app, _tell)
     app.add_middleware(SecurityHeaders, tls=kit.tls)

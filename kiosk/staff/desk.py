@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from forms.errors import UserError
 from forms.page_id import show_serial
-from kiosk.access import Role, SignedIn, User, router_for
-from kiosk.staff import queue, wording
+from kiosk.access import FormSent, Role, SignedIn, User, router_for
+from kiosk.staff import queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.seen import Showing
@@ -24,6 +26,7 @@ from kiosk.staff.views import (
 )
 from pipeline.glass import dirty_batches
 from pipeline.kept import KeptPage, RecordState, Status
+from storage.ledger import REASONS, FileUnknown
 from storage.paper import PageUnknown, RecordUnknown
 from storage.store import Kept
 
@@ -87,6 +90,7 @@ def routers() -> tuple[APIRouter, ...]:
             more=max(0, length - len(rows)),
             others=counts.get(Status.AWAITING, 0) > 0,
             start="/verify" if any(each.fields for each in lines) else "",
+            can_take_in=user.has(*taking.WHO),
             sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
         )
 
@@ -98,11 +102,13 @@ def routers() -> tuple[APIRouter, ...]:
                 Status.SET_ASIDE, AT_ONCE, establishments=user.establishments, wings=user.wings
             )
             every = _counts(kept, user)[Status.SET_ASIDE]
+            lying = kept.ledger.aside(AT_ONCE) if _sees_files(user) else ()
         shown("list-viewed", "set-aside")
         pages = [page for page in found if may_open(user, page)]
         rows = [
             {
                 "href": f"/set-aside/{page.id}",
+                "again": f"/set-aside/{page.id}/again",
                 "label": page.label,
                 "message": page.reason.message if page.reason else "",
                 "remedy": page.reason.remedy if page.reason else "",
@@ -110,8 +116,18 @@ def routers() -> tuple[APIRouter, ...]:
             }
             for page in pages
         ]
+        files = [
+            {
+                "again": f"/set-aside/files/{each.number}/again",
+                "label": each.label,
+                "problem": REASONS.get(each.reason, UserError)(),
+                "size": wording.size(each.size),
+                "came": wording.clock(each.seen_at, office.kit.now()),
+            }
+            for each in lying
+        ]
         more = max(0, every - len(found))
-        return show(request, "set_aside.html", title="Pages set aside", rows=rows, more=more)
+        return show(request, "set_aside.html", title="Set aside", rows=rows, more=more, files=files)
 
     @aside.get("/set-aside/{page_id}")
     def set_aside_page(
@@ -138,14 +154,37 @@ def routers() -> tuple[APIRouter, ...]:
             no_picture=_why_no_picture(user, page),
         )
 
+    @aside.post("/set-aside/again")
+    def all_again(user: SignedIn, office: Given) -> Response:
+        """Have every page of the list read once more, and every file taken in once more."""
+        at = office.kit.now()
+        with office.kit.store.begin() as kept:
+            for page in kept.pages.with_status(
+                Status.SET_ASIDE, AT_ONCE, establishments=user.establishments, wings=user.wings
+            ):
+                if may_open(user, page):
+                    office.kit.jobs.again(kept, page.id, by=user.id, at=at)
+            for each in kept.ledger.aside(AT_ONCE) if _sees_files(user) else ():
+                kept.ledger.again(each.number, by=user.id, at=at)
+        return see_other("/set-aside")
+
+    @aside.post("/set-aside/files/{number}/again")
+    def file_again(number: str, user: SignedIn, office: Given) -> Response:
+        """Have a file of a watched folder taken in once more."""
+        if not _sees_files(user) or not re.fullmatch(r"[0-9]{1,9}", number, re.ASCII):
+            raise FileUnknown
+        with office.kit.store.begin() as kept:
+            kept.ledger.again(int(number), by=user.id, at=office.kit.now())
+        return see_other("/set-aside")
+
     @aside.post("/set-aside/{page_id}/again")
-    def read_again(page_id: str, user: SignedIn, office: Given) -> Response:
+    def read_again(page_id: str, user: SignedIn, office: Given, form: FormSent) -> Response:
         """Have a page read once more, for what was wrong with it may have been mended."""
         with office.kit.store.begin() as kept:
             if not may_open(user, kept.pages.get(page_id)):
                 raise PageUnknown
             office.kit.jobs.again(kept, page_id, by=user.id, at=office.kit.now())
-        return see_other(f"/set-aside/{page_id}")
+        return see_other("/set-aside" if form.one("back") == "list" else f"/set-aside/{page_id}")
 
     @verifiers.get("/records")
     def records(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
@@ -239,6 +278,11 @@ def _record(
         just_verified=just_verified and shown.verified,
         next=following,
     )
+
+
+def _sees_files(user: User) -> bool:
+    """Say whether somebody sees files that nobody could open yet: whose they are is not known."""
+    return user.has(Role.ADMIN) or not (user.establishments or user.wings)
 
 
 def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:

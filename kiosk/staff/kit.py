@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Annotated, Protocol
+from typing import Annotated, BinaryIO, Protocol
 
 from fastapi import Depends, Request
 
 from forms import published as forms_published
+from forms.errors import UserError
 from forms.published import Published
 from kiosk.access import SignedIn, SignInDelays
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
+from storage.paper import Taken
 from storage.store import Kept, Store
 
 
@@ -37,6 +39,20 @@ class Again(Protocol):
         ...
 
 
+class TakesIn(Protocol):
+    """What takes files in (`storage.intake_box.IntakeBox`)."""
+
+    def take_stream(
+        self, source: BinaryIO, *, name: str, by: str, at: datetime, kind: str = "upload"
+    ) -> Taken:
+        """Take in the bytes of one file; when this returns, they are safe and will be read."""
+        ...
+
+    def refuse(self, problem: UserError, *, size: int, by: str, at: datetime, kind: str) -> None:
+        """Note that a file was refused; whoever brought it still has it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StaffKit:
     """Everything the staff site is given.
@@ -45,6 +61,7 @@ class StaffKit:
         store: where pages, decisions, records, staff and sessions are kept.
         blobs: where the pictures of pages are kept.
         jobs: has a set-aside page read once more.
+        intake: takes in the files that people send.
         tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
         find: finds a form's printed version.
         now: the clock, UTC.
@@ -53,6 +70,7 @@ class StaffKit:
     store: Store
     blobs: Blobs
     jobs: Again
+    intake: TakesIn
     tls: bool = False
     find: Callable[[str, int, str, bool], Published] = field(
         default=lambda form, version, language, large: forms_published.published(

@@ -136,3 +136,10 @@ def clock(when: datetime, now: datetime) -> str:
 def count(number: int, one: str, many: str) -> str:
     """Count things: "1 page", "14 pages"."""
     return f"{number} {one if number == 1 else many}"
+
+
+def size(number: int) -> str:
+    """Say how large a file is: "870 kB", "12.5 MB"."""
+    if number < 999_500:
+        return f"{max(1, round(number / 1000)) if number else 0} kB"
+    return f"{number / 1e6:.1f} MB"

@@ -42,6 +42,7 @@ from pipeline.stages import (
 )
 from storage import people
 from storage.blobs import FolderBlobs
+from storage.intake_box import IntakeBox
 from storage.keys import KeyFolder, Vault
 from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
@@ -215,6 +216,9 @@ class AnewOnly:
     def again(self, kept: Any, page_id: str, *, by: str, at: datetime) -> None:
         kept.pages.again(page_id, by=by, at=at)
 
+    def add_file(self, kept: Any, intake: Any) -> None:
+        pass
+
 
 class Prison:
     """A store and blobs of a running place, and ways to fill them."""
@@ -239,7 +243,12 @@ class Prison:
 
     def kit(self, *, tls: bool = False) -> StaffKit:
         return StaffKit(
-            store=self.store, blobs=self.blobs, jobs=AnewOnly(), tls=tls, now=self.clock
+            store=self.store,
+            blobs=self.blobs,
+            jobs=AnewOnly(),
+            intake=IntakeBox(self.store, self.blobs, AnewOnly()),  # type: ignore[arg-type]
+            tls=tls,
+            now=self.clock,
         )
 
     def serial(self) -> str:

@@ -34,6 +34,10 @@ TABLE = {
     ("GET", "/set-aside"): VERIFIERS | {"admin"},
     ("GET", "/set-aside/{page_id}"): VERIFIERS | {"admin"},
     ("POST", "/set-aside/{page_id}/again"): VERIFIERS | {"admin"},
+    ("POST", "/set-aside/again"): VERIFIERS | {"admin"},
+    ("POST", "/set-aside/files/{number}/again"): VERIFIERS | {"admin"},
+    ("GET", "/take-in"): VERIFIERS | {"admin"},
+    ("POST", "/take-in"): VERIFIERS | {"admin"},
     ("GET", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
     ("GET", "/records/{record_id}/verified"): VERIFIERS,
@@ -66,6 +70,11 @@ def place(open_prison, samples):
     prison.page, prison.back = prison.comes_in(samples.self_referral)
     prison.named, _ = prison.comes_in(samples.names_staff)
     prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    with prison.store.begin() as kept:
+        at = prison.clock()
+        (line,) = kept.ledger.appear({"a" * 32: 9}, way="watch", place="p", at=at).values()
+        kept.ledger.set_aside(line.id, "path-odd", by="test", at=at)
+        prison.lying = line.number
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
     prison.app = create_app(prison.kit())
@@ -81,9 +90,9 @@ def browsers(place, visit):
 
 def address(place, path: str) -> str:
     page = place.aside if path.startswith("/set-aside") else place.page
-    return path.format(page_id=page, record_id=place.record, name="me_number").replace(
-        "/static/me_number", "/static/staff.css"
-    )
+    return path.format(
+        page_id=page, record_id=place.record, name="me_number", number=place.lying
+    ).replace("/static/me_number", "/static/staff.css")
 
 
 def test_every_route_stands_in_the_table(place) -> None:

@@ -375,8 +375,29 @@ def pages_of(site: Site) -> dict[str, str]:
         "record": f"/records/{prison.record}",
         "set-aside": "/set-aside",
         "set-aside-page": f"/set-aside/{prison.aside}",
+        "take-in": "/take-in",
         "problem": "/nowhere",
     }
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_scans_are_sent_from_the_start_page_and_each_is_told_of(
+    run_site, arrive, tmp_path, scripts
+) -> None:
+    for name in ("1.pdf", "2.pdf"):
+        (tmp_path / name).write_bytes(f"{name} {scripts}".encode())
+    page = arrive(run_site(), "vera", scripts=scripts)
+    page.get_by_role("button", name="Take in scans").click()
+    page.locator("#files").set_input_files([tmp_path / "1.pdf", tmp_path / "2.pdf"])
+    page.get_by_role("button", name="Take them in").click()
+    expect(page.get_by_role("alert")).to_contain_text("2 files were taken in.")
+    expect(page.locator("table")).to_contain_text("Taken in as file 2.")
+    if scripts:
+        assert violations(page) == []
+    page.get_by_role("button", name="Take them in").click()
+    expect(page.locator(".govuk-error-summary")).to_contain_text("You have not chosen a file.")
+    if scripts:
+        assert violations(page) == []
 
 
 def violations(page: Page) -> list[str]:
