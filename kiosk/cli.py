@@ -319,7 +319,8 @@ def again(
         _say("Nothing is set aside for that." if reason else "Nothing is set aside.")
         return
     pages, files = _count(begun.pages, "page", "pages"), _count(begun.files, "file", "files")
-    _say(f"{pages} and {files} are tried again.")
+    letters = f" and {_count(begun.letters, 'letter', 'letters')}" if begun.letters else ""
+    _say(f"Tried again: {pages} and {files}{letters}.")
 
 
 @app.command("work")
@@ -348,6 +349,8 @@ def run_workers(
             def restarted(often: int) -> None:
                 pulse.restarts = often
 
+            with suppress(OSError):  # On a box of several users its installer makes it.
+                house.mailbox.make()
             supervise(
                 house.store,
                 house.jobs,
@@ -355,6 +358,7 @@ def run_workers(
                 until_idle=until_idle,
                 progress=look,
                 restarted=restarted,
+                chore=house.collect,
             )
         with house.store.look() as kept:
             aside = kept.pages.with_status(Status.SET_ASIDE, limit=1_000_000)

@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,7 @@ from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.key_desk import AskedOpener, KeyDesk
 from storage.keys import KeyFolder, LocalOpener, NoOpener, Opener, Vault
+from storage.mailbox import FolderSlot, Handler, Mailbox
 from storage.mover import refuse_if_unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
@@ -125,6 +127,8 @@ class House:
         jobs: the queue of pages to read.
         intake: takes files in.
         recipe: how a worker reads a page.
+        mailbox: what a kiosk has left.
+        letters: keeps what a kiosk has left; None leaves letters where they are.
     """
 
     settings: Settings
@@ -136,6 +140,13 @@ class House:
     intake: IntakeBox
     recipe: FileRecipe = field(repr=False)
     in_use: InUse = field(repr=False)
+    mailbox: Mailbox
+    letters: Handler | None = None
+
+    def collect(self) -> None:
+        """Keep what a kiosk has left; a chore of whoever runs the workers."""
+        if self.letters is not None:
+            self.mailbox.collect(self.store, self.letters, at=datetime.now(UTC))
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -185,6 +196,12 @@ def embedded_file(chosen: Settings) -> Path:
     return chosen.data / "counterfoil.sqlite"
 
 
+def open_mailbox(chosen: Settings) -> Mailbox:
+    """Open the mailbox alone: all that a kiosk's process has of what is kept."""
+    slot, keys = FolderSlot(chosen.mailbox_folder), KeyFolder(chosen.key_folder)
+    return Mailbox(slot, keys, site=chosen.site)
+
+
 def open_house(given: Settings | None = None) -> House:
     """Open what is kept, making it where there is nothing yet and bringing it up to date.
 
@@ -230,6 +247,7 @@ def _open_house(chosen: Settings, in_use: InUse) -> House:
         intake=IntakeBox(store, blobs, jobs),
         recipe=FileRecipe(_KitOfTheDay(RollInForce(store), sandbox), sandbox),
         in_use=in_use,
+        mailbox=open_mailbox(chosen),
     )
 
 

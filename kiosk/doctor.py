@@ -199,6 +199,11 @@ def _check_house(house: House) -> Iterator[Check]:
         "Look that the disk or the server that COUNTERFOIL_BLOBS_URL names is there.",
     )
     yield _try(
+        "mailbox",
+        lambda: _mailbox(house),
+        "Run `counterfoil again --all`; if they come back, tell whoever looks after this system.",
+    )
+    yield _try(
         "ledger",
         lambda: _ledger(house),
         "Keep everything as it is, run `counterfoil audit verify`, and tell whoever made this.",
@@ -405,6 +410,22 @@ def _ledger(house: House) -> str:
         raise _Wrong("What came in and what is kept do not add up.")
     told = ", ".join(f"{number} {fate}" for fate, number in added.fates.items())
     return f"{added.appeared} files came in sight: {told}; it adds up"
+
+
+def _mailbox(here: Settings) -> str:
+    """Count what a kiosk has left and nobody has kept."""
+    from kiosk.compose import open_mailbox
+
+    box = open_mailbox(here)
+    try:
+        aside, waits = len(box.aside()), box.waiting()
+    except PermissionError:
+        return "for the worker's user to look at"
+    if aside:
+        raise _Wrong(f"{aside} {'letter was' if aside == 1 else 'letters were'} put aside.")
+    return (
+        f"{waits} {'letter waits' if waits == 1 else 'letters wait'}" if waits else "nothing waits"
+    )
 
 
 def _nearest(folder: Path) -> Path:

@@ -85,6 +85,7 @@ class Settings:
         database_url: another database than the embedded one; may hold a password.
         blobs_url: another store of files than the folder: `s3://bucket/prefix`. How to get in is
             said by the usual AWS variables, which `storage.s3_blobs` reads.
+        mailbox: the folder where a kiosk leaves letters; in the data folder unless it is named.
         keep_years: what a printed consent promises: for how many years it is kept.
         open_without_sandbox: developers only: open files where no sandbox holds.
         audit_heads: the file in which heads of the list of events are noted, better on another
@@ -101,11 +102,18 @@ class Settings:
     key_desk_rate: int = KEY_DESK_RATE
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
+    mailbox: Path | None = None
     keep_years: int = KEEP_YEARS
+
     open_without_sandbox: bool = False
     audit_heads: Path | None = None
     metrics_port: int | None = None
     proxy: str = "127.0.0.1"
+
+    @property
+    def mailbox_folder(self) -> Path:
+        """Give the folder where a kiosk leaves letters."""
+        return self.mailbox or self.data / "mailbox"
 
     @property
     def key_folder(self) -> Path:
@@ -141,6 +149,7 @@ def settings() -> Settings:
         key_desk_rate=_rate(os.environ.get("COUNTERFOIL_KEY_DESK_RATE", "").strip()),
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
+        mailbox=_path("COUNTERFOIL_MAILBOX"),
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),

@@ -104,14 +104,15 @@ class Begun:
 
     pages: int = 0
     files: int = 0
+    letters: int = 0
 
     def __bool__(self) -> bool:
         """Say whether anything is."""
-        return bool(self.pages or self.files)
+        return bool(self.pages or self.files or self.letters)
 
 
 def try_again(house: House, *, reason: str = "", by: str, at: datetime) -> Begun:
-    """Have set-aside pages read once more, and set-aside files taken in once more.
+    """Have set-aside pages read, set-aside files taken in and letters opened once more.
 
     Args:
         house: where they are kept.
@@ -130,7 +131,11 @@ def try_again(house: House, *, reason: str = "", by: str, at: datetime) -> Begun
                     house.jobs.again(kept, page, by=by, at=at)
                     begun += 1
     with house.store.begin() as kept:
-        return Begun(pages=begun, files=sum(_file_again(kept, f.number, by, at) for f in files))
+        taken = sum(_file_again(kept, each.number, by, at) for each in files)
+    letters = 0
+    with suppress(OSError):  # Only the worker's user may look at letters.
+        letters = house.mailbox.again(reason)
+    return Begun(pages=begun, files=taken, letters=letters)
 
 
 def _file_again(kept: Kept, number: int, by: str, at: datetime) -> bool:

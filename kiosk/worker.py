@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ from storage.store import Store
 DRAIN_SECONDS = 30
 """How long the pages in hand may take to end after a stop; one takes seconds."""
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS, CHORE_SECONDS = 0.2, 1.0
 MOST_WAIT_SECONDS = 5.0
 """A worker that dies at once is started again after a wait that grows up to this."""
 
@@ -72,6 +72,7 @@ def supervise(
     command: Sequence[str] = COMMAND,
     progress: Callable[[dict[Status, int]], None] = lambda _: None,
     restarted: Callable[[int], None] = lambda _: None,
+    chore: Callable[[], object] = lambda: None,
     stop: threading.Event | None = None,
 ) -> Worked:
     """Keep worker processes running until told to stop, or until there is nothing left to do.
@@ -84,6 +85,7 @@ def supervise(
         command: what one worker is started with; it finds the store in the environment.
         progress: told the counts a few times a second.
         restarted: told as often how many workers had to be started anew.
+        chore: done every second beside it; what fails is tried again with the next.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
 
     Raises:
@@ -91,10 +93,14 @@ def supervise(
     """
     stop = stop or threading.Event()
     jobs.mend(at=_now())
-    idle = False
+    idle, chore_at = False, 0.0
     with _stopped_by_signals(stop), _Crew(command, processes) as crew:
         while not stop.wait(LOOK_SECONDS):
             crew.look_after()
+            if time.monotonic() >= chore_at:
+                with suppress(Exception):
+                    chore()
+                chore_at = time.monotonic() + CHORE_SECONDS
             with store.look() as kept:
                 counts = kept.pages.counts()
             progress(counts)

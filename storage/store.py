@@ -30,6 +30,7 @@ from storage.events import Events
 from storage.heads import NotedHeads, Witness
 from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
+from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
@@ -64,6 +65,8 @@ class Kept:
         """People's words on fields, only ever added."""
         self.drafts = Drafts(rows)
         """What a machine made of free text afterwards, only ever added."""
+        self.letters = Letters(rows)
+        """The keys of letters from a kiosk that were kept."""
         self.roll = RollBook(rows, self.events, self.keys)
         """The people of the last good import, and every try at one."""
         self.staff = StaffBook(rows, self.events, self.keys)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from typer.testing import CliRunner, Result
 from kiosk import compose, doctor
 from kiosk.cli import app
 from kiosk.settings import settings
+from kiosk.worker import supervise
 from pipeline import work
+from storage.keys import KeyFolder
+from storage.mailbox import Letter
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -147,10 +151,33 @@ def test_a_file_of_a_watched_folder_is_tried_again(data: Path, tmp_path: Path) -
     run("watch", inbox, "--settle", 0, "--until-idle")
     (inbox / "set-aside" / "link.pdf").unlink()
     (inbox / "set-aside" / "link.pdf").write_bytes(b"now a file")
-    assert "0 pages and 1 file are" in run("again", "--all").stderr
+    assert "0 pages and 1 file." in run("again", "--all").stderr
     assert run("watch", inbox, "--settle", 0.2, "--until-idle").exit_code == 0
     assert files() == {"accepted": 1}
     assert (inbox / "done" / "link.pdf").read_bytes() == b"now a file"
+
+
+def test_letters_stay_until_somebody_keeps_them_and_are_kept_by_whoever_runs_workers(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = KeyFolder(data / "keys")
+    keys.publish(keys.make_pair())
+    assert run("work", "--until-idle").exit_code == 0
+    compose.open_mailbox(settings()).post(Letter(key="k" * 20, kind="x", body=b"said"))
+    assert run("work", "--until-idle").exit_code == 0
+    assert "1 letter waits" in doctor._mailbox(settings())
+    house = compose.open_house()
+    came: list[bytes] = []
+    keeping = replace(house, letters=lambda _kept, letter: came.append(letter.body))
+    supervise(house.store, house.jobs, until_idle=True, chore=keeping.collect)
+    assert came == [b"said"]
+    assert doctor._mailbox(settings()) == "nothing waits"
+    (settings().mailbox_folder / "odd").write_bytes(b"odd")
+    keeping.collect()
+    house.close()
+    with pytest.raises(doctor._Wrong, match="1 letter was put aside"):
+        doctor._mailbox(settings())
+    assert "0 files and 1 letter." in run("again", "--all").stderr
 
 
 def test_a_ledger_that_does_not_add_up_is_told_of(data: Path, tmp_path: Path) -> None:
