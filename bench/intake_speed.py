@@ -1,4 +1,4 @@
-"""How long a page takes from file to grey pixels, by kind of file; and free text by the line.
+"""How long a page takes from file to grey pixels; free text a line; files and letters a second.
 
     python -m bench.intake_speed [N] [--json]
 
@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import statistics
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -28,9 +32,14 @@ from PIL import Image, ImageDraw
 from bench.child_memory import watched
 from forms.layout import Box, Rect
 from forms.published import published
+from kiosk.compose import open_house
+from kiosk.settings import Settings
+from kiosk.ways_in import watch_folder
 from pipeline.intake import open_file
 from pipeline.readers.text import FreeTextReader, decode_strip, strip_scores
 from pipeline.stages import Crop, Scan
+from storage.keys import KeyFolder
+from storage.mailbox import Letter
 
 PAGES = 5
 FIELD_HEIGHT_MM, FIELD_WIDTH_MM, LINE_MM, PX_PER_MM = 42.0, 180.0, 10.0, 11.8
@@ -206,6 +215,44 @@ def _free_text(n: int) -> tuple[float, float]:
     return statistics.median(lines) * 1e3, statistics.median(fields) * 1e3
 
 
+def _ways_in(n: int) -> tuple[float, float, float]:
+    """Measure files of 300 kB a second from a watched folder, CPU ms each, and letters a second."""
+    with tempfile.TemporaryDirectory() as place:
+        inbox = Path(place) / "inbox"
+        inbox.mkdir()
+        for number in range(n):
+            (inbox / f"{number}.pdf").write_bytes(os.urandom(300_000))
+        house = open_house(Settings(data=Path(place) / "data"))
+        keys = KeyFolder(Path(place) / "data" / "keys")
+        if not keys.published():
+            keys.publish(keys.make_pair())
+
+        def quiet(_: object) -> None:
+            pass
+
+        before, then = _cpu(), time.perf_counter()
+        watch_folder(
+            house,
+            inbox,
+            threading.Event(),
+            by="bench",
+            say=quiet,
+            warn=quiet,
+            bug=quiet,
+            settle_seconds=0,
+            until_idle=True,
+        )
+        files, cpu = n / (time.perf_counter() - then), (_cpu() - before) / n * 1e3
+        house.mailbox.make()
+        then = time.perf_counter()
+        for number in range(n):
+            body = os.urandom(2000)
+            house.mailbox.post(Letter(key=f"{number:020}", kind="bench", body=body))
+        letters = n / (time.perf_counter() - then)
+        house.close()
+    return files, cpu, letters
+
+
 def main() -> None:
     """Measure and print."""
     numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
@@ -216,8 +263,10 @@ def main() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line, field = _free_text(n)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    files, file_cpu, letters = _ways_in(20 * n)
     if "--json" in sys.argv:
         told = {"start_ms": start, "line_ms": line, "field_ms": field, "reader_mb": grown}
+        told |= {"watched_per_s": files, "watched_cpu_ms": file_cpu, "letters_per_s": letters}
         print(json.dumps({"kinds": [asdict(r) for r in rows], **told}))
         return
     print(f"child start, file refused at once: {start:.0f} ms (n={n})\n")
@@ -228,6 +277,10 @@ def main() -> None:
             f" {r.cpu_page_ms:7.0f} {r.child_mb:9.0f}"
         )
     print(f"\nfree text: {line:.0f} ms a 180 mm line, {field:.0f} ms a field of 3 (n={n})")
+    print(
+        f"watched folder: {files:.0f} files/s of 300 kB, {file_cpu:.1f} CPU ms each; "
+        f"mailbox: {letters:.0f} letters/s of 2 kB (n={20 * n})"
+    )
 
 
 if __name__ == "__main__":

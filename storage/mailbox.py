@@ -36,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
+from pipeline.ports import StoreAway
 from storage.blobs import DiskFull
 from storage.keys import KeyFolder, KeysMissing, Locked, SealBroken
 from storage.models import LetterRow, MailRow
@@ -230,7 +231,7 @@ class Mailbox:
             at: when, UTC.
 
         Raises:
-            SQLAlchemyError: the database is away; what lies there stays.
+            SQLAlchemyError, StoreAway: the store is away; what lies there stays.
             KeysMissing: this process has no private key; what lies there stays.
         """
         kept_now = known = aside = left = 0
@@ -247,7 +248,7 @@ class Mailbox:
                 self._slot.put_aside(name, problem.code)
                 aside += 1
                 continue
-            except SQLAlchemyError:
+            except (SQLAlchemyError, StoreAway):
                 raise
             except Exception:  # It stays, and nothing of it may be told.
                 self._tries[name] = self._tries.get(name, 0) + 1
