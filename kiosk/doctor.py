@@ -412,13 +412,10 @@ def _ledger(house: House) -> str:
     return f"{added.appeared} files came in sight: {told}; it adds up"
 
 
-def _mailbox(here: Settings) -> str:
+def _mailbox(house: House) -> str:
     """Count what a kiosk has left and nobody has kept."""
-    from kiosk.compose import open_mailbox
-
-    box = open_mailbox(here)
     try:
-        aside, waits = len(box.aside()), box.waiting()
+        aside, waits = len(house.mailbox.aside()), house.mailbox.waiting()
     except PermissionError:
         return "for the worker's user to look at"
     if aside:
