@@ -32,7 +32,10 @@ DRAIN_SECONDS = 30
 
 LOOK_SECONDS, CHORE_SECONDS = 0.2, 1.0
 MOST_WAIT_SECONDS = 5.0
-"""A worker that dies at once is started again after a wait that grows up to this."""
+"""A worker that fails at once is started again after a wait that grows up to this."""
+
+YOUNG_SECONDS = 1.0
+"""One that was killed younger than this counts as having failed at once: it never got to work."""
 
 MOST_FAILURES = 5
 """Workers in a row that ended with an error of their own before it is said that none can run."""
@@ -120,6 +123,7 @@ class _Crew:
     def __init__(self, command: Sequence[str], processes: int) -> None:
         self._command, self._processes = command, processes
         self._children: list[subprocess.Popen[bytes]] = []
+        self._born: dict[int, float] = {}
         self._wait, self._start_at = LOOK_SECONDS, 0.0
         self._failures = 0
         self.died = 0
@@ -139,7 +143,10 @@ class _Crew:
                 child.wait()
 
     def look_after(self) -> None:
-        """Start as many as are missing; wait longer each time they die young."""
+        """Start as many as are missing; wait longer each time they fail or die young.
+
+        One that was killed at work is followed at once: what it had in hand waits for nobody else.
+        """
         dead = [child for child in self._children if child.poll() is not None]
         if dead:
             self.died += len(dead)
@@ -148,8 +155,11 @@ class _Crew:
             self._failures = self._failures + len(failed) if failed else 0
             if self._failures >= MOST_FAILURES:
                 raise WorkersFail
-            self._start_at = time.monotonic() + self._wait
-            self._wait = min(2 * self._wait, MOST_WAIT_SECONDS)
+            now = time.monotonic()
+            ages = [now - self._born.pop(child.pid) for child in dead]
+            if failed or min(ages) < YOUNG_SECONDS:
+                self._start_at = now + self._wait
+                self._wait = min(2 * self._wait, MOST_WAIT_SECONDS)
         if len(self._children) == self._processes:
             if time.monotonic() > self._start_at + MOST_WAIT_SECONDS:
                 self._wait, self._failures = LOOK_SECONDS, 0
@@ -160,9 +170,11 @@ class _Crew:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start one in a session of its own, so that Ctrl-C reaches only us and we stop it."""
-        return subprocess.Popen(
+        child = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, start_new_session=True, env=_environment()
         )
+        self._born[child.pid] = time.monotonic()
+        return child
 
 
 def work_here(store: Store, blobs: Blobs, recipe: Recipe) -> None:

@@ -356,3 +356,22 @@ def test_old_notes_of_the_engine_are_forgotten_and_pages_stay(
     assert jobs.forget(before=NOW) == 1
     assert raw.execute("SELECT count(*) FROM workflow_status").fetchone() == (0,)
     assert desk.page(page_id).id == page_id
+
+
+def test_a_worker_that_was_killed_at_work_is_followed_at_once_and_one_that_fails_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "YOUNG_SECONDS", 0.0)
+    gaps = {}
+    for how, code in {
+        "killed": "import os, signal, time; time.sleep(.05); os.kill(os.getpid(), signal.SIGKILL)",
+        "failing": "import time; time.sleep(.05); raise SystemExit(3)",
+    }.items():
+        crew = worker._Crew([sys.executable, "-S", "-c", code], 1)
+        began = time.monotonic()
+        while crew.died < 4:
+            crew.look_after()
+            time.sleep(0.01)
+        gaps[how] = time.monotonic() - began
+    assert gaps["killed"] < 1.0  # four starts and nothing between them
+    assert gaps["failing"] > 0.2 + 0.4 + 0.8
