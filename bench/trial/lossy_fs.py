@@ -127,7 +127,7 @@ class _Disk:
 
 def _operations(disk: _Disk) -> Any:
     """Make what the kernel calls; here, so that only who mounts needs the library."""
-    from mfusepy import FuseOSError, Operations
+    from mfusepy import FuseOSError, Operations  # type: ignore[import-untyped]
 
     class Calls(Operations):  # type: ignore[misc]
         use_ns = True
