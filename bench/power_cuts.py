@@ -37,8 +37,11 @@ from kiosk.compose import open_house
 
 PAGES_A_HOUSE = 120
 CUTS_A_HOUSE = 8
-ALIVE_SECONDS = (0.3, 2.5)
-"""How long there is power, from the start of every part."""
+ALIVE_SECONDS = (0.1, 1.5)
+"""How long there is still power once the house does something."""
+
+START_SECONDS = 20.0
+"""How long it may take until then."""
 
 
 @dataclass
@@ -73,7 +76,7 @@ def run(
         cuts: how many times.
         seed: when, and what survives unsynced.
         careless: what to leave out, see `bench.trial.parts.CARELESS`.
-        alive: shortest and longest time with power, seconds.
+        alive: shortest and longest time with power once something was done, seconds.
         told: say now and then how far it is.
     """
     chance, result, began = random.Random(seed), Cuts(), time.monotonic()
@@ -113,6 +116,7 @@ def _one_house(
             paper.write(file, trial.inbox)
         for turn in range(min(CUTS_A_HOUSE, cuts - result.cuts)):
             running = [_start(trial, name, careless) for name in ("take", "worker", "verify")]
+            _wait_for_work(trial, chance)
             time.sleep(chance.uniform(*alive))
             result.syncs += disk.cut(chance.randrange(1 << 30) if turn % 2 else None)
             for part in running:
@@ -129,6 +133,15 @@ def _one_house(
         for name in (TAKEN, SEEN, DECIDED):
             there = len({tuple(words) for words in trial.acknowledged(name)})
             result.acknowledged[name] = result.acknowledged.get(name, 0) + there
+
+
+def _wait_for_work(trial: Trial, chance: random.Random) -> None:
+    """Wait until something new is acknowledged; every fifth time for nothing, in the start."""
+    name = chance.choice((TAKEN, SEEN, DECIDED, DECIDED, ""))
+    before = len(trial.acknowledged(name)) if name else 0
+    until = time.monotonic() + START_SECONDS
+    while name and len(trial.acknowledged(name)) == before and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def _look(trial: Trial, batch: list[paper.File]) -> Found:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from forms.layout import Layout
 from forms.published import Published, published
-from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, SettingUnsupported, settings
+from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
 from pipeline.places import Places
 from pipeline.ports import Blobs, Person
 from pipeline.read_page import FileRecipe, Kit
@@ -22,6 +22,7 @@ from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
 from storage.first_seal import seal_old_files
+from storage.folders import make_folder_surely
 from storage.heads import witness_from
 from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
@@ -208,14 +209,11 @@ def open_house(given: Settings | None = None) -> House:
     Raises:
         DataFolderUnusable: the data folder cannot be made.
         BeingMoved, HasMoved, MoveUnfinished: what is kept is on its way elsewhere, or there.
-        SettingUnsupported: the settings ask for another database than the embedded one.
         UserError: the database is newer than this release, or its keys are not here.
     """
     chosen = given or settings()
-    if chosen.database_url:
-        raise SettingUnsupported
     try:
-        chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_surely(chosen.data, mode=0o700)
     except OSError:
         raise DataFolderUnusable from None
     in_use = InUse(chosen.data)

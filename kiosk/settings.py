@@ -12,14 +12,6 @@ import platformdirs
 from forms.errors import UserError
 
 
-class SettingUnsupported(UserError):
-    """A setting asks for something this release cannot do."""
-
-    code = "setting-unsupported"
-    message = "This release keeps its records in one file; it cannot use that database yet."
-    remedy = "Unset COUNTERFOIL_DATABASE_URL."
-
-
 class DataFolderUnusable(UserError):
     """The data folder is a file, or may not be made."""
 

@@ -22,6 +22,7 @@ from typing import BinaryIO, Protocol
 
 from forms.errors import UserError
 from pipeline.ports import StoreAway
+from storage.folders import make_folder, make_folder_surely, sync_folder
 
 DAY_SECONDS = 24 * 60 * 60
 """Nothing younger is swept: whoever put it may not have committed yet."""
@@ -140,6 +141,7 @@ class FolderBlobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._durable: set[Path] = set()
 
     def put(self, data: bytes) -> str:
         """Keep bytes durably and give their SHA-256 in hex; the same bytes are kept once.
@@ -159,7 +161,7 @@ class FolderBlobs:
             OSError: the source cannot be read.
         """
         with _told():
-            _make_folder(self.folder)
+            self._make_surely(self.folder)
             handle, name = tempfile.mkstemp(prefix="put-", dir=self.folder)
         temporary = Path(name)
         try:
@@ -234,7 +236,7 @@ class FolderBlobs:
                 for place in (self._place(digest), self._aside() / digest):
                     if place.exists():
                         place.unlink(missing_ok=True)
-                        _sync_folder(place.parent)
+                        sync_folder(place.parent)
 
     def sweep(self, keep: Iterable[str]) -> int:
         """Put aside what nothing refers to and is a day old; give how many went.
@@ -259,11 +261,24 @@ class FolderBlobs:
         """Put a finished file in its place, or throw it away when its bytes are there already."""
         place = self._place(digest)
         if self._kept_already(place, size):
+            self._make_surely(place.parent)
             temporary.unlink()
         else:
-            _make_folder(place.parent)
+            self._make_surely(place.parent)
             os.replace(temporary, place)  # noqa: PTH105  the tests watch this call
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
+
+    def _make_surely(self, folder: Path) -> None:
+        """Make one of our folders, and see once to it that it is durable, whoever made it.
+
+        Another process may have made it and died, or not got so far, before it was synced.
+        """
+        if folder in self._durable and folder.is_dir():
+            return
+        if folder != self.folder:
+            self._make_surely(folder.parent)
+        make_folder_surely(folder)
+        self._durable.add(folder)
 
     def _kept_already(self, place: Path, size: int) -> bool:
         """Say whether the bytes are there, and make them young again so that no sweep takes them.
@@ -312,7 +327,7 @@ class FolderBlobs:
         with suppress(FileNotFoundError), _told(FileNotFoundError):
             if place.stat().st_mtime < before:
                 aside = self._aside() / place.name
-                _make_folder(aside.parent)
+                make_folder(aside.parent)
                 place.rename(aside)
                 if aside.stat().st_mtime < before:
                     os.utime(aside)
@@ -324,11 +339,11 @@ class FolderBlobs:
         aside, place = self._aside() / digest, self._place(digest)
         try:
             os.utime(aside)
-            _make_folder(place.parent)
+            make_folder(place.parent)
             aside.rename(place)
         except FileNotFoundError:
             return False
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
         return True
 
     def _files(self) -> Iterator[Path]:
@@ -387,20 +402,3 @@ def _copy(source: BinaryIO, target: int) -> tuple[str, int]:
                 left = left[os.write(target, left) :]
         size += len(piece)
     return digest.hexdigest(), size
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each durable in the one above it."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from bench.trial.parts import DECIDED, SEEN, TAKEN, Trial
 from forms.errors import UserError
 from kiosk.compose import House
 from pipeline.kept import KeptPage, Status
+from pipeline.ports import file_scope
 
 
 @dataclass
@@ -79,7 +80,7 @@ def _check_files(found: Found, house: House, files: Sequence[File]) -> None:
             found.lost.append(f"intake {file.name}")
             continue
         try:
-            if house.blobs.get(intake.digest) != file.data:
+            if house.blobs.get(intake.blob, file_scope(intake.id)) != file.data:
                 found.lost.append(f"bytes of {file.name} changed")
         except UserError as problem:
             found.lost.append(f"bytes of {file.name}: {problem.code}")
@@ -192,8 +193,7 @@ def _check_events(found: Found, house: House) -> None:
     if told != found.counts["rows of decisions"]:
         found.wrong.append("as many decisions are told of as there are not")
     try:
-        with house.store.look() as kept:
-            kept.events.verify()
+        house.store.verify_events()
     except UserError as problem:
         found.wrong.append(f"events: {problem.code}")
 

@@ -130,6 +130,10 @@ class PaperRecipe:
     def __init__(self, note: Callable[[str], None], other: Recipe | None = None) -> None:
         self._note, self._other = note, other
 
+    def can_open(self) -> bool:
+        """Say that nothing is missing to open files, or ask the other recipe."""
+        return self._other is None or self._other.can_open()
+
     def pages(self, data: bytes, source: str) -> int:
         """Count the lines."""
         if self._other is not None and not _ours(data):
