@@ -24,7 +24,7 @@ from pipeline.stages import Draft, Gray, PageRead, Quarantined, Reading, State
 from pipeline.work import Recipe
 from storage.store import Store
 
-FIELDS = ("me_number", "me_family_name")
+FIELDS = ("me_number", "me_name")
 """What a person is asked on each page."""
 
 BURN_SECONDS = 0.005
