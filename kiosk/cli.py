@@ -685,8 +685,17 @@ def rotate_keys() -> None:
     from storage.rotation import rotate
 
     with _house() as house:
-        done = rotate(house.store, by=_who(), at=_now())
+        done = rotate(
+            house.store, by=_who(), at=_now(), may_destroy=lambda: not house.mailbox.holds_any()
+        )
+        held = house.mailbox.holds_any()
     typer.echo(f"{_count(done, 'data key is', 'data keys are')} locked with the new pair.")
+    if held:
+        _say(
+            "Letters from a kiosk still need the pair before, so it stays. When they have been "
+            "collected, run this again."
+        )
+        return
     _say("Make a backup now: the ones from before need the pair that was destroyed.")
 
 

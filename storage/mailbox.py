@@ -271,6 +271,12 @@ class Mailbox:
         """Give the letters that were put aside, each with its reason's code."""
         return self._slot.aside()
 
+    def holds_any(self) -> bool:
+        """Say whether any letter lies there that its keys are still needed for."""
+        with suppress(FileNotFoundError, MailboxMissing):
+            return bool(self._slot.names() or self._slot.aside())
+        return False
+
     def again(self, reason: str = "") -> int:
         """Have letters that were put aside collected once more; for one reason or for any."""
         chosen = [name for name, why in self._slot.aside().items() if reason in ("", why)]

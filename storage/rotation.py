@@ -66,6 +66,7 @@ def rotate(
     at: datetime,
     grace_seconds: float = GRACE_SECONDS,
     progress: Callable[[int], None] = lambda _: None,
+    may_destroy: Callable[[], bool] = lambda: True,
 ) -> int:
     """Lock every data key with a new pair and destroy the old ones; give how many were locked.
 
@@ -77,6 +78,8 @@ def rotate(
         at: when, UTC.
         grace_seconds: see `GRACE_SECONDS`.
         progress: told how many have been locked anew so far.
+        may_destroy: asked last; while letters wait that were sealed with an old pair, its private
+            half must stay. It goes with the next rotation that may.
 
     Raises:
         KeysMissing: an old private half is gone; what it locks cannot be opened any more.
@@ -86,7 +89,9 @@ def rotate(
     with store.look() as kept:
         known = sorted(rows_of(kept).scalars(select(KekRow.id)))
     if known and any(kek < known[0] for kek in folder.private()):
-        return _destroy_older(folder, known[0])  # Stopped when all but this was done.
+        if may_destroy():
+            _destroy_older(folder, known[0])  # Stopped when all but this was done.
+        return 0
     going_on = len(known) > 1
     target = known[-1] if going_on else folder.make_pair()
     if not going_on:
@@ -108,15 +113,15 @@ def rotate(
         except IntegrityError:
             continue  # A slow writer has just kept one more.
         break
-    _destroy_older(folder, target)
+    if may_destroy():
+        _destroy_older(folder, target)
     return done
 
 
-def _destroy_older(folder: KeyFolder, target: str) -> int:
+def _destroy_older(folder: KeyFolder, target: str) -> None:
     for kek in folder.private():
         if kek < target:
             folder.destroy(kek)
-    return 0
 
 
 def _lock_anew(

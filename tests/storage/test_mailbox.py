@@ -6,12 +6,12 @@ import os
 import secrets
 import shutil
 import stat
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from storage import mailbox
 from storage.blobs import DiskFull
-from storage.keys import KeyFolder, KeysMissing
+from storage.keys import KeyFolder, KeysMissing, Vault
 from storage.mailbox import Collected, FolderSlot, Letter, Mailbox, MailboxMissing, TableSlot
 from storage.store import Kept, Store
 
@@ -368,44 +368,22 @@ def test_the_kiosks_user_adds_letters_and_can_neither_list_nor_read_nor_remove_a
 
 # PostgreSQL
 
-BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """Run a server of our own; gives the URL of an empty database."""
-    if not BIN:
-        pytest.skip("PostgreSQL is not installed")
-    place = Path(tempfile.mkdtemp(prefix="counterfoil-pg-"))
-    place.chmod(0o755)
-    data = place / "data"
-    data.mkdir()
-    root = os.geteuid() == 0
-    if root:
-        shutil.chown(data, "postgres")
-        shutil.chown(place, "postgres")
-
-    def run(*words: str) -> None:
-        subprocess.run(
-            words, check=True, capture_output=True, user="postgres" if root else None, cwd=place
-        )
-
-    run(str(BIN[-1] / "initdb"), "-D", str(data), "-U", "owner", "-A", "trust", "--no-sync")
-    control = (str(BIN[-1] / "pg_ctl"), "-D", str(data), "-w")
-    run(*control, "-l", f"{place}/log", "-o", f"-c listen_addresses='' -k {place}", "start")
-    yield f"postgresql+psycopg://owner@/postgres?host={place}"
-    run(*control, "-m", "immediate", "stop")
-    shutil.rmtree(place)
+@pytest.fixture
+def postgres(postgres_server: Any) -> Iterator[Any]:
+    with postgres_server.started() as server:
+        yield server
 
 
 def test_on_postgresql_the_kiosks_role_may_insert_and_nothing_else(
-    postgres: str, keys: KeyFolder
+    postgres: Any, vault: Vault
 ) -> None:
-    with create_engine(postgres).begin() as owner:
-        owner.execute(text("CREATE ROLE counterfoil_kiosk LOGIN"))
-    store = Store(postgres)
+    postgres.run("CREATE ROLE counterfoil_kiosk LOGIN")
+    url = postgres.fresh()
+    store, keys = Store(url, vault), vault.folder
     store.upgrade()
-    kiosk = create_engine(postgres.replace("owner@", "counterfoil_kiosk@"))
+    named = url.replace("postgresql://postgres@", "postgresql+psycopg://counterfoil_kiosk@")
+    kiosk = create_engine(named)
     posting = Mailbox(TableSlot(kiosk), keys, site="mti")
     worker = Mailbox(TableSlot(store.database.engine), keys, site="mti")
     one = letter(b"one")

@@ -11,6 +11,7 @@ from sqlalchemy import event, select
 
 from storage import rotation
 from storage.keys import KeyFolder, KeysMissing, LocalOpener, Vault
+from storage.mailbox import FolderSlot, Letter, Mailbox
 from storage.models import DataKeyRow, KekRow
 from storage.rotation import pairs, rotate
 from storage.store import Store, rows_of
@@ -195,4 +196,31 @@ def test_a_writer_slower_than_the_rotation_fails_and_loses_nothing(
         keep()
     with store.look() as kept:
         assert rows_of(kept).scalars(select(KekRow.id)).all() == [pairs(store)[0].id]
+    store.close()
+
+
+def test_a_pair_that_letters_still_need_stays_until_they_are_collected(
+    place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path / "place")
+    store = opened(tmp_path / "place")
+    store.upgrade()
+    folder = store.vault.folder
+    box = Mailbox(FolderSlot(tmp_path / "mailbox"), folder, site="local")
+    box.make()
+    box.post(Letter(key="k" * 20, kind="rj-1", body=b"said"))
+    (old,) = folder.private()
+
+    def turn() -> None:
+        rotate(store, by="pat", at=NOW, grace_seconds=0, may_destroy=lambda: not box.holds_any())
+
+    turn()
+    assert folder.has_private(old)
+    assert old not in folder.published()
+    got: list[bytes] = []
+    box.collect(store, lambda _kept, letter: got.append(letter.body), at=NOW)
+    assert got == [b"said"]
+    turn()
+    assert not folder.has_private(old)
+    assert len(folder.private()) == 1
     store.close()
