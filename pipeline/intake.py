@@ -217,10 +217,12 @@ def count_pages(
 
 @dataclass
 class Stops:
-    """How often a file stopped the child that opened it, and why the last time."""
+    """How often a file stopped the child that opened it, why the last time, and its pages."""
 
     count: int = 0
     why: type[UserError] = FileDamaged
+    pages: int = 0
+    at: float = 0.0
 
 
 class OpenFile:
@@ -252,7 +254,6 @@ class OpenFile:
         self._file: int | None = None
         self._child: _Child | None = None
         self._pages: int | None = None
-        self._found = 0
         self._stops = stops or Stops()
 
     def __enter__(self) -> OpenFile:
@@ -287,15 +288,16 @@ class OpenFile:
     def read(self, index: int) -> Scan | Quarantined:
         """Give one page, or why it is set aside; of a file that cannot be opened, always why."""
         try:
-            if index >= self.pages:
+            given_up = self._stops.count >= _MAX_STOPS and self._stops.pages > 0
+            if index >= (self._stops.pages if given_up else self.pages):
                 raise FileDamaged
             if index >= self._limits.pages:
-                return _set_aside(self._source, index, TooManyPages, pages=self._found)
-            if self._stops.count >= _MAX_STOPS:
+                return _set_aside(self._source, index, TooManyPages, pages=self._stops.pages)
+            if given_up:
                 rest = self._stops.why(
                     "Too much of this file could not be opened; the rest was not read."
                 )
-                return _set_aside(self._source, index, rest, pages=self._found)
+                return _set_aside(self._source, index, rest, pages=self._stops.pages)
             return self._read(index)
         except UserError as problem:
             return _set_aside(self._source, index, problem)
@@ -365,7 +367,7 @@ class OpenFile:
             if started.page > _NOBODYS_SCAN * self._limits.pages:
                 self._drop()
                 raise TooManyPages("This file has far more pages than any scan; none was read.")
-            self._found = started.page
+            self._stops.pages = started.page
             self._pages = max(1, min(started.page, self._limits.pages + 1))
         return child
 
@@ -373,6 +375,7 @@ class OpenFile:
         self._drop()
         if problem.code not in OF_THE_MACHINE:
             self._stops.count += 1
+            self._stops.at = time.monotonic()
             self._stops.why = type(problem)
 
     def _drop(self) -> None:

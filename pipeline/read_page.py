@@ -59,6 +59,8 @@ _KEEP_OPEN, _KEEP_OPEN_BYTES = 4, 256 * 1024 * 1024
 """Files that a worker keeps open between their pages: some 60 MB and a process each."""
 _REMEMBER = 1000
 """Files of which it is remembered how often they stopped the process that opened them."""
+_FORGET_SECONDS = 600.0
+"""Then it is tried afresh: somebody asked for that."""
 _KEEP_OPEN_SECONDS = 10.0
 """A file of which no page is asked for is let go after this."""
 
@@ -542,6 +544,8 @@ class _OpenFiles:
     def _stops_of(self, what: bytes) -> Stops:
         """Give what is remembered of a file's trouble, though it was let go in between."""
         stops = self._stops.setdefault(what, Stops())
+        if time.monotonic() - stops.at > _FORGET_SECONDS:
+            stops = self._stops[what] = Stops()
         self._stops.move_to_end(what)
         while len(self._stops) > _REMEMBER:
             self._stops.popitem(last=False)

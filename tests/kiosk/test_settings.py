@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kiosk.cli import app
-from kiosk.settings import KeepYearsOdd, settings
+from kiosk.compose import open_house, reading_kit, sandbox_of
+from kiosk.settings import KeepYearsOdd, SandboxSettingOdd, settings
 
 
 def words_of(pdf: Path) -> str:
@@ -57,3 +58,31 @@ def test_a_printed_consent_says_for_how_many_years_it_is_kept(
 def test_whoever_prints_can_read_that_the_date_on_the_strip_is_written_by_hand() -> None:
     told = " ".join(CliRunner().invoke(app, ["print", "--help"]).stdout.replace("│", " ").split())
     assert "by hand" in told
+
+
+@pytest.mark.parametrize(("said", "required"), [("", True), ("yes", False), (" yes ", False)])
+def test_only_a_plain_yes_lets_files_be_opened_without_a_sandbox(
+    said: str, required: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", said)
+    assert sandbox_of(settings()).required is required
+    assert reading_kit(drafts=False).sandbox.required is required
+
+
+@pytest.mark.parametrize("said", ["no", "1", "true", "Yes!"])
+def test_another_word_than_yes_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", said)
+    with pytest.raises(SandboxSettingOdd):
+        settings()
+
+
+def test_the_house_opens_files_as_the_setting_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "data"))
+    house = open_house()
+    try:
+        assert house.recipe._sandbox.required
+        assert house.recipe._files._sandbox.required
+    finally:
+        house.close()
