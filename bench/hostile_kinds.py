@@ -115,7 +115,8 @@ def pdf_of_picture(data: bytes, size: tuple[int, int], **keys: Any) -> bytes:
 
 def raw_pdf(*objects: bytes, root: int = 1, prev: str = "") -> bytes:
     """Write a PDF by hand, wrong as it may be; `%XREF` in `prev` is where its table stands."""
-    out, places = b"%PDF-1.7\n", []
+    places = []
+    out = bytearray(b"%PDF-1.7\n")
     for number, each in enumerate(objects, start=1):
         places.append(len(out))
         out += b"%d 0 obj\n%b\nendobj\n" % (number, each)
@@ -124,7 +125,7 @@ def raw_pdf(*objects: bytes, root: int = 1, prev: str = "") -> bytes:
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
     more = prev.replace("%XREF", str(table)).encode()
     out += b"trailer\n<< /Size %d /Root %d 0 R %b >>\n" % (len(objects) + 1, root, more)
-    return out + b"startxref\n%d\n%%%%EOF\n" % table
+    return bytes(out + b"startxref\n%d\n%%%%EOF\n" % table)
 
 
 # ------------------------------------------------------------------ PDF: pages that never end
@@ -620,13 +621,13 @@ def _tiff_circle() -> bytes:
 def _tiff_many() -> bytes:
     one = 2 + 12 * 9 + 4
     first = 8 + 16
-    out = struct.pack("<2sHI", b"II", 42, first) + bytes([200]) * 16
+    out = bytearray(struct.pack("<2sHI", b"II", 42, first) + bytes([200]) * 16)
     for n in range(20_000):
         out += struct.pack("<H", 9)
         for each in _plain(4, 4, 8, 16):
             out += struct.pack("<HHII", *each)
         out += struct.pack("<I", first + (n + 1) * one if n < 19_999 else 0)
-    return out
+    return bytes(out)
 
 
 @kind("TIFF: a tag of a thousand million numbers", "tif")
