@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -28,6 +28,7 @@ from forms.file_names import base_name, shown
 if TYPE_CHECKING:
     from kiosk.compose import House
     from kiosk.health import Pulse
+    from storage.archive import Manifest
 
 _WRONG_USE: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of every kind of wrong use; Typer gives it no name of its own."""
@@ -65,11 +66,17 @@ roll = typer.Typer(no_args_is_help=True, help="The people of the establishment."
 staff = typer.Typer(no_args_is_help=True, help="Who may sign in.")
 records = typer.Typer(no_args_is_help=True, help="Verified records.")
 audit = typer.Typer(no_args_is_help=True, help="The list of who did what.")
+hold = typer.Typer(no_args_is_help=True, help="What may not be destroyed, whatever its clock says.")
+retention = typer.Typer(no_args_is_help=True, help="What is kept for how long.")
+erase = typer.Typer(invoke_without_command=True, help="Erase a person; two people are needed.")
 app.add_typer(serve, name="serve")
 app.add_typer(roll, name="roll")
 app.add_typer(staff, name="staff")
 app.add_typer(records, name="records")
 app.add_typer(audit, name="audit")
+app.add_typer(hold, name="hold")
+app.add_typer(retention, name="retention")
+app.add_typer(erase, name="erase")
 keys = typer.Typer(no_args_is_help=True, help="The keys that open what is kept.")
 app.add_typer(keys, name="keys")
 
@@ -521,18 +528,29 @@ def export_records(
     if out is None and shape == "parquet" and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for reading on a screen: name a file with --out.")
     from kiosk.files import OLD_KEPT, old_kept, whole_file
+    from storage.exports import Noting, Summing
 
+    asked = definitions_for(form)
     with _house() as house, house.store.look() as kept:
-        # One view of the data: what is given is what was written down before.
-        ids = kept.records.verified_ids(form)
-        with house.store.begin() as noting:
-            noting.records.exported(ids, form or "all", shape, by=_who(), at=_now())
-        found, asked = kept.records.verified(form), definitions_for(form)
+
+        def note(found: Noting, digest: str) -> None:
+            """Note the export before anybody can have its file."""
+            with house.store.begin() as noting:
+                noting.records.exported(found.ids, form or "all", shape, by=_who(), at=_now())
+                noting.exports.add(found.ids, digest, form=form, shape=shape, by=_who(), at=_now())
+
+        found = Noting(kept.records.verified(form))
         if out is None:
-            number = write(found, asked, shape, typer.get_binary_stream("stdout"))
+            only = Summing()
+            write(found, asked, shape, cast("IO[bytes]", only))
+            note(found, only.digest)
+            again = kept.records.verified(form)
+            number = write(again, asked, shape, typer.get_binary_stream("stdout"))
         else:
             with old_kept(out, replace=force) as old, whole_file(out, replace=True) as file:
-                number = write(found, asked, shape, file)
+                summing = Summing(file)
+                number = write(found, asked, shape, cast("IO[bytes]", summing))
+                note(found, summing.digest)
             if old is not None:
                 _say(OLD_KEPT.format(shown(old)))
     _say(f"Gave {_count(number, 'record', 'records')}.")
@@ -680,7 +698,7 @@ def list_keys(as_json: AsJson = False) -> None:
 def rotate_keys() -> None:
     """Lock everything with a new key pair and destroy the old one, while everything runs.
 
-    Backups made before need the old pair: make a new backup afterwards.
+    Backups made before hold the old pair, sealed to the recovery key, and can still be restored.
     """
     from storage.rotation import rotate
 
@@ -696,12 +714,305 @@ def rotate_keys() -> None:
             "collected, run this again."
         )
         return
-    _say("Make a backup now: the ones from before need the pair that was destroyed.")
+    _say("Backups from before hold the pair that was destroyed, sealed to the recovery key.")
 
 
 @keys.callback()
 def _keys() -> None:
     """The keys that open what is kept."""
+
+
+# Keeping and letting go
+
+
+@app.command("backup")
+def back_up(
+    file: Annotated[Path, typer.Argument(help="The file to write, best on another disk.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Look at a backup that is there; write nothing.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Back everything up into one file while everything runs; the keys in it are sealed.
+
+    The first time it writes a recovery key beside it, which opens this and every later backup:
+    print it, put it in a safe apart from the backups, and delete its file.
+    """
+    from kiosk import keeping
+    from kiosk.settings import settings
+
+    if check:
+        from storage.backup import check as look_at
+
+        with _progress("Checking", None) as told:
+            found = look_at(file, settings().key_folder, told)
+        typer.echo(f"{shown(file)} is whole: {_in_backup(found)}.")
+        return
+    with _house() as house, _steps() as step:
+        made = keeping.back_up(
+            house,
+            file,
+            by=_who(),
+            at=_now(),
+            replace=force,
+            shown=lambda done, total: step("Backing up", done, total),
+        )
+    typer.echo(f"Wrote {_in_backup(made.manifest)}, {made.size / 1e6:.1f} MB, to {shown(file)}.")
+    if made.key is not None:
+        _say(
+            f"The recovery key is in {shown(made.key)}. Print it, put it in a safe apart from the "
+            "backups and from this computer, then delete the file: without it no backup can be "
+            "read, and with it whoever has a backup can read everything."
+        )
+    if made.manifest.missing:
+        lost = _count(len(made.manifest.missing), "kept file is", "kept files are")
+        _say(
+            f"{lost} not where they should be, so the backup lacks them. Keep the backups of "
+            "before, and run `counterfoil doctor`."
+        )
+        raise typer.Exit(1)
+
+
+@app.command("restore")
+def put_back(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the recovery key; else COUNTERFOIL_RECOVERY_KEY, or FILE.recovery-key."
+        ),
+    ] = None,
+    erased: Annotated[
+        list[Path] | None,
+        typer.Option(help="A later backup's .erased file; those beside FILE are read anyway."),
+    ] = None,
+) -> None:
+    """Put a backup in place on an empty machine, and look at all of it.
+
+    Everything is checked before anything is changed. When it is cut off, run it again.
+    """
+    from kiosk import keeping
+    from kiosk.settings import settings
+
+    found = keeping.recovery_key(file, key)
+    with _steps() as step:
+        done = keeping.put_back(
+            file, found, settings(), by=_who(), at=_now(), erased=erased or (), shown=step
+        )
+    pages, records = _count(done.pages, "page", "pages"), _count(done.records, "record", "records")
+    typer.echo(f"Restored {pages} and {records} as they were on {_moment(done.manifest.made_at)}.")
+    typer.echo(f"The list of events is as it was written. Head: {done.head}")
+    if done.waiting:
+        typer.echo(f"{done.waiting} wait to be read: run `counterfoil work`.")
+    if done.erased:
+        _say(
+            "Destroyed again, since it was erased after this backup: "
+            f"{keeping.told_counts(done.erased)}."
+        )
+    for each in done.wrong:
+        _say(f"{each.what}: {each.found} {each.remedy}")
+    if done.manifest.missing:
+        _say(f"{len(done.manifest.missing)} kept files were missing when it was backed up.")
+    if done.wrong or done.manifest.missing:
+        raise typer.Exit(1)
+
+
+@keys.command("recovery")
+def new_recovery_key(
+    out: Annotated[Path, typer.Option(help="File to write it to, once.", dir_okay=False)],
+) -> None:
+    """Make a new recovery key for the backups from now on; the old one opens the older ones."""
+    from kiosk import keeping
+    from storage.recovery import name_of
+
+    with _house() as house:
+        made = keeping.make_recovery_key(house.settings.key_folder, out)
+        with house.store.begin() as kept:
+            kept.events.add("recovery-key", name_of(made.public), by=_who(), at=_now())
+    _say(f"Wrote recovery key {name_of(made.public)} to {shown(out)}. Print it, then delete it.")
+
+
+@retention.command("run")
+def run_retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Destroy what is due, and write a certificate of it; a hold wins over every clock.
+
+    For how long things are kept stands in retention.toml in the data folder.
+    """
+    from kiosk import keeping
+    from storage.purge import remove_blobs
+    from storage.retention import run
+
+    with _house() as house, _steps() as step:
+        spans = keeping.clocks_of(house.settings)
+        keeping.fill_index(house)
+        done = run(
+            house.store,
+            spans,
+            by=_who(),
+            at=_now(),
+            dry=dry_run,
+            told=lambda done, total: step("Looking" if dry_run else "Destroying", done, total),
+        )
+        if not dry_run:
+            remove_blobs(house.store, house.raw)
+            written = keeping.write_certificates(house)
+    typer.echo(f"{'Due' if dry_run else 'Destroyed'}: {keeping.told_counts(done.counts)}.")
+    if done.held:
+        _say(f"{done.held} due and on hold: see `counterfoil hold list`.")
+    if done.waiting:
+        _say(f"{done.waiting} due, but other pages of their files have not been read yet.")
+    if done.more:
+        _say("More is due than one run does: run it again.")
+    if not dry_run:
+        for each in written:
+            typer.echo(f"Certificate: {shown(each)}")
+
+
+@retention.callback()
+def _retention() -> None:
+    """What is kept for how long."""
+
+
+@hold.command("add")
+def add_hold(
+    reason: Annotated[str, typer.Option(help="A code such as court-order; no names.")],
+    serial: Annotated[str, typer.Option(help="A copy's serial.")] = "",
+    record: Annotated[str, typer.Option(help="A record's id.")] = "",
+    person: Annotated[str, typer.Option(help="A prison number; - reads it from input.")] = "",
+) -> None:
+    """Keep something from being destroyed until the hold is lifted."""
+    from kiosk import keeping
+
+    if sum(map(bool, (serial, record, person))) != 1:
+        raise typer.BadParameter("Name one of --serial, --record and --person.")
+    with _house() as house:
+        keeping.fill_index(house)
+        with house.store.begin() as kept:
+            made = kept.holds.add(
+                serial=serial.strip().upper(),
+                record=record.strip().upper(),
+                person=_typed(person),
+                reason=reason,
+                by=_who(),
+                at=_now(),
+            )
+    typer.echo(f"Hold {made.number} is set.")
+
+
+@hold.command("remove")
+def remove_hold(number: Annotated[int, typer.Argument(help="See `hold list`.")]) -> None:
+    """Lift a hold; it stays on the list of those that were."""
+    with _house() as house, house.store.begin() as kept:
+        kept.holds.lift(number, by=_who(), at=_now())
+    typer.echo(f"Hold {number} is lifted.")
+
+
+@hold.command("list")
+def list_holds(
+    every: Annotated[bool, typer.Option("--all", help="Also those that were lifted.")] = False,
+) -> None:
+    """List the holds in force; a person is told by the beginning of a keyed hash."""
+    with _house() as house, house.store.look() as kept:
+        found = kept.holds.list(lifted=every)
+    _table(
+        ("hold", "kind", "of", "reason", "since", "by", "lifted"),
+        [
+            [
+                each.number,
+                each.kind,
+                each.subject[:12],
+                each.reason,
+                f"{each.at:%Y-%m-%d}",
+                each.by,
+                f"{each.lifted_at:%Y-%m-%d} {each.lifted_by}" if each.lifted_at else "",
+            ]
+            for each in found
+        ],
+    )
+
+
+@erase.callback()
+def ask_to_erase(
+    ctx: typer.Context,
+    person: Annotated[str, typer.Option(help="Prison number; - reads it from input.")] = "",
+    reason: Annotated[str, typer.Option(help="A code such as asked-by-person; no names.")] = "",
+    by: Annotated[str, typer.Option(help="User name of who asks; asks for the password.")] = "",
+    also: Annotated[
+        list[str] | None, typer.Option(help="A record of others that names them and goes too.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Ask that everything about a person be destroyed; another person has to confirm it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if not person or not (dry_run or (reason and by)):
+        raise typer.BadParameter("Give --person, --reason and --by (--dry-run needs --person).")
+    from kiosk import keeping
+    from storage.erasure import rehearse
+
+    records = [each.strip().upper() for each in also or ()]
+    number = _typed(person)
+    with _house() as house:
+        keeping.fill_index(house)
+        with house.store.look() as kept:
+            digest = kept.people_index.digest(number)
+            theirs = kept.erasures.theirs(digest, records)
+        counts = rehearse(house.store, digest, records, at=_now())
+        typer.echo(f"This would destroy: {keeping.told_counts(counts)}.")
+        for each in theirs.named:
+            typer.echo(f"Record {each} of others names them; --also {each} takes it along.")
+        if dry_run:
+            return
+        with house.store.look() as kept:
+            asker = keeping.prove(kept, by, _password(by))
+        with house.store.begin() as kept:
+            asked = kept.erasures.ask(number, reason=reason, by=asker, at=_now(), also=records)
+    typer.echo(
+        f"Nothing has gone yet. Another person confirms it: counterfoil erase confirm {asked} "
+        "--by THEIR-USER-NAME"
+    )
+
+
+@erase.command("confirm")
+def confirm_erasure(
+    number: Annotated[int, typer.Argument(help="The number that `erase` gave.")],
+    by: Annotated[str, typer.Option(help="User name of who confirms; asks for the password.")],
+) -> None:
+    """Destroy what was asked for; nobody can undo it."""
+    from kiosk import keeping
+    from storage.erasure import erase as erase_person
+
+    with _house() as house:
+        with house.store.look() as kept:
+            confirmer = keeping.prove(kept, by, _password(by))
+        done = erase_person(house.store, house.raw, number, by=confirmer, at=_now())
+        written = keeping.write_certificates(house)
+    typer.echo(done.to_text())
+    for each in written:
+        typer.echo(f"Certificate: {shown(each)}")
+
+
+def _typed(person: str) -> str:
+    return sys.stdin.readline().strip() if person == "-" else person
+
+
+def _password(username: str) -> str:
+    """Ask for a password; one that is piped in is taken from there."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt(f"Password of {username}", hide_input=True, err=True))
+
+
+def _in_backup(manifest: Manifest) -> str:
+    pages = _count(sum(manifest.pages.values()), "page", "pages")
+    records = _count(sum(manifest.records.values()), "record", "records")
+    return f"{pages} and {records} of {_moment(manifest.made_at)}"
+
+
+def _moment(said: str) -> str:
+    return f"{datetime.fromisoformat(said).astimezone():%d %B %Y %H:%M}"
 
 
 # The running of it
@@ -821,6 +1132,22 @@ def _progress(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far a work of several steps is, on standard error and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _doing, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda doing, done, total: bar.update(
+            task, description=doing, completed=done, total=total
+        )
 
 
 def _print_json(what: Any) -> None:

@@ -31,6 +31,7 @@ from storage.key_desk import AskedOpener, KeyDesk
 from storage.keys import KeyFolder, LocalOpener, NoOpener, Opener, Vault
 from storage.mailbox import FolderSlot, Handler, Mailbox
 from storage.mover import refuse_if_unfinished
+from storage.restore import RestoreUnfinished, unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.store import RollInForce, Store
@@ -203,15 +204,27 @@ def open_mailbox(chosen: Settings) -> Mailbox:
     return Mailbox(slot, keys, site=chosen.site)
 
 
-def open_house(given: Settings | None = None) -> House:
+def place_of(chosen: Settings) -> tuple[str, BlobStore]:
+    """Give the database's URL and the store of bytes that the settings name."""
+    return chosen.database_url or f"sqlite:///{embedded_file(chosen)}", open_blobs(chosen)
+
+
+def open_house(given: Settings | None = None, *, restoring: bool = False) -> House:
     """Open what is kept, making it where there is nothing yet and bringing it up to date.
 
+    Args:
+        given: where; None for what the environment says.
+        restoring: a backup is just being put in place by whoever opens it.
+
     Raises:
+        RestoreUnfinished: a backup was being put in place and that was cut off.
         DataFolderUnusable: the data folder cannot be made.
         BeingMoved, HasMoved, MoveUnfinished: what is kept is on its way elsewhere, or there.
         UserError: the database is newer than this release, or its keys are not here.
     """
     chosen = given or settings()
+    if unfinished(chosen.data) and not restoring:
+        raise RestoreUnfinished
     try:
         make_folder_surely(chosen.data, mode=0o700)
     except OSError:

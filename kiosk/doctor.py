@@ -75,6 +75,9 @@ CLOCK_MAY_DIFFER = timedelta(minutes=5)
 WAITS_TOO_LONG = timedelta(hours=1)
 """A worker reads a page in seconds; the whole of a day's scans in less than this."""
 
+MOST_WITHOUT_BACKUP = timedelta(days=2)
+"""What was taken in since the last one is lost with the disk."""
+
 _INSTALL = "Run `make setup` again."
 
 
@@ -207,6 +210,12 @@ def _check_house(house: House) -> Iterator[Check]:
         "ledger",
         lambda: _ledger(house),
         "Keep everything as it is, run `counterfoil audit verify`, and tell whoever made this.",
+    )
+
+    yield _try(
+        "backup",
+        lambda: _backup(house),
+        "Run `counterfoil backup FILE` every day, with FILE on another disk.",
     )
 
 
@@ -423,6 +432,17 @@ def _mailbox(house: House) -> str:
     return (
         f"{waits} {'letter waits' if waits == 1 else 'letters wait'}" if waits else "nothing waits"
     )
+
+
+def _backup(house: House) -> str:
+    """Say how old the last backup is; where everything is in one there is nothing to lose."""
+    with house.store.look() as kept:
+        newest, without = kept.backups.newest(), kept.backups.oldest_without()
+    told = f"the last is of {newest.begun_at.astimezone():%d %B %Y %H:%M}" if newest else "none yet"
+    age = datetime.now(UTC) - without if without else timedelta()
+    if age > MOST_WITHOUT_BACKUP:
+        raise _Wrong(f"Nothing of the last {_long(age)} is in one; {told}.")
+    return told
 
 
 def _nearest(folder: Path) -> Path:

@@ -202,6 +202,14 @@ class Database:
         for copy in self.file.parent.glob(f"{self.file.name}.before-*"):
             copy.unlink()
 
+    def knows(self, revision: str) -> bool:
+        """Say whether this release knows how tables were at a revision."""
+        return revision in {each.revision for each in _script().walk_revisions()}
+
+    def lay(self, connection: Connection, revision: str) -> None:
+        """Make the tables of an older revision in an empty database, inside a transaction."""
+        command.upgrade(_config(connection), revision)
+
     def revision(self) -> str | None:
         """Give the revision the tables are at; None before the first."""
         with told(), self.engine.connect() as connection:

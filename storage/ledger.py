@@ -20,7 +20,7 @@ from forms.errors import UserError
 from pipeline.intake import FileForbidden, NotAFile
 from pipeline.kept import Fate, Sighting
 from storage.events import Events
-from storage.models import ArrivalRow, LedgerRow
+from storage.models import ArrivalRow, ErasedScopeRow, LedgerRow
 
 
 class FileUnknown(UserError):
@@ -100,10 +100,12 @@ class Sum:
     Attributes:
         fates: how many files have which fate.
         arrivals: how often bytes were kept, as the intakes say.
+        erased: how often bytes had been kept that were destroyed since.
     """
 
     fates: Mapping[Fate, int]
     arrivals: int
+    erased: int = 0
 
     @property
     def appeared(self) -> int:
@@ -113,7 +115,8 @@ class Sum:
     @property
     def adds_up(self) -> bool:
         """Say whether what was accepted, or was here before, is what the intakes hold."""
-        return self.fates[Fate.ACCEPTED] + self.fates[Fate.DUPLICATE] == self.arrivals
+        came = self.fates[Fate.ACCEPTED] + self.fates[Fate.DUPLICATE]
+        return came == self.arrivals + self.erased
 
 
 class Ledger:
@@ -244,6 +247,7 @@ class Ledger:
         return Sum(
             fates={fate: counted.get(fate.value, 0) for fate in Fate},
             arrivals=self._rows.scalar(select(func.count()).select_from(ArrivalRow)) or 0,
+            erased=self._rows.scalar(select(func.sum(ErasedScopeRow.arrivals))) or 0,
         )
 
     def _add(

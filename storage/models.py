@@ -524,3 +524,169 @@ class WrongTryRow(Base):
     place: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
     last: Mapped[datetime]
+
+
+class BackupRow(Base):
+    """A backup that was begun; `made_at` is when it was on the disk, if ever.
+
+    Its file's name may say something about somebody, so it is sealed under "backup/<id>".
+    """
+
+    __tablename__ = "backups"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    begun_at: Mapped[datetime]
+    made_at: Mapped[datetime | None]
+    by: Mapped[str] = mapped_column(String(80))
+    place: Mapped[bytes] = mapped_column(LargeBinary)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    pages: Mapped[int] = mapped_column(default=0)
+    records: Mapped[int] = mapped_column(default=0)
+    recovery: Mapped[str] = mapped_column(String(8), default="")
+    head: Mapped[str] = mapped_column(String(90), default="")
+
+
+class HoldRow(Base):
+    """A legal hold: what it names is not purged until it is lifted."""
+
+    __tablename__ = "holds"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    subject: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('serial', 'record', 'person')", name="kind"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class PersonIndexRow(Base):
+    """That a page or an issued copy is about somebody, told by a keyed hash of their number.
+
+    `role` is "of" when it is theirs, and "named" when it only names them.
+    """
+
+    __tablename__ = "people_index"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True, default="")
+    page: Mapped[str] = mapped_column(String(48), primary_key=True, default="")
+    role: Mapped[str] = mapped_column(String(8))
+
+    __table_args__ = (
+        CheckConstraint("role IN ('of', 'named')", name="role"),
+        Index("ix_people_index_page", "page"),
+        Index("ix_people_index_serial", "serial"),
+    )
+
+
+class PersonDueRow(Base):
+    """A page or a copy kept before there was an index of people, and not in it yet."""
+
+    __tablename__ = "people_due"
+
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True, default="")
+    page: Mapped[str] = mapped_column(String(48), primary_key=True, default="")
+
+
+class ExportRow(Base):
+    """A time that verified records left this system as a file."""
+
+    __tablename__ = "exports"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    form: Mapped[str] = mapped_column(String(12), default="")
+    shape: Mapped[str] = mapped_column(String(12))
+    records: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class ExportedRow(Base):
+    """Which records an export held; it stays when the record itself has gone."""
+
+    __tablename__ = "exported"
+
+    export: Mapped[int] = mapped_column(ForeignKey("exports.number"), primary_key=True)
+    record: Mapped[str] = mapped_column(String(24), primary_key=True)
+
+    __table_args__ = (Index("ix_exported_record", "record"),)
+
+
+class CertificateRow(Base):
+    """What a purge or an erasure destroyed: counts and ids, and nobody's name."""
+
+    __tablename__ = "certificates"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    begun_at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    confirmed_by: Mapped[str] = mapped_column(String(80), default="")
+    ended_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]]
+    more: Mapped[dict[str, Any]]
+    head: Mapped[str] = mapped_column(String(90), default="")
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('retention', 'erasure')", name="kind"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class ErasureRow(Base):
+    """Somebody asked that a person be erased; it is done when another has confirmed it."""
+
+    __tablename__ = "erasures"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    person: Mapped[str] = mapped_column(String(64))
+    also: Mapped[list[Any]]
+    reason: Mapped[str] = mapped_column(String(40))
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(String(80))
+    confirmed_at: Mapped[datetime | None]
+    confirmed_by: Mapped[str] = mapped_column(String(80), default="")
+    certificate: Mapped[int | None] = mapped_column(ForeignKey("certificates.number"))
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class PurgingRow(Base):
+    """A page whose rows may be deleted; it stands here only while its transaction lasts."""
+
+    __tablename__ = "purging"
+
+    page: Mapped[str] = mapped_column(String(48), primary_key=True)
+
+
+class ErasedScopeRow(Base):
+    """A data key that was destroyed: no backup may bring it back.
+
+    Of a file, `arrivals` says how often it had come in, so that the ledger still adds up.
+    """
+
+    __tablename__ = "erased_scopes"
+
+    scope: Mapped[str] = mapped_column(String(100), primary_key=True)
+    at: Mapped[datetime]
+    certificate: Mapped[int]
+    arrivals: Mapped[int] = mapped_column(default=0)
+
+
+class BlobDueRow(Base):
+    """Sealed bytes that nothing refers to any more and that are to be removed."""
+
+    __tablename__ = "blobs_due"
+
+    blob: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -36,6 +36,7 @@ from storage.models import (
     RecordRow,
     SheetRow,
 )
+from storage.people_index import PeopleIndex
 from storage.places import kept_to, only_prison
 from storage.records import Records, RecordUnknown
 
@@ -54,6 +55,7 @@ __all__ = [
     "FieldAlreadyDecided",
     "FieldUnknown",
     "Intakes",
+    "OriginalDestroyed",
     "PageNotSetAside",
     "PageNotWaiting",
     "PageUnknown",
@@ -85,6 +87,14 @@ class PageNotSetAside(UserError):
     code = "page-not-set-aside"
     message = "This page was not set aside, so there is nothing to try again."
     remedy = "Go back to the list; it shows what has become of the page."
+
+
+class OriginalDestroyed(UserError):
+    """The file has no bytes any more to read a page from."""
+
+    code = "original-destroyed"
+    message = "The file that this page came in was destroyed, so it cannot be read again."
+    remedy = "Scan the paper again, if it is still there."
 
 
 class FieldUnknown(UserError):
@@ -330,8 +340,11 @@ def _page_of(file: IntakeRow, index: int) -> PageRow:
 class Pages:
     """Pages taken in."""
 
-    def __init__(self, rows: Rows, events: Events, records: Records, keys: Keys) -> None:
+    def __init__(
+        self, rows: Rows, events: Events, records: Records, keys: Keys, people: PeopleIndex
+    ) -> None:
         self._rows, self._events, self._records, self._keys = rows, events, records, keys
+        self._people = people
 
     def get(self, page_id: str) -> KeptPage:
         """Give a page with its readings and every decision on it.
@@ -607,10 +620,14 @@ class Pages:
         Raises:
             PageUnknown: there is none of that id.
             PageNotSetAside: it was not set aside.
+            OriginalDestroyed: its file was purged.
         """
         row = self._row(page_id)
         if row.status != Status.SET_ASIDE:
             raise PageNotSetAside
+        file = self._rows.scalars(select(IntakeRow).where(IntakeRow.id == row.intake)).one()
+        if not file.blob and file.sealed is None:
+            raise OriginalDestroyed
         row.attempt += 1
         row.begun = 0
         row.status = Status.RECEIVED
@@ -743,6 +760,7 @@ class Pages:
         row.residual_mm = float(read.residual_mm)
         row.by = read.by
         row.people = convert.people_to_json(read.people)
+        self._people.add_page(row, read.people, {r.field: r.value for r in read.readings})
         issued = self._rows.get(SheetRow, read.id.serial)
         problem = work.objection(read.id, convert.sheet(issued) if issued else None)
         if problem is not None:
@@ -776,8 +794,8 @@ class Pages:
 class Decisions:
     """People's words on fields. Nothing is overwritten: the newest counts."""
 
-    def __init__(self, rows: Rows, events: Events, records: Records) -> None:
-        self._rows, self._events, self._records = rows, events, records
+    def __init__(self, rows: Rows, events: Events, records: Records, people: PeopleIndex) -> None:
+        self._rows, self._events, self._records, self._people = rows, events, records, people
 
     def add(self, decision: Decision) -> Decision:
         """Keep a person's word; the record is verified when it was the last one needed.
@@ -826,6 +844,8 @@ class Decisions:
         self._events.add(
             "field-decided", page.id, by=decision.by, at=decision.at, code=decision.field
         )
+        if not decision.cannot_read:
+            self._people.add_decision(page, decision.field, decision.value)
         record = self._records.row(page.record)
         self._records.settle(record, by=decision.by, at=decision.at)
         return decision

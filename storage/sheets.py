@@ -17,6 +17,7 @@ from storage.data_keys import Keys, sheet_scope
 from storage.events import Events
 from storage.fetch import CHUNK
 from storage.models import PageRow, RecordRow, SheetRow
+from storage.people_index import PeopleIndex
 
 
 class SerialTaken(UserError):
@@ -46,8 +47,8 @@ class SheetUsed(UserError):
 class Sheets:
     """The register of issued copies."""
 
-    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
-        self._rows, self._events, self._keys = rows, events, keys
+    def __init__(self, rows: Rows, events: Events, keys: Keys, people: PeopleIndex) -> None:
+        self._rows, self._events, self._keys, self._people = rows, events, keys, people
 
     def draw(self, count: int) -> tuple[str, ...]:
         """Draw serials that no copy carries yet; keep them in the same transaction."""
@@ -74,6 +75,7 @@ class Sheets:
             self._events.add(
                 "sheet-issued", each.serial, by=each.issued_by, at=each.issued_at, code=each.form
             )
+            self._people.add_sheet(each.serial, each.person)
         self._rows.flush()
 
     def find(self, serial: str) -> Sheet | None:

@@ -23,17 +23,23 @@ from sqlalchemy.orm import Session as Rows
 
 from pipeline.ports import Person, Sheet
 from storage import audit
+from storage.backups import Backups
+from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
 from storage.database import Database, told
 from storage.drafts import Drafts
+from storage.erasures import Erasures
 from storage.events import Events
+from storage.exports import Exports
 from storage.heads import NotedHeads, Witness
+from storage.holds import Holds
 from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
 from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
+from storage.people_index import PeopleIndex
 from storage.records import Records
 from storage.sealing import set_keys
 from storage.sheets import Sheets
@@ -51,7 +57,9 @@ class Kept:
         set_keys(rows, self.keys)
         self.events = Events(rows, witness)
         """Who did what, only ever added."""
-        self.sheets = Sheets(rows, self.events, self.keys)
+        self.people_index = PeopleIndex(rows, self.keys)
+        """Who is on what, by keyed hashes."""
+        self.sheets = Sheets(rows, self.events, self.keys, self.people_index)
         """The register of issued copies."""
         self.ledger = Ledger(rows, self.events)
         """Every file that came in sight, and what became of it."""
@@ -59,9 +67,9 @@ class Kept:
         """Files taken in."""
         self.records = Records(rows, self.events)
         """One for each filled-in copy."""
-        self.pages = Pages(rows, self.events, self.records, self.keys)
+        self.pages = Pages(rows, self.events, self.records, self.keys, self.people_index)
         """Pages taken in."""
-        self.decisions = Decisions(rows, self.events, self.records)
+        self.decisions = Decisions(rows, self.events, self.records, self.people_index)
         """People's words on fields, only ever added."""
         self.drafts = Drafts(rows)
         """What a machine made of free text afterwards, only ever added."""
@@ -75,6 +83,16 @@ class Kept:
         """Who is signed in."""
         self.tries = WrongTries(rows, self.events)
         """Wrong passwords of late."""
+        self.holds = Holds(rows, self.events, self.people_index)
+        """What may not be destroyed, whatever its clock says."""
+        self.exports = Exports(rows, self.events)
+        """Which records left as files."""
+        self.backups = Backups(rows, self.events, self.keys)
+        """When there was a backup, and where it lies."""
+        self.certificates = Certificates(rows, self.events)
+        """What was destroyed."""
+        self.erasures = Erasures(rows, self.events, self.people_index)
+        """Who is to be erased."""
 
 
 def rows_of(kept: Kept) -> Rows:
@@ -161,6 +179,16 @@ class Store:
         with told(), Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
             self.database.alone(rows)
             yield self.within(rows)
+
+    @contextmanager
+    def look_as_if(self) -> Iterator[Kept]:
+        """Change things to see what comes of it; all of it is undone at the end."""
+        with told(), Rows(self.database.engine, expire_on_commit=False) as rows:
+            try:
+                self.database.alone(rows)
+                yield self.within(rows)
+            finally:
+                rows.rollback()
 
     @contextmanager
     def look(self) -> Iterator[Kept]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -223,3 +224,34 @@ def tick():  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session")
 def make_desk():  # type: ignore[no-untyped-def]
     return Desk
+
+
+@pytest.fixture
+def bring_file(desk: Desk, blobs: SealedBlobs):  # type: ignore[no-untyped-def]
+    """Take in a file whose original and pictures lie sealed among the blobs; give its pages."""
+
+    def bring(*results: PageRead | Quarantined | None, data: bytes | None = None) -> list[str]:
+        fresh = blobs.put_new(io.BytesIO(data or b"original %d" % desk._pictures))
+        with desk.store.begin() as kept:
+            taken = kept.intakes.take(
+                fresh.digest,
+                fresh.size,
+                by="scanner",
+                at=desk.now,
+                name="a name.pdf",
+                blob=fresh.blob,
+                secret=fresh.secret,
+            )
+            pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(results)), at=desk.now)
+        for page_id, result in zip(pages, results, strict=True):
+            if result is None:
+                continue
+            upright = None
+            if isinstance(result, PageRead):
+                upright = blobs.put(b"picture of " + page_id.encode(), f"page/{page_id}")
+            with desk.store.begin() as kept:
+                kept.pages.start(page_id, 1)
+                kept.pages.keep(page_id, 1, [work.Outcome(result, upright=upright)], at=desk.now)
+        return list(pages)
+
+    return bring

@@ -1,0 +1,222 @@
+"""Erasing one person: from here, out of the backups that can be reached, and on the exports' list.
+
+Two people are needed: one asks, another confirms. What is theirs goes as `storage.purge` does it.
+What only names them (a slip about two people, say) is another's as well, so it is listed in the
+certificate for somebody to decide on, and goes when it is asked for by its record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from forms.errors import UserError
+from storage.archive import Archive
+from storage.certificates import Certificate
+from storage.erasures import ErasureUnknown, Theirs
+from storage.holds import Held, OnHold
+from storage.models import (
+    DataKeyRow,
+    ErasureRow,
+    IntakeRow,
+    PageRow,
+    RollImportRow,
+    RollPersonRow,
+    SheetRow,
+)
+from storage.purge import Purge, Remover, erased_scopes, remove_blobs
+from storage.restore import write_erasures
+from storage.store import Kept, Store, rows_of
+
+
+def rehearse(store: Store, digest: str, also: Sequence[str], *, at: datetime) -> dict[str, int]:
+    """Say what would go, and change nothing.
+
+    Raises:
+        OnHold, FileStillRead: it cannot be done now.
+    """
+    counts: Counter[str] = Counter()
+    with store.look_as_if() as kept:
+        if digest in kept.holds.held().people:
+            raise OnHold
+        theirs = kept.erasures.theirs(digest, also)
+        for kind, each in _steps(theirs):
+            counts += _one(kept, kind, each, by="", at=at, certificate=0, why="rehearsal")
+    return {name: n for name, n in sorted(counts.items()) if n}
+
+
+def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -> Certificate:
+    """Do what was asked and confirmed; cut off, it is done again to its end.
+
+    Args:
+        store: the database.
+        blobs: where sealed bytes are removed.
+        number: of the request.
+        by: who confirms it.
+        at: now, UTC.
+
+    Raises:
+        ErasureUnknown, SamePerson, OnHold, FileStillRead: nothing was changed.
+    """
+    with store.look() as kept:
+        asked = rows_of(kept).get(ErasureRow, number)
+        if asked is None or not asked.person:
+            raise ErasureUnknown
+        digest, also, reason = asked.person, list(asked.also), asked.reason
+    rehearse(store, digest, also, at=at)
+    with store.begin() as kept:
+        kept.erasures.confirm(number, by=by, at=at)
+        row = rows_of(kept).get_one(ErasureRow, number)
+        if row.certificate is None:
+            row.certificate = kept.certificates.begin(
+                "erasure", by=row.asked_by, at=at, reason=reason, confirmed_by=by
+            )
+        certificate = row.certificate
+        theirs = kept.erasures.theirs(digest, also)
+        # Their ids are gone from the index after the first transaction, so they are noted here.
+        before = kept.certificates.noted(certificate, "records", theirs.records)
+        named = kept.certificates.noted(certificate, "named", theirs.named)
+    for kind, each in _steps(theirs):
+        with store.begin() as kept:
+            gone = _one(kept, kind, each, by=by, at=at, certificate=certificate, why=reason)
+            kept.certificates.count(certificate, gone)
+    with store.begin() as kept:
+        kept.certificates.count(certificate, _roll(kept, digest, certificate, by=by, at=at))
+    remove_blobs(store, blobs)
+    with store.look() as kept:
+        exports = [
+            {"number": e.number, "of": f"{e.at:%Y-%m-%d %H:%M}", "by": e.by, "sha256": e.digest}
+            for e in kept.exports.with_any(before)
+        ]
+    reached, left = reach_backups(store)
+    with store.begin() as kept:
+        kept.certificates.end(
+            certificate,
+            at=at,
+            exports=exports,
+            backups_reached=reached,
+            backups_left=left,
+            named=list(named),
+        )
+        rows_of(kept).get_one(ErasureRow, number).person = ""
+    with store.begin() as kept:
+        return kept.certificates.seal(certificate, by=by, at=at)
+
+
+def reach_backups(store: Store) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
+    """Blank every destroyed data key in the backups that are where they were put.
+
+    Returns:
+        Those that were reached, and those that were not, each with when it was made; the latter
+        with the day by which they are to be destroyed.
+    """
+    with store.look() as kept:
+        scopes = erased_scopes(rows_of(kept))
+        placed = kept.backups.placed()
+    reached: list[Mapping[str, str]] = []
+    left: list[Mapping[str, str]] = []
+    for each in placed:
+        told = {
+            "backup": each.backup.id[:8],
+            "of": f"{each.backup.made_at or each.backup.begun_at:%Y-%m-%d %H:%M}",
+        }
+        try:
+            with Archive(each.path, change=True) as archive:
+                if archive.manifest.id != each.backup.id:
+                    raise OSError("another backup has taken its place")
+                archive.blank(scopes)
+            reached.append(told)
+        except (UserError, OSError):
+            if each.backup.made_at is not None:
+                left.append(told | {"destroy by": f"{each.backup.destroy_by:%d %B %Y}"})
+            continue
+        with suppress(OSError):
+            write_erasures(each.path, scopes, store.vault.folder.audit_key)
+    return reached, left
+
+
+def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, int]:
+    """Finish in a restored database what was erased after its backup: rows without their keys."""
+    counts: Counter[str] = Counter()
+    with store.look() as kept:
+        rows = rows_of(kept)
+        keys = set(rows.scalars(select(DataKeyRow.scope)))
+        pages = [row for row in rows.scalars(select(PageRow)).all() if f"page/{row.id}" not in keys]
+        records = {row.record for row in pages if row.record}
+        lone = [row.id for row in pages if not row.record and not row.duplicate_of]
+        files = [
+            row.id
+            for row in rows.scalars(select(IntakeRow).where(IntakeRow.blob != "")).all()
+            if f"file/{row.id}" not in keys
+        ]
+        sheets = [
+            row.serial
+            for row in rows.scalars(select(SheetRow).where(SheetRow.sealed.is_not(None))).all()
+            if f"sheet/{row.serial}" not in keys
+        ]
+        rolls = [
+            number
+            for number in rows.scalars(select(RollPersonRow.number).distinct())
+            if f"roll/{number}" not in keys
+        ]
+    steps = (
+        *(("record", each) for each in sorted(records)),
+        *(("page", each) for each in lone),
+        *(("original", each) for each in files),
+        *(("sheet", each) for each in sheets),
+    )
+    for kind, each in steps:
+        with store.begin() as kept:
+            counts += _one(kept, kind, each, by=by, at=at, certificate=0, why="erased-before")
+    for number in rolls:
+        with store.begin() as kept:
+            rows_of(kept).execute(delete(RollPersonRow).where(RollPersonRow.number == number))
+            kept.events.add("roll-purged", str(number), by=by, at=at, code="erased-before")
+    return {name: n for name, n in sorted(counts.items()) if n}
+
+
+def _steps(theirs: Theirs) -> tuple[tuple[str, str], ...]:
+    return (
+        *(("record", each) for each in theirs.records),
+        *(("page", each) for each in theirs.pages),
+        *(("sheet", each) for each in theirs.sheets),
+    )
+
+
+def _one(
+    kept: Kept, kind: str, each: str, *, by: str, at: datetime, certificate: int, why: str
+) -> Counter[str]:
+    purge = Purge(kept, kept.holds.held(), by=by, at=at, certificate=certificate, why=why)
+    match kind:
+        case "record":
+            purge.record(each)
+        case "page":
+            purge.pages(each)
+        case "original":
+            purge.original(each)
+        case _:
+            purge.sheet(each)
+    return purge.counts
+
+
+def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -> Counter[str]:
+    """Take a person off the roll: it is sealed anew without them, and its old keys destroyed."""
+    rows, gone = rows_of(kept), Counter[str]()
+    people = kept.roll.people()
+    others = [each for each in people if kept.people_index.digest(each.prison_number) != digest]
+    if len(others) == len(people):
+        return gone
+    last = rows.scalar(select(func.max(RollImportRow.number))) or 0
+    if others:
+        kept.roll.replace(others, by=by, at=at)
+    else:
+        rows.execute(delete(RollPersonRow))
+    purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")
+    gone["keys"] += purge.shred(*(f"roll/{number}" for number in range(1, last + 1)))
+    gone["roll"] += len(people) - len(others)
+    kept.events.add("roll-line-erased", str(last), by=by, at=at)
+    return gone

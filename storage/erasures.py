@@ -1,0 +1,132 @@
+"""Requests to erase a person, and what here is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Rows
+
+from forms.errors import UserError
+from storage.events import Events
+from storage.holds import reason_code
+from storage.models import ErasureRow, PageRow, RecordRow
+from storage.people_index import NAMED, OF, PeopleIndex
+
+
+class NobodyFound(UserError):
+    """Nothing here is about that person."""
+
+    code = "nobody-found"
+    message = "Nothing that is kept here is about that person."
+    remedy = "Look at the number again; if it is right, there is nothing to erase."
+
+
+class ErasureUnknown(UserError):
+    """No such request."""
+
+    code = "erasure-unknown"
+    message = "There is no request of that number that waits to be confirmed."
+    remedy = "Look at the number that `counterfoil erase` gave."
+
+
+class SamePerson(UserError):
+    """Nobody erases alone."""
+
+    code = "same-person"
+    message = "Whoever asked for it cannot confirm it as well."
+    remedy = "Ask somebody else who may sign in to confirm it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theirs:
+    """What would go, and what only names them.
+
+    Attributes:
+        records: ids.
+        pages: ids of pages that belong to no record.
+        sheets: serials of copies issued to them, of which no record is left.
+        named: records of others that name them.
+    """
+
+    records: tuple[str, ...]
+    pages: tuple[str, ...]
+    sheets: tuple[str, ...]
+    named: tuple[str, ...]
+
+    @property
+    def anything(self) -> bool:
+        """Say whether there is anything at all."""
+        return bool(self.records or self.pages or self.sheets or self.named)
+
+
+class Erasures:
+    """Requests to erase somebody, inside one transaction."""
+
+    def __init__(self, rows: Rows, events: Events, people: PeopleIndex) -> None:
+        self._rows, self._events, self._people = rows, events, people
+
+    def theirs(self, digest: str, also: Iterable[str] = ()) -> Theirs:
+        """Find what is a person's by the keyed hash of their number."""
+        serials = set(self._people.serials_of(digest))
+        pages = self._rows.scalars(
+            select(PageRow).where(PageRow.id.in_(self._people.pages_of(digest, [OF])))
+        ).all()
+        records = {row.record for row in pages if row.record}
+        issued = select(RecordRow.id).where(RecordRow.serial.in_(serials))
+        records |= set(self._rows.scalars(issued))
+        known = select(RecordRow.id).where(RecordRow.id.in_(list(also)))
+        records |= set(self._rows.scalars(known))
+        naming = select(PageRow.record).where(
+            PageRow.id.in_(self._people.pages_of(digest, [NAMED])), PageRow.record.is_not(None)
+        )
+        gone = select(RecordRow.serial).where(RecordRow.id.in_(records))
+        return Theirs(
+            records=tuple(sorted(records)),
+            pages=tuple(sorted(row.id for row in pages if not row.record)),
+            sheets=tuple(sorted(serials - set(self._rows.scalars(gone)))),
+            named=tuple(sorted({str(each) for each in self._rows.scalars(naming)} - records)),
+        )
+
+    def ask(
+        self, person: str, *, reason: str, by: str, at: datetime, also: Sequence[str] = ()
+    ) -> int:
+        """Ask that a person be erased; nothing goes until somebody else confirms it.
+
+        Args:
+            person: prison number, of which only a keyed hash is kept until it is done.
+            reason: a code.
+            by: who asks.
+            at: when, UTC.
+            also: records that name them and are to go too.
+
+        Raises:
+            NumberOdd, ReasonOdd: see their words.
+            NobodyFound: there is nothing.
+        """
+        digest, code = self._people.digest(person), reason_code(reason)
+        if not self.theirs(digest, also).anything:
+            raise NobodyFound
+        row = ErasureRow(person=digest, also=list(also), reason=code, asked_at=at, asked_by=by)
+        self._rows.add(row)
+        self._rows.flush()
+        self._events.add("erasure-asked", f"erasure {row.number}", by=by, at=at, code=code)
+        return row.number
+
+    def confirm(self, number: int, *, by: str, at: datetime) -> None:
+        """Confirm a request; one that was confirmed and cut off may be confirmed again.
+
+        Raises:
+            ErasureUnknown: none of that number waits.
+            SamePerson: whoever asked confirms.
+        """
+        row = self._rows.get(ErasureRow, number)
+        if row is None or not row.person:
+            raise ErasureUnknown
+        if row.asked_by.casefold() == by.casefold():
+            raise SamePerson
+        if row.confirmed_at is None:
+            row.confirmed_at, row.confirmed_by = at, by
+            self._events.add("erasure-confirmed", f"erasure {number}", by=by, at=at)

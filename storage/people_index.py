@@ -1,0 +1,179 @@
+"""Finds what is kept about a person without opening any of it: by a keyed hash of their number.
+
+A page is put in when it is kept and whenever somebody decides on it, a copy when it is issued.
+What was kept before there was an index is put in by `fill`, which needs the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session as Rows
+
+from forms import library
+from forms.errors import UserError
+from forms.fields import Fillable, Text
+from pipeline.roll import PRISON_NUMBER
+from pipeline.stages import PersonMatch
+from storage.models import DecisionRow, PageRow, PersonDueRow, PersonIndexRow, ReadingRow, SheetRow
+from storage.rows import people_from_json
+
+OF, NAMED = "of", "named"
+SENDER = "sender"
+"""What a form calls the person whose it is; anybody else on it is only named."""
+
+AT_ONCE = 200
+
+
+class NumberOdd(UserError):
+    """No prison number."""
+
+    code = "number-odd"
+    message = "That is not a prison number."
+    remedy = "Type it as it stands on the roll: a letter, four digits and two letters."
+
+
+class Lookup(Protocol):
+    """Computes keyed hashes (`storage.data_keys.Keys`)."""
+
+    def lookup(self, kind: str, text: str, /) -> str:
+        """Give the keyed hash of a text."""
+        ...
+
+
+class PeopleIndex:
+    """Who is on what, inside one transaction."""
+
+    def __init__(self, rows: Rows, keys: Lookup) -> None:
+        self._rows, self._keys = rows, keys
+
+    def digest(self, number: str) -> str:
+        """Give the keyed hash of a prison number.
+
+        Raises:
+            NumberOdd: it is none.
+        """
+        bare = "".join(number.split()).upper()
+        if not PRISON_NUMBER.fullmatch(bare):
+            raise NumberOdd
+        return self._keys.lookup("person", bare)
+
+    def add_sheet(self, serial: str, person: str | None) -> None:
+        """Note whom a copy was issued to."""
+        if person:
+            self._add({(person, OF)}, serial=serial)
+
+    def add_page(
+        self, row: PageRow, matches: Iterable[PersonMatch], values: Mapping[str, object]
+    ) -> None:
+        """Note everybody whom a page that was just read may be about.
+
+        Args:
+            row: the page; its form is known.
+            matches: with the roll.
+            values: what its fields were read as, by name.
+        """
+        self._add({(m.match, _role(m.person)) for m in matches if m.match}, page=row.id)
+        self._add(_numbers(row, values), page=row.id)
+
+    def add_decision(self, row: PageRow, field: str, value: object) -> None:
+        """Note the person whom a decision named."""
+        self._add(_numbers(row, {field: value}), page=row.id)
+
+    def pages_of(self, digest: str, roles: Collection[str] = (OF, NAMED)) -> tuple[str, ...]:
+        """Give the pages about somebody, also those of a copy that was issued to them."""
+        listed = select(PersonIndexRow.page).where(
+            PersonIndexRow.digest == digest,
+            PersonIndexRow.page != "",
+            PersonIndexRow.role.in_(roles),
+        )
+        found = set(self._rows.scalars(listed))
+        if OF in roles:
+            theirs = select(PageRow.id).where(PageRow.serial.in_(self.serials_of(digest)))
+            found |= set(self._rows.scalars(theirs))
+        return tuple(sorted(found))
+
+    def serials_of(self, digest: str) -> tuple[str, ...]:
+        """Give the copies that were issued to somebody."""
+        found = select(PersonIndexRow.serial).where(
+            PersonIndexRow.digest == digest, PersonIndexRow.serial != ""
+        )
+        return tuple(sorted(set(self._rows.scalars(found))))
+
+    def waiting(self) -> bool:
+        """Say whether something that was kept long ago is not in the index yet."""
+        return self._rows.scalar(select(PersonDueRow.page).limit(1)) is not None
+
+    def fill_some(self) -> int:
+        """Put some of what was kept long ago in, and give how many; 0 when all is in."""
+        due = self._rows.scalars(select(PersonDueRow).limit(AT_ONCE)).all()
+        for each in due:
+            if each.serial:
+                sheet = self._rows.get(SheetRow, each.serial)
+                if sheet is not None:
+                    self.add_sheet(sheet.serial, sheet.person)
+            else:
+                self._fill_page(each.page)
+            self._rows.delete(each)
+        self._rows.flush()
+        return len(due)
+
+    def forget(self, *, pages: Collection[str] = (), serials: Collection[str] = ()) -> int:
+        """Take pages and copies out; give how many lines went."""
+        gone = 0
+        for column, names in ((PersonIndexRow.page, pages), (PersonIndexRow.serial, serials)):
+            if names:
+                done = self._rows.execute(delete(PersonIndexRow).where(column.in_(names)))
+                gone += int(getattr(done, "rowcount", 0))
+        for due, names in ((PersonDueRow.page, pages), (PersonDueRow.serial, serials)):
+            if names:
+                self._rows.execute(delete(PersonDueRow).where(due.in_(names)))
+        return gone
+
+    def _fill_page(self, page: str) -> None:
+        row = self._rows.get(PageRow, page)
+        if row is None:
+            return
+        readings = self._rows.scalars(
+            select(ReadingRow).where(ReadingRow.page == page, ReadingRow.attempt == row.attempt)
+        )
+        self.add_page(row, people_from_json(row.people), {r.field: r.value for r in readings})
+        for each in self._rows.scalars(select(DecisionRow).where(DecisionRow.page == page)):
+            self.add_decision(row, each.field, each.value)
+
+    def _add(self, people: Iterable[tuple[str, str]], *, page: str = "", serial: str = "") -> None:
+        for number, role in people:
+            try:
+                digest = self.digest(number)
+            except NumberOdd:
+                continue
+            there = self._rows.get(PersonIndexRow, (digest, serial, page))
+            if there is None:
+                self._rows.add(PersonIndexRow(digest=digest, serial=serial, page=page, role=role))
+                self._rows.flush()
+            elif role == OF:
+                there.role = OF
+
+
+def _numbers(row: PageRow, values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Give the prison numbers among a page's values, and whether the page is theirs."""
+    return [
+        (str(values[each.name]), _role(each.person))
+        for each in _fields(row)
+        if isinstance(each, Text)
+        and each.identifies == "number"
+        and isinstance(values.get(each.name), str)
+    ]
+
+
+def _fields(row: PageRow) -> tuple[Fillable, ...]:
+    try:
+        return tuple(library.definition(row.form, row.version).fillable())
+    except UserError:
+        return ()
+
+
+def _role(person: str) -> str:
+    return OF if person == SENDER else NAMED

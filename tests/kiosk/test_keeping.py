@@ -1,0 +1,410 @@
+"""Backing up, restoring onto an empty machine, holds, retention and erasing, as commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from typer.testing import CliRunner, Result
+
+from forms.page_id import PageId
+from kiosk import compose, keeping
+from kiosk.cli import app
+from kiosk.compose import House
+from pipeline import work
+from pipeline.kept import Status
+from pipeline.ports import Person, Sheet, page_scope
+from pipeline.stages import PageRead, PersonMatch, Reading, State
+from storage import people
+
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+LONG_AGO = NOW.replace(year=NOW.year - 8, day=1)
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(folder))
+    for name in ("DATABASE_URL", "BLOBS_URL", "KEYS", "SITE", "RECOVERY_KEY"):
+        monkeypatch.delenv(f"COUNTERFOIL_{name}", raising=False)
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(people, "_ARGON2", quick)
+    monkeypatch.setattr(keeping, "check_all", lambda: iter(()))
+    return folder
+
+
+def run(*words: object, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], input=given)
+
+
+def done(*words: object, given: str | None = None) -> str:
+    told = run(*words, given=given)
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def in_house(act: Callable[[House], None]) -> None:
+    house = compose.open_house()
+    try:
+        act(house)
+    finally:
+        house.close()
+
+
+def bring(house: House, *people: str, at: datetime = NOW, read: bool = True) -> list[str]:
+    """Take in one file with a page of an rj-3w each for these people; gives their records."""
+    with house.store.begin() as kept:
+        serials = kept.sheets.draw(len(people))
+        kept.sheets.issue(
+            [
+                Sheet(
+                    serial=serial,
+                    form="rj-1",
+                    version=1,
+                    language="en",
+                    large_print=False,
+                    pages=1,
+                    issued_at=at,
+                    establishment="MTI",
+                    wing="B",
+                    issued_by="pat",
+                )
+                for serial in serials
+            ]
+        )
+    taken = house.intake.take_stream(
+        io.BytesIO(f"scan of {serials}".encode()), name="smith.pdf", by="pat", at=at
+    )
+    if not read:
+        return []
+    with house.store.begin() as kept:
+        pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(people)), at=at)
+    for page, serial, number in zip(pages, serials, people, strict=True):
+        upright = house.blobs.put(f"picture {serial}".encode(), page_scope(page))
+        with house.store.begin() as kept:
+            kept.pages.start(page, 1)
+            kept.pages.keep(
+                page, 1, [work.Outcome(page_read(serial, number), upright=upright)], at=at
+            )
+    return [f"{serial}-1" for serial in serials]
+
+
+def page_read(serial: str, number: str) -> PageRead:
+    reading = Reading(
+        field="me_number",
+        kind="comb",
+        state=State.FILLED,
+        value=number,
+        confidence=0.99,
+        candidates=((number, 0.99),),
+    )
+    match = PersonMatch(
+        person="sender",
+        match=number,
+        confidence=0.99,
+        agreed=("number",),
+        candidates=((number, 0.99),),
+    )
+    return PageRead(
+        source="file 1",
+        page_index=0,
+        id=PageId(form="rj-1", version=1, language="en", serial=serial, page=1),
+        pages=1,
+        readings=(reading,),
+        people=(match,),
+        rotation_deg=0.0,
+        scale=1.0,
+        residual_mm=0.1,
+        digest=f"pixels {serial}",
+    )
+
+
+def staff(*names: str) -> None:
+    def add(house: House) -> None:
+        with house.store.begin() as kept:
+            for name in names:
+                kept.staff.add(name, PASSWORD, name=name, roles=["manager"], by="root", at=NOW)
+
+    in_house(add)
+
+
+def exported() -> str:
+    return done("records", "export", "--format", "jsonl")
+
+
+def test_an_empty_machine_has_everything_back_with_one_command(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: dict[str, bytes] = {}
+
+    def fill(house: House) -> None:
+        bring(house, "A1234BC", "B2345CD")
+        bring(house, "C3456DE", read=False)
+        with house.store.look() as kept:
+            for page in kept.pages.with_status(Status.VERIFIED):
+                pictures[page.id] = house.blobs.get(page.upright or "", page_scope(page.id))
+
+    in_house(fill)
+    assert len(pictures) == 2
+    (data / "retention.toml").write_text('[records]\nrj-1 = "9 years"\n', encoding="utf-8")
+    before, counts = exported(), json.loads(done("status", "--json"))
+    assert before.count("\n") == 2
+    assert counts["received"] == 1
+    file = tmp_path / "monday.backup"
+    told = run("backup", file)
+    assert told.exit_code == 0, told.output
+    assert "3 pages" in told.stdout or "2 records" in told.stdout
+    assert "recovery key is in" in told.stderr
+    assert (tmp_path / "monday.backup.recovery-key").stat().st_mode & 0o777 == 0o600
+    assert "is whole" in done("backup", "--check", file)
+
+    there = tmp_path / "there"
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(there))
+    back = run("restore", file)
+    assert "2 records" in back.stdout, back.output
+    assert "as it was written" in back.stdout
+    assert "1 wait to be read" in back.stdout
+    assert exported() == before
+    assert json.loads(done("status", "--json")) == counts
+    assert "as written" in done("audit", "verify")
+    assert (there / "retention.toml").read_text("utf-8").endswith('"9 years"\n')
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            assert kept.backups.newest() is None  # the copy is of before it was done
+            assert len(kept.backups.list()) == 1
+            for page, picture in pictures.items():
+                upright = kept.pages.get(page).upright or ""
+                assert house.blobs.get(upright, page_scope(page)) == picture
+        assert house.jobs.busy()
+
+    in_house(look)
+
+
+def test_the_key_is_found_by_name_in_the_environment_or_beside_the_file_and_else_asked_for(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: None)
+    file, beside = tmp_path / "a.backup", tmp_path / "a.backup.recovery-key"
+    done("backup", file)
+    text = beside.read_text("utf-8")
+    beside.unlink()
+
+    def into(name: str, *more: object) -> Result:
+        monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / name))
+        return run("restore", file, *more)
+
+    refused = into("one")
+    assert refused.exit_code == 1
+    assert "no recovery key was given" in refused.stderr
+    assert not (tmp_path / "one").exists()
+    monkeypatch.setenv("COUNTERFOIL_RECOVERY_KEY", text.splitlines()[-1])
+    assert "is no recovery key" not in into("two").stderr
+    monkeypatch.setenv("COUNTERFOIL_RECOVERY_KEY", text)
+    assert "Restored" in into("three").stdout
+    monkeypatch.delenv("COUNTERFOIL_RECOVERY_KEY")
+    (tmp_path / "paper.txt").write_text(text, encoding="utf-8")
+    assert "Restored" in into("four", "--key", tmp_path / "paper.txt").stdout
+
+
+def test_later_backups_reuse_the_recovery_key_and_a_new_one_can_be_made(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: None)
+    done("backup", tmp_path / "a.backup")
+    done("backup", tmp_path / "b.backup")
+    assert not (tmp_path / "b.backup.recovery-key").exists()
+    done("keys", "recovery", "--out", tmp_path / "new.key")
+    again = run("keys", "recovery", "--out", tmp_path / "new.key")
+    assert (again.exit_code, "already" in again.stderr) == (1, True)
+    done("backup", tmp_path / "c.backup")
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    old = run("restore", tmp_path / "c.backup", "--key", tmp_path / "a.backup.recovery-key")
+    assert "does not open this backup" in old.stderr
+    assert "Restored" in done("restore", tmp_path / "c.backup", "--key", tmp_path / "new.key")
+
+
+def test_a_backup_is_never_written_over_and_nothing_is_restored_over_something(
+    data: Path, tmp_path: Path
+) -> None:
+    in_house(lambda house: None)
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    before = file.read_bytes()
+    refused = run("backup", file)
+    assert (refused.exit_code, file.read_bytes() == before) == (1, True)
+    refused = run("restore", file)
+    assert refused.exit_code == 1
+    assert "something in the data folder" in refused.stderr
+    assert "Name an empty folder" in refused.stderr
+
+
+def test_a_restore_killed_half_way_is_done_again_by_the_same_command(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(house: House) -> None:
+        for number in range(3):
+            bring(house, f"A123{number}BC")
+
+    in_house(fill)
+    before = exported()
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    there = tmp_path / "there"
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(there))
+    command = [sys.executable, "-m", "kiosk.cli", "restore", str(file)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not any(there.glob("blobs/??/??/*")) and time.monotonic() < until:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert (there / ".restoring").exists()
+    assert "that was cut off" in run("status").stderr
+    assert "Restored" in done("restore", file)
+    assert exported() == before
+    assert "as written" in done("audit", "verify")
+    assert list(there.glob(".restoring*")) == []
+
+
+def test_an_export_is_in_the_register_with_its_sum_and_its_records(
+    data: Path, tmp_path: Path
+) -> None:
+    records: list[str] = []
+    in_house(lambda house: records.extend(bring(house, "A1234BC", "B2345CD")))
+    import hashlib
+
+    out = tmp_path / "out.csv"
+    done("records", "export", "--out", out)
+    told = exported()
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            first, second = kept.exports.with_any(records[:1])
+            assert first.digest == hashlib.sha256(out.read_bytes()).hexdigest()
+            assert second.digest == hashlib.sha256(told.encode()).hexdigest()
+            assert (first.records, second.shape) == (2, "jsonl")
+            assert [e.what for e in kept.events.last(2)] == ["records-exported"] * 2
+
+    in_house(look)
+
+
+def test_retention_runs_dry_and_for_good_and_a_hold_stops_it(data: Path) -> None:
+    records: list[str] = []
+    in_house(lambda house: records.extend(bring(house, "A1234BC", at=LONG_AGO)))
+    dry = done("retention", "run", "--dry-run")
+    assert dry.startswith("Due: ")
+    assert "1 records" in dry
+    assert done("hold", "add", "--person", "-", "--reason", "court-order", given="A1234BC\n")
+    assert "court-order" in done("hold", "list")
+    assert "A1234BC" not in done("hold", "list")
+    held = run("retention", "run")
+    assert "1 due and on hold" in held.stderr
+    assert exported()
+    done("hold", "remove", "1")
+    told = done("retention", "run")
+    assert told.replace("Destroyed", "Due").splitlines()[0] == dry.strip()
+    assert "certificate-0001.txt" in told
+    words = (data / "certificates" / "certificate-0001.txt").read_text("utf-8")
+    assert "1  records" in words
+    assert exported() == ""
+    assert "as written" in done("audit", "verify")
+    assert not list((data / "blobs").glob("??/??/*"))
+
+
+def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs: list[str] = []
+    someone = [
+        Person(
+            prison_number=number,
+            surname="SMITH",
+            forenames="JO",
+            cell="B-1-001",
+            establishment="MTI",
+        )
+        for number in ("A1234BC", "B2345CD")
+    ]
+
+    def fill(house: House) -> None:
+        with house.store.begin() as kept:
+            kept.roll.replace(someone, by="pat", at=NOW)
+        theirs.extend(bring(house, "A1234BC", "B2345CD"))
+        bring(house, "C3456DE")
+
+    in_house(fill)
+    staff("vera", "sam")
+    exported()
+    near, gone, copy = (tmp_path / name for name in ("near.backup", "gone.backup", "copy.backup"))
+    done("backup", near)
+    done("backup", gone)
+    copy.write_bytes(gone.read_bytes())
+    gone.unlink()
+    (tmp_path / "gone.backup").with_suffix(".recovery-key").unlink(missing_ok=True)
+
+    nobody = run("erase", "--person", "Z9999ZZ", "--dry-run")
+    assert "nothing" in nobody.stdout
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked-by-person", "--by", "vera")
+    assert "do not belong together" in run(*asked, given="wrong\n").stderr
+    told = done(*asked, given=PASSWORD + "\n")
+    assert "1 records" in told
+    assert "confirm 1" in told
+    assert exported().count("\n") == 3
+    same = run("erase", "confirm", "1", "--by", "vera", given=PASSWORD + "\n")
+    assert "cannot confirm it as well" in same.stderr
+    certificate = done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert "asked-by-person" in certificate
+    assert "confirmed by sam" in certificate
+    assert "Exported files that hold the person" in certificate
+    assert "Backups that could not be reached" in certificate
+    assert "Backups out of which the person can no longer be opened" in certificate
+    assert "A1234BC" not in certificate
+
+    left = exported()
+    assert left.count("\n") == 2
+    assert theirs[0] not in left
+    assert theirs[1] in left
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            assert [each.prison_number for each in kept.roll.people()] == ["B2345CD"]
+            digest = kept.people_index.digest("A1234BC")
+            assert not kept.erasures.theirs(digest).anything
+            other = kept.records.get(theirs[1]).pages[0]
+            assert house.blobs.get(other.upright or "", page_scope(other.id))
+
+    in_house(look)
+    assert "as written" in done("audit", "verify")
+    assert "is whole" in done("backup", "--check", near)
+    key = tmp_path / "near.backup.recovery-key"
+    for name, file in (("one", near), ("two", copy)):
+        monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / name))
+        back = run("restore", file, "--key", key)
+        assert "Destroyed again" in back.stderr, back.output
+        assert exported() == left
+        assert "as written" in done("audit", "verify")
+
+
+def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    staff("vera", "sam")
+    done("hold", "add", "--person", "A1234BC", "--reason", "inquest")
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked-by-person", "--by", "vera")
+    assert "legal hold" in run(*asked, given=PASSWORD + "\n").stderr
+    done("hold", "remove", "1")
+    done(*asked, given=PASSWORD + "\n")
+    done("hold", "add", "--person", "A1234BC", "--reason", "inquest")
+    refused = run("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert "legal hold" in refused.stderr
+    assert exported().count("\n") == 1

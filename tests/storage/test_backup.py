@@ -1,0 +1,374 @@
+"""A backup holds everything of one moment, and comes back as it was or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import backup, dump, recovery
+from storage.archive import Archive, BackupCut, BackupDamaged, BackupUnreadable, Manifest
+from storage.blobs import FolderBlobs
+from storage.database import Database, DatabaseNewer
+from storage.keys import KeyFolder, Vault
+from storage.recovery import RecoveryKey, RecoveryKeyWrong, public_half
+from storage.restore import (
+    MARK,
+    NotEmpty,
+    Restored,
+    SiteDiffers,
+    Target,
+    finish,
+    restore,
+    unfinished,
+)
+from storage.store import Store
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+
+@dataclass
+class Place:
+    """An installation in a folder, to back up or to restore into."""
+
+    folder: Path
+    key: RecoveryKey | None = None
+
+    @property
+    def blobs(self) -> FolderBlobs:
+        return FolderBlobs(self.folder / "blobs")
+
+    @property
+    def target(self) -> Target:
+        return Target(
+            url=f"sqlite:///{self.folder}/counterfoil.db",
+            blobs=self.blobs,
+            data=self.folder,
+            keys=self.folder / "keys",
+            site="local",
+        )
+
+    def write(self, path: Path, store: Store) -> backup.Made:
+        return backup.write(
+            path,
+            id=backup.new_id(),
+            store=store,
+            blobs=self.blobs,
+            keys=self.folder / "keys",
+            files={"retention.toml": self.folder / "retention.toml"},
+            site="local",
+            at=NOW,
+        )
+
+
+@pytest.fixture
+def home(tmp_path: Path, desk: Any, key_folder: KeyFolder, bring_file: Any) -> Place:
+    """An installation with two files of a record each, one verified, and its keys."""
+    shutil.copytree(key_folder.folder, tmp_path / "keys")
+    place = Place(tmp_path, recovery.make(tmp_path / "keys", tmp_path / "key.txt"))
+    (tmp_path / "key.txt").unlink()
+    for number in range(2):
+        (serial,) = desk.issue()
+        bring_file(
+            desk.read(serial, 1, sure=bool(number)),
+            desk.read(serial, 2, sure=True),
+            data=b"scan %d" % number,
+        )
+    return place
+
+
+@pytest.fixture
+def made(home: Place, store: Store, tmp_path: Path) -> tuple[Path, RecoveryKey]:
+    path = tmp_path / "out" / "monday.backup"
+    path.parent.mkdir()
+    home.write(path, store)
+    assert home.key is not None
+    return path, home.key
+
+
+def everything(file: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of ours."""
+    raw = sqlite3.connect(file)
+    names = [
+        name
+        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        if not name.startswith(("sqlite_", "alembic"))
+    ]
+    found = {name: sorted(raw.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}
+    found["counters"] = sorted(raw.execute("SELECT * FROM sqlite_sequence"))
+    raw.close()
+    return found
+
+
+def put_back(path: Path, key: RecoveryKey, place: Place) -> Restored:
+    done = restore(path, key, place.target)
+    finish(place.folder)
+    return done
+
+
+def test_a_restored_database_blobs_and_keys_are_as_they_were(
+    home: Place, store: Store, made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    there = Place(tmp_path / "there")
+    done = put_back(path, key, there)
+    assert everything(there.folder / "counterfoil.db") == everything(tmp_path / "counterfoil.db")
+    with store.look() as kept:
+        named = kept.intakes.blobs()
+    head = store.verify_events().head
+    assert len(named) == 6
+    assert {each: there.blobs.get(each) for each in named} == {
+        each: home.blobs.get(each) for each in named
+    }
+    assert done.manifest.head == head.told
+    assert not unfinished(there.folder)
+    for name in ("audit.key", "lookup.key", "recovery.pub"):
+        assert (there.folder / "keys" / name).read_bytes() == (
+            home.folder / "keys" / name
+        ).read_bytes()
+    again = Store(there.target.url, Vault(KeyFolder(there.folder / "keys")))
+    assert again.verify_events().head == head
+    again.close()
+
+
+def test_without_a_recovery_key_or_without_the_keys_nothing_is_written(
+    home: Place, store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "never.backup"
+    (home.folder / "keys" / "recovery.pub").unlink()
+    with pytest.raises(backup.NoRecoveryKey):
+        home.write(path, store)
+    for each in (home.folder / "keys" / "opening").iterdir():
+        each.unlink()
+    with pytest.raises(backup.KeysNotReadable):
+        home.write(path, store)
+    assert not path.exists()
+
+
+def test_no_private_half_of_the_recovery_key_stays_in_the_installation(
+    home: Place, made: tuple[Path, RecoveryKey]
+) -> None:
+    _, key = made
+    assert public_half(home.folder / "keys") == key.public
+    for each in home.folder.rglob("*"):
+        if each.is_file():
+            assert key.secret not in each.read_bytes()
+            assert key.secret.hex().encode() not in each.read_bytes()
+
+
+def test_no_key_lies_open_in_a_backup(home: Place, made: tuple[Path, RecoveryKey]) -> None:
+    whole = made[0].read_bytes()
+    for each in (home.folder / "keys").rglob("*.key"):
+        assert each.read_bytes() not in whole
+
+
+def test_a_backup_leaves_nothing_but_itself(made: tuple[Path, RecoveryKey]) -> None:
+    assert [each.name for each in made[0].parent.iterdir()] == ["monday.backup"]
+    assert made[0].stat().st_mode & 0o077 == 0
+
+
+def test_a_wrong_key_changes_nothing(made: tuple[Path, RecoveryKey], tmp_path: Path) -> None:
+    there = Place(tmp_path / "there")
+    with pytest.raises(RecoveryKeyWrong):
+        restore(made[0], RecoveryKey.new(), there.target)
+    assert not there.folder.exists()
+
+
+def test_a_backup_changed_in_any_one_place_is_refused_and_changes_nothing(
+    made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    whole = path.read_bytes()
+    there = Place(tmp_path / "there")
+    with Archive(path) as opened:
+        members = list(opened._members())
+    for member in members:
+        if not member.size:
+            continue
+        changed = bytearray(whole)
+        changed[member.offset + member.size // 2] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises((BackupDamaged, RecoveryKeyWrong)):
+            restore(path, key, there.target)
+        assert not there.folder.exists(), member.name
+
+
+def test_a_backup_cut_anywhere_is_refused_with_a_sentence(
+    made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    whole = path.read_bytes()
+    for share in range(1, 20):
+        path.write_bytes(whole[: len(whole) * share // 20])
+        with pytest.raises((BackupCut, BackupUnreadable)):
+            restore(path, key, Place(tmp_path / "there").target)
+    for nothing in (b"", b"not a backup", b"\0" * 4096):
+        path.write_bytes(nothing)
+        with pytest.raises(BackupUnreadable):
+            backup.check(path)
+    with pytest.raises(BackupUnreadable):
+        backup.check(tmp_path / "no such file")
+
+
+def test_a_backup_written_by_somebody_without_the_keys_is_refused(
+    home: Place, made: tuple[Path, RecoveryKey]
+) -> None:
+    path, _ = made
+    backup.check(path, home.folder / "keys")
+    with Archive(path) as opened:
+        manifest = opened.manifest
+        place = next(each for each in opened._members() if each.name == "manifest.json")
+    forged = replace(manifest, head="9" + manifest.head[1:]).to_bytes()
+    with path.open("r+b") as file:
+        file.seek(place.offset)
+        file.write(forged)
+    with pytest.raises(BackupDamaged):
+        backup.check(path, home.folder / "keys")
+
+
+def test_nothing_is_put_where_something_is(
+    home: Place, made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    before = everything(tmp_path / "counterfoil.db")
+    with pytest.raises(NotEmpty):
+        restore(path, key, home.target)
+    assert everything(tmp_path / "counterfoil.db") == before
+    there = Place(tmp_path / "there")
+    other = KeyFolder(there.folder / "keys")
+    other.make_hash_keys()
+    with pytest.raises(NotEmpty):
+        restore(path, key, there.target)
+
+
+def test_keys_that_outlived_their_data_are_no_hindrance(
+    home: Place, made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    there = Place(tmp_path / "there")
+    target = replace(there.target, keys=home.folder / "keys")
+    restore(path, key, target)
+    assert not (there.folder / "keys").exists()
+
+
+def test_another_site_and_a_newer_backup_are_refused(
+    made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    there = Place(tmp_path / "there")
+    with pytest.raises(SiteDiffers) as refused:
+        restore(path, key, replace(there.target, site="other"))
+    assert "COUNTERFOIL_SITE=local" in refused.value.remedy
+    assert DatabaseNewer.remedy
+    assert not there.folder.exists()
+
+
+def test_what_was_half_restored_is_restored_again(
+    made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    for stop_after in (1, 3, 4, 5):
+        there = Place(tmp_path / f"there-{stop_after}")
+        left = stop_after
+
+        class Stopped(BaseException):
+            pass
+
+        class Stopping(FolderBlobs):
+            def put(self, data: bytes) -> str:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise Stopped
+                return super().put(data)
+
+        def told(doing: str, done: int, total: int) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Stopped
+
+        blobs = Stopping(there.folder / "blobs")
+        try:
+            restore(path, key, replace(there.target, blobs=blobs), told=told)
+        except Stopped:
+            assert not (there.folder / "counterfoil.db").exists()
+            assert unfinished(there.folder) == there.folder.exists()
+        put_back(path, key, there)
+        assert everything(there.folder / "counterfoil.db") == everything(
+            tmp_path / "counterfoil.db"
+        )
+        assert [each.name for each in there.folder.glob(f"{MARK}*")] == []
+
+
+def test_a_lost_blob_is_told_and_the_rest_is_kept(
+    home: Place, store: Store, tmp_path: Path
+) -> None:
+    with store.look() as kept:
+        gone = sorted(kept.intakes.blobs())[0]
+    place = home.folder / "blobs" / gone[:2] / gone[2:4] / gone
+    place.unlink()
+    made = home.write(tmp_path / "holed.backup", store)
+    assert made.manifest.missing == (gone,)
+    assert made.manifest.blobs["count"] == 5
+    assert home.key is not None
+    put_back(tmp_path / "holed.backup", home.key, Place(tmp_path / "there"))
+
+
+def archive_of(path: Path) -> Manifest:
+    with Archive(path) as opened:
+        return opened.manifest
+
+
+def rows_told(url: str) -> dict[str, bytes]:
+    """Every table of ours as a dump tells it, whatever the database."""
+    database = Database(url)
+    found = {}
+    with database.engine.connect() as connection:
+        for table in dump.tables(connection):
+            out = io.BytesIO()
+            dump.write(connection, table, out)
+            found[table.name] = gzip.decompress(out.getvalue())
+    database.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def server_url(postgres_server: Any) -> Iterator[str]:
+    """An empty database on a PostgreSQL server."""
+    with postgres_server.started() as server:
+        yield str(server.fresh())
+
+
+def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
+    home: Place, made: tuple[Path, RecoveryKey], tmp_path: Path, server_url: str
+) -> None:
+    url = server_url
+    before = rows_told(f"sqlite:///{tmp_path}/counterfoil.db")
+    path, key = made
+    server = Place(tmp_path / "server")
+    target = replace(server.target, url=url)
+    restore(path, key, target)
+    finish(server.folder)
+    assert rows_told(url) == before
+    with Database(url).engine.connect() as connection:
+        assert dump.counters(connection) == archive_of(path).counters
+    with pytest.raises(NotEmpty):
+        restore(path, key, replace(Place(tmp_path / "again").target, url=url))
+
+    store = Store(url, Vault(KeyFolder(server.folder / "keys")))
+    with store.begin() as kept:
+        kept.events.add("head-given", "events", by="pat", at=NOW)
+    server.write(tmp_path / "server.backup", store)
+    store.close()
+    there = Place(tmp_path / "there")
+    restore(tmp_path / "server.backup", key, there.target)
+    assert rows_told(there.target.url) == rows_told(url)
