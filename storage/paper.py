@@ -679,7 +679,7 @@ class Pages:
             .group_by(PageRow.intake)
         )
         late = dict.fromkeys(self._rows.scalars(files), 1)
-        return late | dict(self._rows.execute(pages).tuples())
+        return late | dict(self._rows.execute(pages).all())
 
     def note_late(self, late: Collection[str], *, at: datetime) -> None:
         """Note an event for each of these files, unless there is one already."""
