@@ -245,11 +245,24 @@ def read_scans(
 
 
 @app.command("scan")
-def take_in(paths: Annotated[list[Path], typer.Argument(help="Files or folders.")]) -> None:
+def take_in(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
+    bulk: Annotated[
+        bool,
+        typer.Option(
+            "--bulk",
+            help="An old archive: read after the day's work, and taken in no faster than it is "
+            "read. Stopped, it can be started again.",
+        ),
+    ] = False,
+) -> None:
     """Take scans in for keeping; they are safe when this says so. Originals stay."""
+    from storage.bulk import BulkIntake
+
     refused = False
     with _house() as house:
-        for taken in house.intake.take_in(paths, by=_who(), at=_now()):
+        way = BulkIntake(house.store, house.intake) if bulk else house.intake
+        for taken in way.take_in(paths, by=_who(), at=_now()):
             if taken.problem is not None or taken.intake is None:
                 refused = True
                 problem = taken.problem or UserError()

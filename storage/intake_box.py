@@ -27,8 +27,8 @@ from pipeline.ports import StoreAway
 from pipeline.work import Priority
 from storage.jobs import Jobs
 from storage.paper import Taken
-from storage.sealed_blobs import SealedBlobs
-from storage.store import Store
+from storage.sealed_blobs import Fresh, SealedBlobs
+from storage.store import Kept, Store
 
 
 class PathMissing(FileMissing):
@@ -107,7 +107,7 @@ class IntakeBox:
         for path in paths:
             for found in _files(path):
                 if isinstance(found, TakenIn):
-                    yield self._told(found, by=by, at=at, kind=kind)
+                    yield self.told(found, by=by, at=at, kind=kind)
                     continue
                 try:
                     with found.open("rb") as source:
@@ -120,14 +120,14 @@ class IntakeBox:
                             priority=priority,
                         )
                 except OSError as problem:
-                    refused = TakenIn(path=found, problem=_refused(problem))
-                    yield self._told(refused, by=by, at=at, kind=kind)
+                    why = TakenIn(path=found, problem=refused(problem))
+                    yield self.told(why, by=by, at=at, kind=kind)
                 except UserError as problem:
-                    refused = TakenIn(path=found, problem=problem)
-                    yield self._told(refused, by=by, at=at, kind=kind)
+                    why = TakenIn(path=found, problem=problem)
+                    yield self.told(why, by=by, at=at, kind=kind)
                 except Exception as bug:
-                    refused = TakenIn(path=found, problem=TakingFailed(), bug=bug)
-                    yield self._told(refused, by=by, at=at, kind=kind)
+                    why = TakenIn(path=found, problem=TakingFailed(), bug=bug)
+                    yield self.told(why, by=by, at=at, kind=kind)
                 else:
                     yield TakenIn(path=found, intake=taken.intake, duplicate=taken.duplicate)
 
@@ -157,29 +157,69 @@ class IntakeBox:
         Raises:
             DiskFull: nothing was kept.
         """
-        fresh = self._blobs.put_new(source)
+        fresh = self.put_away(source)
         with self._store.begin() as kept:
             before = kept.ledger.hold(sighting) if sighting else None
             if before is not None and before.intake is not None:
                 self._blobs.remove(fresh.blob)
                 duplicate = before.fate is Fate.DUPLICATE
                 return Taken(intake=kept.intakes.unnamed(before.intake), duplicate=duplicate)
-            taken = kept.intakes.take(
-                fresh.digest,
-                fresh.size,
+            taken = self.keep(
+                kept,
+                fresh,
+                name=name,
                 by=by,
                 at=at,
                 kind=kind,
-                name=base_name(name),
                 priority=priority,
-                blob=fresh.blob,
-                secret=fresh.secret,
                 sighting=sighting,
             )
-            if not taken.duplicate:
-                self._jobs.add_file(kept, taken.intake)
-        if taken.duplicate:  # Sealed anew, the same bytes are others: they are not needed.
-            self._blobs.remove(fresh.blob)
+        if taken.duplicate:
+            self.throw_away(fresh)
+        return taken
+
+    def put_away(self, source: BinaryIO) -> Fresh:
+        """Put a file's bytes away durably; `keep` is to follow.
+
+        Raises:
+            StoreAway: not just now; nothing was kept.
+        """
+        return self._blobs.put_new(source)
+
+    def throw_away(self, fresh: Fresh) -> None:
+        """Delete bytes put away that turned out to be here before, once that is committed.
+
+        Sealed anew, the same bytes are others: they are not needed.
+        """
+        self._blobs.remove(fresh.blob)
+
+    def keep(
+        self,
+        kept: Kept,
+        fresh: Fresh,
+        *,
+        name: str,
+        by: str,
+        at: datetime,
+        kind: str,
+        priority: int,
+        sighting: str = "",
+    ) -> Taken:
+        """Keep that bytes put away came in, and enqueue their reading, if this is committed."""
+        taken = kept.intakes.take(
+            fresh.digest,
+            fresh.size,
+            by=by,
+            at=at,
+            kind=kind,
+            name=base_name(name),
+            priority=priority,
+            blob=fresh.blob,
+            secret=fresh.secret,
+            sighting=sighting,
+        )
+        if not taken.duplicate:
+            self._jobs.add_file(kept, taken.intake)
         return taken
 
     def refuse(self, problem: UserError, *, size: int, by: str, at: datetime, kind: str) -> None:
@@ -190,7 +230,7 @@ class IntakeBox:
         with suppress(StoreAway, SQLAlchemyError), self._store.begin() as kept:
             kept.ledger.refuse(problem.code, way=kind, size=size, by=by, at=at)
 
-    def _told(self, refused: TakenIn, *, by: str, at: datetime, kind: str) -> TakenIn:
+    def told(self, refused: TakenIn, *, by: str, at: datetime, kind: str) -> TakenIn:
         """Note what was refused, unless nothing is there that could have been taken in."""
         problem = refused.problem
         if problem is not None and not isinstance(problem, PathMissing):
@@ -214,9 +254,10 @@ def _files(path: Path) -> Iterator[Path | TakenIn]:
         else:
             yield TakenIn(path=path, problem=PathMissing())
     except OSError as problem:
-        yield TakenIn(path=path, problem=_refused(problem))
+        yield TakenIn(path=path, problem=refused(problem))
 
 
-def _refused(problem: OSError) -> UserError:
+def refused(problem: OSError) -> UserError:
+    """Say in our words what the system said of a file."""
     nothing = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
     return PathMissing() if problem.errno in nothing else PathForbidden()

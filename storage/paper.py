@@ -199,6 +199,12 @@ class Intakes:
         """
         return convert.intake(self._row(intake_id), named=False)
 
+    def find(self, digest: str) -> Intake | None:
+        """Find a file by the SHA-256 of its bytes, hex; its name stays sealed. None: never came."""
+        kept = self._keys.lookup("file", digest)
+        row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == kept))
+        return convert.intake(row, named=False) if row else None
+
     def last(self, limit: int = 50) -> tuple[Intake, ...]:
         """Give the newest files, newest first."""
         found = select(IntakeRow).order_by(IntakeRow.number.desc()).limit(limit)
@@ -430,6 +436,13 @@ class Pages:
         )
         for status, found in ((Status.RECEIVED, whole), (Status.DUPLICATE, again)):
             counted[status] = counted.get(status, 0) + (self._rows.scalar(found) or 0)
+
+    def waiting(self) -> int:
+        """Say how many files and pages wait to be read; quicker than `counts`."""
+        files = select(func.count()).select_from(IntakeRow).where(IntakeRow.state == "received")
+        unread = PageRow.status.in_((Status.RECEIVED, Status.READING))
+        pages = select(func.count()).select_from(PageRow).where(unread)
+        return (self._rows.scalar(files) or 0) + (self._rows.scalar(pages) or 0)
 
     def queue(
         self,

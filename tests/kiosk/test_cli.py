@@ -19,6 +19,7 @@ from forms.page_id import parse_serial
 from forms.published import published
 from kiosk import compose
 from kiosk.cli import _print_json, app
+from pipeline.work import Priority
 from storage.sealed_blobs import Fresh, SealedBlobs
 
 ROLL = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
@@ -448,6 +449,31 @@ def test_status_counts_every_page_once(data: Path, tmp_path: Path) -> None:
         "set-aside": 0,
         "duplicate": 1,
     }
+
+
+def test_an_archive_is_taken_in_after_the_days_work_and_once(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    for number in range(3):
+        (tmp_path / "old" / f"{number}.png").write_bytes(str(number).encode())
+    assert run("scan", "--bulk", tmp_path / "old").stdout.count("taken in as file") == 3
+    assert run("scan", "--bulk", tmp_path / "old").stdout.count("here already") == 3
+    with compose.open_house().store.look() as kept:
+        assert {each.priority for each in kept.intakes.last()} == {Priority.BULK}
+
+
+def test_a_move_asks_where_to_and_refuses_while_something_runs_or_waits(
+    data: Path, tmp_path: Path
+) -> None:
+    assert run("move").exit_code == 2
+    (tmp_path / "a.png").write_bytes(b"a")
+    run("scan", tmp_path / "a.png")
+    waiting = run("move", "--to-database", "postgresql://nobody@127.0.0.1:9/none")
+    assert waiting.exit_code == 1
+    assert "counterfoil work --until-idle" in waiting.stderr
+    house = compose.open_house()
+    running = run("move", "--to-database", "postgresql://nobody@127.0.0.1:9/none")
+    house.close()
+    assert "Stop the staff site" in running.stderr
 
 
 def test_our_own_mistake_with_one_scan_is_told_and_the_others_are_taken_in(
