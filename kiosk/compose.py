@@ -227,9 +227,9 @@ def open_house(given: Settings | None = None, *, restoring: bool = False) -> Hou
         raise RestoreUnfinished
     try:
         make_folder_surely(chosen.data, mode=0o700)
+        in_use = InUse(chosen.data)
     except OSError:
         raise DataFolderUnusable from None
-    in_use = InUse(chosen.data)
     try:
         return _open_house(chosen, in_use)
     except BaseException:

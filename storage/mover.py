@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 from sqlalchemy import (
     JSON,
@@ -43,6 +45,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from forms.errors import UserError
@@ -217,7 +220,7 @@ def move_database(
     if not marked:
         source.upgrade()
         check_drained(source)
-    old, new = _engine(f"sqlite:///file:{file}?mode=ro&uri=true"), _engine(target.url)
+    old, new = _reading(file), _engine(target.url)
     try:
         with _interrupted():
             if marked and not inspect(new).has_table(_MOVING.name):
@@ -426,12 +429,25 @@ def _named(tables: Iterable[Table], name: str) -> Table:
 
 
 def _engine(url: str) -> Engine:
-    """Open a database for rows as they lie there."""
+    """Open a database server for rows as they lie there."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     return create_engine(
         parsed, hide_parameters=True, json_serializer=str, json_deserializer=_as_text
+    )
+
+
+def _reading(file: Path) -> Engine:
+    """Open an embedded database for reading only."""
+    address = f"file:{quote(str(file.absolute()))}?mode=ro"
+    return create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(address, uri=True),
+        poolclass=NullPool,
+        hide_parameters=True,
+        json_serializer=str,
+        json_deserializer=_as_text,
     )
 
 
