@@ -52,14 +52,16 @@ def server(postgres_server: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def fresh(server: Any) -> Callable[[], Store]:
+def fresh(server: Any, vault: Any) -> Iterator[Callable[[], Store]]:
     made: list[Store] = []
 
     def make() -> Store:
-        made.append(Store(server.fresh().replace("postgresql://", "postgresql+psycopg://")))
+        made.append(Store(server.fresh(), vault))
         return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
@@ -115,17 +117,16 @@ def test_every_row_arrives_the_chain_is_the_same_and_numbers_go_on(
     moved = move_database(full.store, target, at=NOW)
     assert _rows(target) == before == _rows(full.store)
     assert moved.rows == {name: len(rows) for name, rows in before.items()}
+    assert full.store.verify_events().head == target.verify_events().head
+    assert target.verify_events().head.told == moved.head
     with full.store.look() as old, target.look() as new:
-        assert old.events.verify() == new.events.verify()
-        assert new.events.verify().told == moved.head
         assert old.pages.counts() == new.pages.counts()
         assert list(new.pages.unread()) == list(new.pages.unsplit()) == []
     with target.begin() as kept:
         kept.staff.add("new", "a long password", name="N", roles={"verifier"}, by="pat", at=NOW)
         taken = kept.intakes.take("ab" * 32, 5, by="pat", at=NOW)
         kept.intakes.split(taken.intake.id, work.Split(pages=1), at=NOW)
-    with target.look() as kept:
-        assert kept.events.verify().number == len(before["events"]) + 3
+    assert target.verify_events().head.number >= len(before["events"]) + 3
 
 
 def test_the_old_database_is_left_as_it_was_and_nobody_goes_on_with_it(
@@ -346,7 +347,7 @@ def test_the_command_moves_files_and_records_and_says_what_to_set(
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     house = compose.open_house()
-    digest = house.blobs.put(b"a page")
+    digest = house.raw.put(b"a page")
     url = f"s3://counterfoil-move/{uuid.uuid4().hex}"
     target = fresh()
 
