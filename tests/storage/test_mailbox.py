@@ -302,7 +302,7 @@ def test_what_a_kiosk_died_over_is_swept_after_a_day(folder: FolderSlot) -> None
     assert young.exists()
 
 
-KIOSK, OTHER, GROUP = 61_001, 61_002, 61_000
+WORKER, KIOSK, OTHER, GROUP = 61_003, 61_001, 61_002, 61_000
 
 
 @pytest.fixture
@@ -342,7 +342,8 @@ def test_the_kiosks_user_adds_letters_and_can_neither_list_nor_read_nor_remove_a
 ) -> None:
     slot = FolderSlot(open_way / "mailbox")
     slot.make()
-    os.chown(slot.folder, 0, GROUP)
+    os.chown(slot.folder, WORKER, GROUP)
+    os.chown(slot.folder / "aside", WORKER, GROUP)
     slot.folder.chmod(mailbox.FOLDER_MODE)
     public = KeyFolder(open_way / "keys")
     public.folder.mkdir(mode=0o755)
@@ -362,8 +363,14 @@ def test_the_kiosks_user_adds_letters_and_can_neither_list_nor_read_nor_remove_a
     assert as_user(KIOSK, lambda: list((slot.folder / "aside").iterdir())) == "PermissionError"
     assert place.stat().st_mode & 0o777 == mailbox.FILE_MODE
     assert place.stat().st_gid == GROUP
+    assert as_user(WORKER, lambda: [slot.get(each) for each in slot.names()]) == ""
+    assert as_user(WORKER, lambda: slot.put_aside(two.name, "letter-odd")) == ""
+    assert as_user(WORKER, lambda: slot.again(two.name)) == ""
     worker = Mailbox(slot, keys, site="mti")
     assert worker.collect(store, Shelf(), at=NOW) == Collected(kept=2)
+    assert as_user(KIOSK, lambda: box.post(one)) == ""
+    assert as_user(WORKER, lambda: slot.remove(one.name)) == ""
+    assert slot.names() == []
 
 
 # PostgreSQL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +31,8 @@ from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.store import Store
 from storage.watch import Ended, FolderMissing, FolderUnfit, Watch
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 class Clock:
@@ -454,92 +458,161 @@ class Crash(BaseException):
     """The power goes."""
 
 
+class Power:
+    """Goes at the so-manieth step that changes anything, before or after it; then all is dead."""
+
+    def __init__(self) -> None:
+        self.steps, self.until, self.after = 0, 10**9, False
+
+    def on(self) -> None:
+        self.steps, self.until = 0, 10**9
+
+    def goes(self, until: int, *, after: bool) -> None:
+        self.steps, self.until, self.after = 0, until, after
+
+    def counted(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: Any, **named: Any) -> Any:
+            self.steps += 1
+            if self.steps < self.until:
+                return act(*given, **named)
+            if self.steps == self.until and self.after:
+                act(*given, **named)
+            raise Crash
+
+        return step
+
+
 @pytest.fixture
-def crashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Let the power go before, or after, the so-manieth step that changes anything."""
-    left = [10**9]
-
-    def count(act: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*given: Any, **named: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Crash
-            done = act(*given, **named)
-            if left[0] == -1:
-                raise Crash
-            return done
-
-        return counted
-
+def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Power]:
     from sqlalchemy.engine.default import DefaultDialect
 
-    monkeypatch.setattr(watch.os, "rename", count(os.rename))
-    monkeypatch.setattr(watch.os, "mkdir", count(os.mkdir))
-    monkeypatch.setattr(open_folders, "_renameat2", count(open_folders._renameat2))
-    monkeypatch.setattr(FolderBlobs, "put_stream", count(FolderBlobs.put_stream))
-    monkeypatch.setattr(DefaultDialect, "do_commit", count(DefaultDialect.do_commit))
+    made = Power()
+    for where, name in (
+        (watch.os, "rename"),
+        (watch.os, "mkdir"),
+        (open_folders, "_renameat2"),
+        (FolderBlobs, "put_stream"),
+        (DefaultDialect, "do_commit"),
+    ):
+        monkeypatch.setattr(where, name, made.counted(getattr(where, name)))
+    yield made
+    made.on()
 
-    def after(steps: int) -> None:
-        left[0] = steps
 
-    yield after
-    left[0] = 10**9
+class Trial:
+    """A folder with files of some kinds, in a store that others have used before."""
+
+    def __init__(self, store: Store, jobs: Jobs, folder: Path, kinds: list[str]) -> None:
+        blobs = FolderBlobs(folder.with_name(f"{folder.name}-blobs"))
+        self.post = Post(folder, store, IntakeBox(store, blobs, jobs))
+        self.kinds = kinds
+        self.before = self._counted()
+        salt = os.urandom(8)
+        for number, kind in enumerate(kinds):
+            if kind == "link":
+                (folder / f"{number}").symlink_to("/etc/hostname")
+            elif kind == "half":
+                self.post.put(f"{number}.part", salt + b"%d" % number)
+            else:
+                data = b"same" if kind == "same" else b"%d" % number
+                self.post.put(f"{number}.pdf", salt + data)
+
+    def run(self, looks: int) -> None:
+        """Start the watcher, as after a restart."""
+        self.post.look(self.post.watch(unfinished_seconds=5.0), looks)
+
+    def check(self) -> None:
+        """Make sure that each file has the one end that it should have."""
+        found = self._counted() - self.before
+        same, links = self.kinds.count("same"), self.kinds.count("link")
+        halves = self.kinds.count("half")
+        twice = max(0, same - 1)
+        assert found == +Counter(
+            {
+                "accepted": len(self.kinds) - links - halves - twice,
+                "duplicate": twice,
+                "path-odd": links,
+                "file-unfinished": halves,
+            }
+        )
+        lies = self.post.here()
+        assert len(lies.get("done", ())) == len(self.kinds) - links - halves
+        assert len(lies.get("set-aside", ())) == links + halves
+        assert set(lies) <= {"done", "set-aside"}
+
+    def _counted(self) -> Counter[str]:
+        with self.post.store.look() as kept:
+            added = kept.ledger.sum()
+            assert added.adds_up
+            ends = Counter({str(fate): n for fate, n in added.fates.items()})
+            del ends[Fate.SET_ASIDE]
+            return ends + Counter(each.reason for each in kept.ledger.aside(10_000))
+
+
+def test_a_crash_at_each_single_step_leaves_every_file_one_end(
+    store: Store,
+    jobs: Jobs,
+    tmp_path_factory: pytest.TempPathFactory,
+    power: Power,
+) -> None:
+    kinds = ["same", "same", "link", "half"]
+    whole = Trial(store, jobs, tmp_path_factory.mktemp("inbox"), kinds)
+    power.on()
+    whole.run(8)
+    steps = power.steps
+    whole.check()
+    assert steps > 20
+    for step in range(1, steps + 1):
+        trial = Trial(store, jobs, tmp_path_factory.mktemp("inbox"), kinds)
+        power.goes(step, after=False)  # After one is before the next.
+        with suppress(Crash):
+            trial.run(8)
+        power.on()
+        trial.run(8)
+        trial.check()
 
 
 KINDS = st.sampled_from(["a", "b", "c", "same", "link", "half"])
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    files=st.lists(KINDS, min_size=1, max_size=7),
-    crashes=st.lists(st.integers(1, 40), max_size=4),
+    kinds=st.lists(KINDS, min_size=1, max_size=7),
+    crashes=st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=4),
 )
-def test_after_any_crash_every_file_has_exactly_one_end(
+def test_after_any_crashes_every_file_has_exactly_one_end(
     store: Store,
     jobs: Jobs,
     tmp_path_factory: pytest.TempPathFactory,
-    crashing: Callable[[int], None],
-    files: list[str],
-    crashes: list[int],
+    power: Power,
+    kinds: list[str],
+    crashes: list[tuple[int, bool]],
 ) -> None:
-    crashing(10**9)
-    folder = tmp_path_factory.mktemp("inbox")
-    blobs = FolderBlobs(folder.with_name(f"{folder.name}-blobs"))
-    post = Post(folder, store, IntakeBox(store, blobs, jobs))
-    salt = os.urandom(8)
-    with store.look() as kept:
-        before = kept.ledger.sum().fates
-    for number, kind in enumerate(files):
-        if kind == "link":
-            (folder / f"{number}").symlink_to("/etc/hostname")
-        elif kind == "half":
-            post.put(f"{number}.part", salt + b"%d" % number)
-        else:
-            post.put(f"{number}.pdf", salt + (kind.encode() if kind == "same" else b"%d" % number))
-    for steps in crashes:
-        crashing(steps)
+    power.on()
+    trial = Trial(store, jobs, tmp_path_factory.mktemp("inbox"), kinds)
+    for step, after in crashes:
+        power.goes(step, after=after)
         with suppress(Crash):
-            post.look(post.watch(unfinished_seconds=5.0), 6)
-    crashing(10**9)
-    post.look(post.watch(unfinished_seconds=5.0), 14)
-    with store.look() as kept:
-        counted = kept.ledger.sum()
-        assert counted.adds_up
-        fates = {fate: counted.fates[fate] - before[fate] for fate in Fate}
-    same = files.count("same")
-    aside = files.count("link") + files.count("half")
-    assert fates[Fate.APPEARED] == 0
-    assert fates[Fate.SET_ASIDE] == aside
-    assert fates[Fate.ACCEPTED] == len(files) - aside - max(0, same - 1)
-    assert fates[Fate.DUPLICATE] == max(0, same - 1)
-    lies = post.here()
-    assert len(lies.get("done", ())) == len(files) - aside
-    assert len(lies.get("set-aside", ())) == aside
-    assert set(lies) <= {"done", "set-aside"}
+            trial.run(6)
+    power.on()
+    trial.run(10)
+    trial.check()
+
+
+def test_a_line_that_has_ended_is_never_ended_by_a_second_watcher(post: Post) -> None:
+    with post.store.begin() as kept:
+        kept.ledger.appear({"a" * 32: 1}, way="watch", place="p", at=NOW)
+    first, second = (
+        post.box.take_stream(io.BytesIO(b"1"), name="", by="pat", at=NOW, sighting="a" * 32)
+        for _ in range(2)
+    )
+    assert (first.duplicate, second.duplicate) == (False, False)
+    assert first.intake == second.intake
+    assert post.fates() == {"accepted": 1}
 
 
 def test_a_watcher_killed_at_any_moment_loses_nothing_and_takes_nothing_twice(
