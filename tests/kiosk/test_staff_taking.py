@@ -14,7 +14,9 @@ from fastapi import FastAPI
 
 from kiosk.staff import taking
 from pipeline.kept import Fate, Status
-from storage.blobs import DiskFull, Stored
+from pipeline.ports import file_scope
+from storage.blobs import DiskFull
+from storage.sealed_blobs import Fresh, SealedBlobs
 
 
 def send(browser: Any, *files: tuple[str, bytes], token: str | None = None) -> Any:
@@ -40,7 +42,7 @@ def test_each_file_is_kept_as_it_is_and_told_of(prison, visitor) -> None:
     with prison.store.look() as kept:
         second, first = kept.intakes.last()
         assert (first.kind, first.by, first.name) == ("upload", "vera", "a.pdf")
-        assert prison.blobs.get(second.digest) == b"x" * 300_000
+        assert prison.blobs.get(second.blob, file_scope(second.id)) == b"x" * 300_000
         assert kept.pages.counts()[Status.RECEIVED] == 2
     assert fates(prison) == {"accepted": 2, "duplicate": 1}
 
@@ -64,7 +66,7 @@ def test_no_file_chosen_is_said(visitor) -> None:
 def test_without_the_token_nothing_is_kept(prison, visitor, token) -> None:
     assert send(visitor("vera"), ("a.pdf", b"1"), token=token).status_code == 403
     assert fates(prison) == {}
-    assert list(prison.blobs.folder.rglob("*")) == []
+    assert list(prison.raw.folder.rglob("*")) == []
 
 
 def test_a_file_before_the_token_is_not_even_begun(prison, visitor) -> None:
@@ -104,14 +106,14 @@ def test_what_is_no_form_is_refused_in_words(prison, visitor, body) -> None:
 
 
 def test_a_full_disk_is_said_of_the_file_and_the_others_go_on(prison, visit, app) -> None:
-    class Filling:
-        def put_stream(self, source: BinaryIO) -> Stored:
+    class Filling(SealedBlobs):
+        def put_new(self, source: BinaryIO) -> Fresh:
             data = source.read()
             if data.startswith(b"big"):
                 raise DiskFull
-            return prison.blobs.put_stream(io.BytesIO(data))
+            return super().put_new(io.BytesIO(data))
 
-    app.state.office.kit.intake._blobs = Filling()
+    app.state.office.kit.intake._blobs = Filling(prison.raw, prison.store)
     answer = send(visit(app, "vera"), ("1", b"big" * 100_000), ("2", b"small"))
     assert "The disk is full" in answer.text
     assert "1 file was taken in. 1 file was refused." in answer.text
@@ -119,11 +121,11 @@ def test_a_full_disk_is_said_of_the_file_and_the_others_go_on(prison, visit, app
 
 
 def test_our_own_mistake_is_a_reference_and_no_words(prison, visit, app, caplog) -> None:
-    class Odd:
-        def put_stream(self, source: BinaryIO) -> Stored:
+    class Odd(SealedBlobs):
+        def put_new(self, source: BinaryIO) -> Fresh:
             raise ValueError("A1234BC")
 
-    app.state.office.kit.intake._blobs = Odd()
+    app.state.office.kit.intake._blobs = Odd(prison.raw, prison.store)
     answer = send(visit(app, "vera"), ("1", b"x" * 5_000_000))
     assert answer.status_code == 422
     assert "this system this reference" in answer.text
@@ -241,7 +243,7 @@ def test_a_connection_that_ends_inside_a_file_leaves_nothing_of_it(prison, app, 
     with prison.store.look() as kept:
         (aside,) = kept.ledger.aside(here=False)
         assert (aside.reason, aside.way, aside.fate) == ("cut-short", "upload", Fate.SET_ASIDE)
-    assert len([p for p in prison.blobs.folder.rglob("*") if p.is_file()]) == 1
+    assert len([p for p in prison.raw.folder.rglob("*") if p.is_file()]) == 1
     post_piece_by_piece(app, vera, iter(pieces), whole=True)  # no last boundary
     assert fates(prison) == {"accepted": 1, "duplicate": 1, "set-aside": 2}
 

@@ -25,10 +25,12 @@ from sqlalchemy.exc import OperationalError
 
 from forms.errors import UserError
 from pipeline.kept import Fate
+from pipeline.ports import file_scope
 from storage import open_folders, watch
-from storage.blobs import DiskFull, FolderBlobs, Stored
+from storage.blobs import DiskFull, FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.sealed_blobs import Fresh, SealedBlobs
 from storage.store import Store
 from storage.watch import Ended, FolderMissing, FolderUnfit, Watch
 
@@ -281,17 +283,18 @@ def test_where_the_system_cannot_rename_carefully_nothing_is_overwritten_either(
     test_a_file_of_the_same_name_never_takes_anothers_place(post)
 
 
-class Failing:
+class Failing(SealedBlobs):
     """Blobs that fail as told, then work."""
 
-    def __init__(self, blobs: FolderBlobs, *problems: BaseException) -> None:
-        self._blobs, self.problems = blobs, list(problems)
+    def __init__(self, blobs: SealedBlobs, *problems: BaseException) -> None:
+        super().__init__(blobs.raw, blobs._store)
+        self.problems = list(problems)
 
-    def put_stream(self, source: BinaryIO) -> Stored:
+    def put_new(self, source: BinaryIO) -> Fresh:
         if self.problems:
             source.read(1)
             raise self.problems.pop(0)
-        return self._blobs.put_stream(source)
+        return super().put_new(source)
 
 
 @pytest.mark.parametrize(
@@ -303,12 +306,12 @@ class Failing:
     ],
 )
 def test_when_nothing_can_be_kept_files_wait_one_sentence_is_said_and_it_goes_on(
-    post: Post, jobs: Jobs, tmp_path: Path, problem: Exception, code: str
+    post: Post, jobs: Jobs, blobs: SealedBlobs, problem: Exception, code: str
 ) -> None:
-    blobs = Failing(FolderBlobs(tmp_path / "blobs"), problem, problem)
+    failing = Failing(blobs, problem, problem)
     for name in "abc":
         post.put(name, name.encode())
-    watching = post.watch(box=IntakeBox(post.store, blobs, jobs))
+    watching = post.watch(box=IntakeBox(post.store, failing, jobs))
     post.look(watching, 6)
     assert post.troubles == [code]
     assert set(post.fates()) == {"appeared"}
@@ -338,17 +341,18 @@ def test_a_share_that_goes_away_is_waited_for_and_nothing_is_made_in_its_place(
 
 
 def test_our_own_mistake_with_one_file_holds_no_other_up_and_is_set_aside_at_last(
-    post: Post, jobs: Jobs, tmp_path: Path
+    post: Post, jobs: Jobs, raw: FolderBlobs
 ) -> None:
-    class Odd:
-        def put_stream(self, source: BinaryIO) -> Stored:
-            if source.read() == b"bad":
+    class Odd(SealedBlobs):
+        def put_new(self, source: BinaryIO) -> Fresh:
+            data = source.read()
+            if data == b"bad":
                 raise ValueError("the answer was A1234BC")
-            return FolderBlobs(tmp_path / "blobs").put(b"good") and Stored(digest="ab" * 32, size=4)
+            return super().put_new(io.BytesIO(data))
 
     post.put("1.pdf", b"bad")
     post.put("2.pdf", b"good")
-    watching = post.watch(box=IntakeBox(post.store, Odd(), jobs))
+    watching = post.watch(box=IntakeBox(post.store, Odd(raw, post.store), jobs))
     post.look(watching, 4)
     assert post.here()["done"] == ["2.pdf"]
     post.look(watching, 12)
@@ -358,35 +362,35 @@ def test_our_own_mistake_with_one_file_holds_no_other_up_and_is_set_aside_at_las
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken_in(
-    post: Post, jobs: Jobs, tmp_path: Path
+    post: Post, jobs: Jobs, raw: FolderBlobs
 ) -> None:
-    blobs = FolderBlobs(tmp_path / "blobs")
-
-    class Late:
-        def put_stream(self, source: BinaryIO) -> Stored:
+    class Late(SealedBlobs):
+        def put_new(self, source: BinaryIO) -> Fresh:
             if late:
                 (claimed,) = (post.folder / ".taking").rglob("a.pdf")
                 with claimed.open("ab") as file:
                     file.write(late.pop())
-            return blobs.put_stream(source)
+            return super().put_new(source)
 
     late = [b" and more"]
     post.put("a.pdf", b"half")
-    watching = post.watch(box=IntakeBox(post.store, Late(), jobs))
+    watching = post.watch(box=IntakeBox(post.store, Late(raw, post.store), jobs))
     post.look(watching, 4)
     assert post.fates() == {"appeared": 1}
     post.look(watching, 4)
     assert post.fates() == {"accepted": 1}
     with post.store.look() as kept:
-        assert blobs.get(kept.intakes.last()[0].digest) == b"half and more"
+        (intake,) = kept.intakes.last()
+    blobs = SealedBlobs(raw, post.store)
+    assert blobs.get(intake.blob, file_scope(intake.id)) == b"half and more"
 
 
 def test_a_file_taken_away_from_under_our_hands_is_told_as_gone(
-    post: Post, jobs: Jobs, tmp_path: Path
+    post: Post, jobs: Jobs, blobs: SealedBlobs
 ) -> None:
-    blobs = Failing(FolderBlobs(tmp_path / "blobs"), DiskFull())
+    failing = Failing(blobs, DiskFull())
     post.put("a.pdf")
-    watching = post.watch(box=IntakeBox(post.store, blobs, jobs))
+    watching = post.watch(box=IntakeBox(post.store, failing, jobs))
     post.look(watching, 3)
     (claimed,) = (post.folder / ".taking").rglob("a.pdf")
     claimed.unlink()
@@ -439,9 +443,9 @@ def test_two_watchers_share_a_folder_and_take_each_file_once(post: Post) -> None
     assert post.troubles == []
 
 
-def test_two_watchers_of_one_claim_keep_it_once(post: Post, jobs: Jobs, tmp_path: Path) -> None:
+def test_two_watchers_of_one_claim_keep_it_once(post: Post, jobs: Jobs, blobs: SealedBlobs) -> None:
     """Where a share has no locks, both see to what a third has left behind."""
-    left = Failing(FolderBlobs(tmp_path / "blobs"), KeyboardInterrupt())
+    left = Failing(blobs, KeyboardInterrupt())
     post.put("a.pdf", b"a")
     dead = post.watch(box=IntakeBox(post.store, left, jobs))
     with pytest.raises(KeyboardInterrupt):
@@ -503,7 +507,7 @@ class Trial:
     """A folder with files of some kinds, in a store that others have used before."""
 
     def __init__(self, store: Store, jobs: Jobs, folder: Path, kinds: list[str]) -> None:
-        blobs = FolderBlobs(folder.with_name(f"{folder.name}-blobs"))
+        blobs = SealedBlobs(FolderBlobs(folder.with_name(f"{folder.name}-blobs")), store)
         self.post = Post(folder, store, IntakeBox(store, blobs, jobs))
         self.kinds = kinds
         self.before = self._counted()
@@ -616,7 +620,7 @@ def test_a_line_that_has_ended_is_never_ended_by_a_second_watcher(post: Post) ->
 
 
 def test_a_watcher_killed_at_any_moment_loses_nothing_and_takes_nothing_twice(
-    post: Post, tmp_path: Path
+    post: Post, raw: FolderBlobs
 ) -> None:
     rng, number = random.Random(4), 0
     for _ in range(6):
@@ -626,8 +630,8 @@ def test_a_watcher_killed_at_any_moment_loses_nothing_and_takes_nothing_twice(
         child = os.fork()
         if not child:
             with suppress(BaseException):
-                store = Store(post.store.url)
-                box = IntakeBox(store, FolderBlobs(tmp_path / "blobs"), Jobs(store))
+                store = Store(post.store.url, post.store.vault)
+                box = IntakeBox(store, SealedBlobs(raw, store), Jobs(store))
                 alone = Post(post.folder, store, box).watch(settle_seconds=0.0)
                 alone.run(threading.Event(), every=0.005)
             os._exit(0)
