@@ -33,6 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from forms.errors import UserError
 from pipeline.ports import StoreAway
+from storage.blobs import DiskFull
 from storage.keys import Vault
 
 BUSY_MS = 30_000
@@ -310,11 +311,12 @@ def lock_key(name: str) -> int:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell people that the database is away or busy, in place of what the driver says.
+    """Tell people that the database is away, busy or full, in place of what the driver says.
 
     Raises:
         DatabaseAway: the server does not answer, or has ended the connection.
         DatabaseBusy: it waited too long for somebody else.
+        DiskFull: there is no room for what was to be kept; nothing of it is.
     """
     try:
         yield
@@ -323,6 +325,8 @@ def told() -> Iterator[None]:
             raise DatabaseAway from problem
         if is_busy(problem):
             raise DatabaseBusy from problem
+        if is_full(problem):
+            raise DiskFull from problem
         raise
 
 
@@ -344,6 +348,16 @@ def is_busy(problem: BaseException) -> bool:
     state = getattr(problem.orig, "sqlstate", "") or ""
     name = getattr(problem.orig, "sqlite_errorname", "") or ""
     return state in ("55P03", "40001", "40P01", "57014") or name.startswith("SQLITE_BUSY")
+
+
+def is_full(problem: BaseException) -> bool:
+    """Say whether an error means that the database's disk has no room."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    name = getattr(problem.orig, "sqlite_errorname", "") or ""
+    return name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE") or (
+        getattr(problem.orig, "sqlstate", "") == "53100"
+    )
 
 
 def _engine(url: str, **options: Any) -> Engine:
