@@ -196,9 +196,10 @@ def _wait(crew: Crew, seconds: float) -> None:
 def _wait_for_something_in_hand(
     crew: Crew, trial: Trial, of: str, chance: random.Random
 ) -> list[int]:
-    """Wait until a process has just begun something, and then a moment more; give whom to kill.
+    """Wait until a part has just begun something, and then a moment more; give whom to kill.
 
-    The moment is as long as the longest step, so that every step between two pages is met. Every
+    The moment is longer than the longest step, so that every step between two pages is met, and
+    of two workers either is killed: one page is not hunted until it is given up. Every
     fifth kill waits for nothing, so that parts die while they start too; were it all of them, a
     slow machine would never get one up.
     """
@@ -211,13 +212,9 @@ def _wait_for_something_in_hand(
         if file.exists() and file.stat().st_size > before:
             break
         time.sleep(0.005)
-    time.sleep(chance.uniform(0.0, 0.02 if of in ("take", "verify") else 0.15))
+    time.sleep(chance.uniform(0.0, 0.02 if of in ("take", "verify") else 0.4))
     alive = crew.of(of) if of != "house" else crew.everyone()
-    if of != "worker" or not alive:
-        return alive
-    new = file.read_bytes()[before:].splitlines() if file.exists() else ()
-    busy = {int(line.split()[1]) for line in new if line.count(b" ") > 1}
-    return [chance.choice([pid for pid in alive if pid in busy] or alive)]
+    return [chance.choice(alive)] if of == "worker" and alive else alive
 
 
 def _settle(crew: Crew, house: House, trial: Trial, batch: Sequence[paper.File]) -> bool:

@@ -68,6 +68,7 @@ def run(
     seed: int = 1,
     careless: str = "",
     alive: tuple[float, float] = ALIVE_SECONDS,
+    first: str = "",
     told: bool = False,
 ) -> Cuts:
     """Cut the power so many times, and look after each cut.
@@ -77,6 +78,7 @@ def run(
         seed: when, and what survives unsynced.
         careless: what to leave out, see `bench.trial.parts.CARELESS`.
         alive: shortest and longest time with power once something was done, seconds.
+        first: what must be acknowledged before each cut; by default now this, now that.
         told: say now and then how far it is.
     """
     chance, result, began = random.Random(seed), Cuts(), time.monotonic()
@@ -84,7 +86,7 @@ def run(
     try:
         while result.cuts < cuts:
             with tempfile.TemporaryDirectory(prefix="counterfoil-cuts-") as made:
-                _one_house(Path(made), result, cuts, chance, careless, alive)
+                _one_house(Path(made), result, cuts, chance, careless, alive, first)
             if told:
                 print(f"{result.cuts} cuts, lost {len(result.lost)}", file=sys.stderr, flush=True)
     finally:
@@ -102,6 +104,7 @@ def _one_house(
     chance: random.Random,
     careless: str,
     alive: tuple[float, float],
+    first: str,
 ) -> None:
     trial = Trial(folder)
     for each in (trial.inbox, trial.notes, folder / "disk"):
@@ -116,7 +119,7 @@ def _one_house(
             paper.write(file, trial.inbox)
         for turn in range(min(CUTS_A_HOUSE, cuts - result.cuts)):
             running = [_start(trial, name, careless) for name in ("take", "worker", "verify")]
-            _wait_for_work(trial, chance)
+            _wait_for_work(trial, first or chance.choice((TAKEN, SEEN, DECIDED, DECIDED, "")))
             time.sleep(chance.uniform(*alive))
             result.syncs += disk.cut(chance.randrange(1 << 30) if turn % 2 else None)
             for part in running:
@@ -135,9 +138,8 @@ def _one_house(
             result.acknowledged[name] = result.acknowledged.get(name, 0) + there
 
 
-def _wait_for_work(trial: Trial, chance: random.Random) -> None:
-    """Wait until something new is acknowledged; every fifth time for nothing, in the start."""
-    name = chance.choice((TAKEN, SEEN, DECIDED, DECIDED, ""))
+def _wait_for_work(trial: Trial, name: str) -> None:
+    """Wait until something new of a list is acknowledged; without a name, for nothing."""
     before = len(trial.acknowledged(name)) if name else 0
     until = time.monotonic() + START_SECONDS
     while name and len(trial.acknowledged(name)) == before and time.monotonic() < until:
