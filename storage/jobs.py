@@ -657,13 +657,13 @@ class _Watch:
             with self._slots.if_nobody(name) as nobody:
                 if nobody:
                     DBOS._recover_pending_workflows([name])
+        self._take_back_strays()
         if self._bench.much_came.is_set():
             self._bench.much_came.clear()
             self._jobs.analyze()
         now = time.monotonic()
         if now >= self._mend_at:
             self._mend_at = now + MEND_SECONDS
-            self._take_back_strays()
             self._jobs.mend(at=_now())
             if self._bench.recipe.can_open():
                 self._jobs.open_again(at=_now())
