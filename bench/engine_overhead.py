@@ -1,9 +1,11 @@
 """What the engine costs: pages a second with one and two workers, and processor time a page.
 
-    python -m bench.engine_overhead [--pages 200] [--ms 50]
+    python -m bench.engine_overhead [--pages 200] [--ms 145]
 
-A fake recipe burns a known time of one core for each page, so what is left of the workers'
-processor time is the engine, the database and Python. Prints one JSON line for each run, with n.
+A fake recipe burns a known time of one core for each page (145 ms, what a page of RJ-1 costs), so
+what is left of the workers' processor time is the engine, the database and Python. Two plain
+processes that only burn are held against one in the same run: two cores that share what they are
+made of slow each other down with no engine at all. Prints one JSON line for each run, with n.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import resource
 import sys
@@ -19,6 +22,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,6 +134,42 @@ def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]
     }
 
 
+def plain(pages: int, milliseconds: float, processes: int) -> float:
+    """Read so many pages with so many processes and no engine; give pages a second.
+
+    Each reads its share; the time runs from when all are ready to when the first is done, and the
+    pages of all until then count, so that none is waited for.
+    """
+    context = multiprocessing.get_context("spawn")
+    ready, counted = context.Barrier(processes + 1), context.Value("i", 0)
+    running = [
+        context.Process(
+            target=_burn, args=(pages // processes, milliseconds, ready, counted), daemon=True
+        )
+        for _ in range(processes)
+    ]
+    for each in running:
+        each.start()
+    ready.wait()
+    began = time.monotonic()
+    while all(each.is_alive() for each in running):
+        time.sleep(0.01)
+    rate = counted.value / (time.monotonic() - began)
+    for each in running:
+        each.terminate()
+        each.join()
+    return float(rate)
+
+
+def _burn(pages: int, milliseconds: float, ready: Any, counted: Any) -> None:
+    recipe, data = BurningRecipe(milliseconds), b"00000000 1"
+    ready.wait()
+    for _ in range(pages):
+        recipe.read(data, "file", 0)
+        with counted.get_lock():
+            counted.value += 1
+
+
 def _bring(store: Store, jobs: Jobs, home: Path, pages: int, now: datetime) -> None:
     """Issue copies of two pages and take them in as files of twenty pages."""
     with store.begin() as kept:
@@ -170,7 +210,7 @@ def main() -> None:
     """Measure, or be one of the measured workers."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pages", type=int, default=200)
-    asked.add_argument("--ms", type=float, default=50.0)
+    asked.add_argument("--ms", type=float, default=145.0)
     asked.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.worker:
@@ -190,8 +230,21 @@ def main() -> None:
         burnt = given.pages * given.ms / 1000
         engine = (found["worker_cpu_s"] - burnt - workers * start) / (given.pages - 20 * workers)
         found["engine_cpu_ms_per_page"] = round(1000 * engine, 1)
+        found["engine_share"] = round(engine / (engine + given.ms / 1000), 3)
         print(json.dumps({"what": "reading", **found, "load": round(os.getloadavg()[0], 1)}))
-    print(json.dumps({"what": "two workers against one", "times": round(rates[2] / rates[1], 2)}))
+    alone = {n: plain(given.pages, given.ms, n) for n in (1, 2)}
+    times, possible = rates[2] / rates[1], alone[2] / alone[1]
+    print(
+        json.dumps(
+            {
+                "what": "two workers against one",
+                "times": round(times, 2),
+                "two_plain_processes_against_one": round(possible, 2),
+                "of_what_the_machine_gives": round(times / possible, 2),
+                "plain_pages_per_s": round(alone[1], 2),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
