@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -160,10 +161,9 @@ class Intakes:
             `secret` are then of no use any more. The old one's name stays sealed.
         """
         digest = self._keys.lookup("file", digest)
-        row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
+        row = self._of_digest(digest)
         duplicate = row is not None
         if row is None:
-            self._keys.make(file_scope(digest[:32]), secret)
             row = IntakeRow(
                 id=digest[:32],
                 digest=digest,
@@ -176,8 +176,15 @@ class Intakes:
                 priority=int(priority),
                 name=name,
             )
-            self._rows.add(row)
-            self._rows.flush()
+            try:
+                with self._rows.begin_nested():
+                    self._keys.make(file_scope(row.id), secret)
+                    self._rows.add(row)
+            except IntegrityError:  # Somebody else has just taken in the same bytes.
+                self._keys.forget(file_scope(digest[:32]))
+                row, duplicate = self._of_digest(digest), True
+                if row is None:
+                    raise
         self._rows.add(ArrivalRow(intake=row.id, at=at, by=by, duplicate=duplicate))
         self._ledger.keep(sighting, row.id, duplicate=duplicate, way=kind, size=size, at=at)
         self._events.add("file-again" if duplicate else "file-taken-in", row.id, by=by, at=at)
@@ -322,6 +329,9 @@ class Intakes:
         files = self._rows.scalars(select(IntakeRow.blob).where(IntakeRow.blob != ""))
         pictures = self._rows.scalars(select(PageRow.upright).where(PageRow.upright.is_not(None)))
         return frozenset(files) | frozenset(each for each in pictures if each)
+
+    def _of_digest(self, digest: str) -> IntakeRow | None:
+        return self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
 
     def _row(self, intake_id: str) -> IntakeRow:
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))

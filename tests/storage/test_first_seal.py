@@ -4,12 +4,13 @@ import os
 import shutil
 import signal
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import event
+from sqlalchemy import JSON, Boolean, DateTime, MetaData, event, text
 
 from pipeline.kept import KeptPage
 from pipeline.ports import file_scope, page_scope
@@ -158,9 +159,9 @@ def upgrade(folder: Path, dies_at: int = 0) -> int:
     os._exit(0)
 
 
-def look(folder: Path) -> tuple[list[KeptPage], list[bytes], str]:
+def look(folder: Path, url: str = "") -> tuple[list[KeptPage], list[bytes], str]:
     """Give the pages, their files and pictures, and what else is private."""
-    store = Store(f"sqlite:///{folder}/c.db", Vault(KeyFolder(folder / "keys")))
+    store = Store(url or f"sqlite:///{folder}/c.db", Vault(KeyFolder(folder / "keys")))
     blobs = SealedBlobs(FolderBlobs(folder / "blobs"), store)
     with store.look() as kept:
         files = kept.intakes.last()
@@ -186,8 +187,8 @@ def in_clear(folder: Path) -> list[str]:
     )
 
 
-def check(folder: Path) -> None:
-    pages, held, others = look(folder)
+def check(folder: Path, url: str = "") -> None:
+    pages, held, others = look(folder, url)
     assert [len(pages), len(held)] == [FILES, 2 * FILES]
     assert held[:FILES] == [f"{SECRET} file {n}".encode() for n in range(FILES)]
     assert held[FILES] == held[FILES + 1]
@@ -230,6 +231,55 @@ def test_killed_at_any_step_it_goes_on_where_it_was(old: Path, tmp_path: Path, f
         dies_at += 11
     assert kills >= 3
     check(folder)
+
+
+def test_it_is_the_same_on_a_database_server(
+    old: Path, tmp_path: Path, postgres_server: Any
+) -> None:
+    folder = place(old, tmp_path)
+    with postgres_server.started() as server:
+        url = server.fresh().replace("postgresql://", "postgresql+psycopg://")
+        _copy_to(url, folder / "c.db")
+        for each in folder.glob("c.db*"):
+            each.unlink()
+        store = Store(url, Vault(KeyFolder(folder / "keys")))
+        store.upgrade()
+        blobs = SealedBlobs(FolderBlobs(folder / "blobs"), store)
+        assert seal_old_files(store, blobs) == 2 * FILES
+        store.close()
+        check(folder, url)
+        server.run("CHECKPOINT")
+        tables = [each for each in (server.folder / "data" / "base").rglob("*") if each.is_file()]
+        assert tables
+        assert [each.name for each in tables if SECRET.encode() in each.read_bytes()] == []
+
+
+def _copy_to(url: str, file: Path) -> None:
+    """Make the old tables on another database, with the same rows in them."""
+    source, target = connect(f"sqlite:///{file}"), connect(url)
+    with target.begin() as connection:
+        command.upgrade(_config(connection), "0003")
+    tables = MetaData()
+    tables.reflect(target)
+    with source.connect() as reading, target.begin() as writing:
+        for table in tables.sorted_tables:
+            if table.name not in ("alembic_version", "event_head"):
+                kept = reading.execute(text(f"SELECT * FROM {table.name}")).mappings().all()
+                rows = [{name: _as(table.c[name].type, row[name]) for name in row} for row in kept]
+                if rows:
+                    writing.execute(table.insert(), rows)
+    source.dispose()
+    target.dispose()
+
+
+def _as(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(kind, Boolean):
+        return bool(value)
+    if isinstance(kind, DateTime):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return json.loads(value) if isinstance(kind, JSON) else value
 
 
 def test_a_file_that_comes_again_after_the_upgrade_is_a_duplicate(

@@ -14,7 +14,8 @@ from pipeline.ports import file_scope
 from storage.blobs import BlobDamaged, BlobMissing, FolderBlobs, Stored
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
-from storage.keys import DataKey, KeyGone, SealBroken, new_secret
+from storage.keys import DataKey, KeyFolder, KeyGone, SealBroken, Vault, new_secret
+from storage.paper import Intakes
 from storage.sealed_blobs import CHUNK, MAGIC, SealedBlobs, Sealing, opened
 from storage.store import Store
 
@@ -168,6 +169,51 @@ def test_two_who_take_the_same_bytes_at_once_end_with_one_blob_that_opens(
     (blob,) = kept_blobs(raw)
     assert {each.intake.blob for each in taken} == {blob}
     assert together.get(blob, file_scope(taken[0].intake.id)) == b"same"
+
+
+def test_on_a_server_the_second_of_two_at_once_is_a_duplicate_too(
+    postgres_server: Any, key_folder: KeyFolder, tmp_path: Path
+) -> None:
+    with postgres_server.started() as server:
+        url = server.fresh().replace("postgresql://", "postgresql+psycopg://")
+        store = Store(url, Vault(key_folder))
+        store.upgrade()
+        blobs = SealedBlobs(FolderBlobs(tmp_path), store)
+        both, taken, met = threading.Barrier(2), [], set()
+        whole = Intakes._of_digest
+
+        def late(intakes: Intakes, digest: str) -> Any:
+            found = whole(intakes, digest)
+            if threading.get_ident() not in met:
+                met.add(threading.get_ident())
+                both.wait(30)
+            return found
+
+        def take() -> None:
+            fresh = blobs.put_new(io.BytesIO(b"same"))
+            with store.begin() as kept:
+                done = kept.intakes.take(
+                    fresh.digest,
+                    fresh.size,
+                    by="pat",
+                    at=NOW,
+                    blob=fresh.blob,
+                    secret=fresh.secret,
+                )
+            taken.append(done)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Intakes, "_of_digest", late)
+            threads = [threading.Thread(target=take) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert sorted(each.duplicate for each in taken) == [False, True]
+        (intake,) = {each.intake.blob: each.intake for each in taken}.values()
+        store.vault.forget()
+        assert blobs.get(intake.blob, file_scope(intake.id)) == b"same"
+        store.close()
 
 
 def test_a_blob_that_is_gone_or_changed_or_whose_key_is_destroyed_is_said(
