@@ -181,27 +181,33 @@ class Database:
             raise DatabaseNewer
         return known == script.get_current_head()
 
-    def wipe(self) -> None:
+    def wipe(self) -> bool:
         """Write the tables anew, so that nothing which was deleted can still be read in the files.
 
-        Copies that a stopped upgrade has left beside an embedded database go too. Nobody else
-        may be using it meanwhile.
+        Copies that a stopped upgrade has left beside an embedded database go too.
+
+        Returns:
+            Whether it was done; not while others use the database.
         """
-        with self.engine.connect() as held:
-            connection = held.execution_options(isolation_level="AUTOCOMMIT", reading=True)
-            if self.file is None:
-                connection.exec_driver_sql("VACUUM (FULL)")
-                return
-        raw = sqlite3.connect(self.file, isolation_level=None)
         try:
-            for setting in _SETTINGS:
-                raw.execute(setting)
-            raw.execute("VACUUM")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            raw.close()
+            with self.engine.connect() as held:
+                connection = held.execution_options(isolation_level="AUTOCOMMIT", reading=True)
+                if self.file is None:
+                    connection.exec_driver_sql("VACUUM (FULL)")
+                    return True
+            raw = sqlite3.connect(self.file, isolation_level=None)
+            try:
+                for setting in _SETTINGS:
+                    raw.execute(setting)
+                raw.execute("VACUUM")
+                (busy, *_) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                raw.close()
+        except (OperationalError, sqlite3.OperationalError):
+            return False
         for copy in self.file.parent.glob(f"{self.file.name}.before-*"):
             copy.unlink()
+        return not busy
 
     def knows(self, revision: str) -> bool:
         """Say whether this release knows how tables were at a revision."""

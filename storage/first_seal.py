@@ -22,7 +22,8 @@ DATABASE = ("", "database")
 def seal_old_files(store: Store, blobs: SealedBlobs) -> int:
     """Seal what an older release kept in clear; give how many files were sealed.
 
-    A damaged file is left as it is, in clear, and tried again the next time.
+    A damaged file is left as it is, in clear, and tried again the next time; so is wiping the
+    database while others use it.
 
     Args:
         store: upgraded to this release.
@@ -35,8 +36,7 @@ def seal_old_files(store: Store, blobs: SealedBlobs) -> int:
     for name, scope in waiting:
         if (name, scope) != DATABASE:
             done += _seal(store, blobs, name, scope)
-    if DATABASE in waiting:
-        store.database.wipe()
+    if DATABASE in waiting and store.database.wipe():
         with store.begin() as kept:
             rows_of(kept).execute(delete(UnsealedRow).where(UnsealedRow.name == DATABASE[0]))
     return done

@@ -14,7 +14,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,16 +25,12 @@ from storage.blobs import BlobStore
 from storage.keys import KEY_BYTES, DataKey, SealBroken, new_secret
 from storage.store import Store
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 CHUNK = 64 * 1024
 """Bytes sealed together."""
 
 MAGIC = b"CFB1"
 _SALT, _TAG = 16, 16
 _HEADER = len(MAGIC) + _SALT
-_READ = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +81,7 @@ class SealedBlobs:
             StoreAway: not just now; nothing is kept.
         """
         secret = new_secret()
-        sealing = Sealing(source, secret, self._store.vault.site)
+        sealing = Sealing(source, secret, self._store.vault.site, hashed=True)
         stored = self.raw.put_stream(_stream(sealing))
         return Fresh(
             blob=stored.digest, size=sealing.size, digest=sealing.sha256.hexdigest(), secret=secret
@@ -123,15 +119,21 @@ class SealedBlobs:
             return kept.keys.get(scope)
 
 
-class Sealing(io.RawIOBase):
+class Sealing:
     """A stream's bytes, sealed as they are read.
+
+    Args:
+        source: what to seal.
+        secret: the data key.
+        site: the installation.
+        hashed: `sha256` is wanted, which costs more than the sealing.
 
     Attributes:
         sha256, size: of the bytes before they were sealed, as far as they were read.
     """
 
-    def __init__(self, source: BinaryIO, secret: bytes, site: str) -> None:
-        super().__init__()
+    def __init__(self, source: BinaryIO, secret: bytes, site: str, *, hashed: bool = False) -> None:
+        self._hashed = hashed
         self.sha256, self.size = hashlib.sha256(), 0
         self._source = source
         self._ready = bytearray(MAGIC + os.urandom(_SALT))
@@ -141,19 +143,16 @@ class Sealing(io.RawIOBase):
         self._next: bytes | None = None
         self._ended = False
 
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read sealed bytes."""
-        view = memoryview(buffer).cast("B")
-        while len(self._ready) < len(view) and not self._ended:
+    def read(self, size: int = -1) -> bytes:
+        """Give so many sealed bytes, or all that are left; fewer only at the end."""
+        while (size < 0 or len(self._ready) < size) and not self._ended:
             self._seal_one()
-        count = min(len(view), len(self._ready))
-        view[:count] = self._ready[:count]
-        del self._ready[:count]
-        return count
+        if size < 0 or size >= len(self._ready):
+            whole, self._ready = bytes(self._ready), bytearray()
+            return whole
+        some = bytes(self._ready[:size])
+        del self._ready[:size]
+        return some
 
     def _seal_one(self) -> None:
         chunk = self._next if self._next is not None else self._chunk()
@@ -169,7 +168,8 @@ class Sealing(io.RawIOBase):
             pieces.append(piece)
             missing -= len(piece)
         chunk = b"".join(pieces)
-        self.sha256.update(chunk)
+        if self._hashed:
+            self.sha256.update(chunk)
         self.size += len(chunk)
         return chunk
 
@@ -230,4 +230,4 @@ def _nonce(number: int, *, last: bool) -> bytes:
 
 
 def _stream(sealing: Sealing) -> BinaryIO:
-    return io.BufferedReader(sealing, _READ)
+    return cast("BinaryIO", sealing)  # Of a stream, no store needs more than `read`.

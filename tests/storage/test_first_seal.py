@@ -14,6 +14,7 @@ from sqlalchemy import JSON, Boolean, DateTime, MetaData, event, text
 
 from pipeline.kept import KeptPage
 from pipeline.ports import file_scope, page_scope
+from storage import database
 from storage.blobs import FolderBlobs
 from storage.database import _config, connect
 from storage.first_seal import seal_old_files
@@ -35,9 +36,9 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command.upgrade(_config(connection), "0003")
     engine.dispose()
     raw = FolderBlobs(folder / "blobs")
-    database = sqlite3.connect(folder / "c.db")
+    made = sqlite3.connect(folder / "c.db")
     at = "2026-11-23 09:01:00"
-    add = database.execute
+    add = made.execute
     people = json.dumps(
         [
             {
@@ -108,8 +109,8 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "INSERT INTO staff VALUES ('pat',?,'hash','[\"verifier\"]','[]','[]',1,?)",
         (f"{SECRET}-10", at),
     )
-    database.commit()
-    database.close()
+    made.commit()
+    made.close()
     return folder
 
 
@@ -304,6 +305,24 @@ def test_a_damaged_file_stays_as_it_is_and_the_others_are_sealed(old: Path, tmp_
     assert upgrade(folder) == 0
     assert in_clear(folder) == [digest]
     bad.write_bytes(f"{SECRET} file 1".encode())
+    assert upgrade(folder) == 0
+    check(folder)
+
+
+def test_while_somebody_else_reads_the_database_is_wiped_the_next_time(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        database, "_SETTINGS", ("PRAGMA busy_timeout=50", "PRAGMA secure_delete=ON")
+    )
+    folder = place(old, tmp_path)
+    reader = sqlite3.connect(folder / "c.db", isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT name FROM staff").fetchall()
+    assert upgrade(folder) == 0
+    assert "c.db-wal" in in_clear(folder) or "c.db" in in_clear(folder)
+    reader.execute("ROLLBACK")
+    reader.close()
     assert upgrade(folder) == 0
     check(folder)
 
