@@ -126,16 +126,16 @@ def large(store: Store, folder: Path) -> tuple[float, float]:
     return FILE_BYTES / 1e6 / put, FILE_BYTES / 1e6 / (time.process_time() - start)
 
 
-def rotation(store: Store, count: int) -> float:
-    """Give the seconds that a new key under so many data keys takes."""
+def rotation(store: Store, count: int) -> tuple[float, float]:
+    """Give the seconds that a new key under so many data keys takes: in all, and of processor."""
     with store.begin() as kept:
         keys = Keys(rows_of(kept), store.vault)
         for n in range(count):
             keys.make(f"page/{n}")
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     done = rotate(store, by="bench", at=datetime.now(UTC))
     assert done >= count
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - worked
 
 
 def main() -> None:
@@ -153,7 +153,7 @@ def main() -> None:
         seal, unseal = fields(store, n)
         put, put_clear, get, get_clear = blobs(store, folder / "blobs", n)
         sealing, opening = large(store, folder / "blobs")
-        seconds = rotation(store, given.keys)
+        seconds, worked = rotation(store, given.keys)
         store.close()
     page = seal + (put - put_clear) + (get - get_clear)
     lines = [
@@ -169,7 +169,11 @@ def main() -> None:
             f"{100 * page / given.page_ms:.2f} %",
             f"{n}",
         ),
-        (f"a new key pair under {given.keys} data keys", f"{seconds:.1f} s", "1"),
+        (
+            f"a new key pair under {given.keys} data keys (processor time)",
+            f"{seconds:.1f} ({worked:.1f}) s",
+            "1",
+        ),
     ]
     for line in lines:
         print("| " + " | ".join(line) + " |")

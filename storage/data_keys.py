@@ -120,14 +120,10 @@ class Keys:
     def delete(self, *scopes: str) -> int:
         """Destroy keys: what was sealed under them is gone for good. Gives how many were there."""
         gone = self._rows.execute(delete(DataKeyRow).where(DataKeyRow.scope.in_(scopes)))
-        self.forget(*scopes)
-        return int(getattr(gone, "rowcount", 0))
-
-    def forget(self, *scopes: str) -> None:
-        """Fetch these anew when they are asked for: what was made of them was not kept."""
         for scope in scopes:
             self._met.pop(scope, None)
             self._locked.pop(scope, None)
+        return int(getattr(gone, "rowcount", 0))
 
     def count(self) -> dict[str, int]:
         """Say how many data keys are locked to each key pair."""

@@ -193,7 +193,9 @@ class Database:
             with self.engine.connect() as held:
                 connection = held.execution_options(isolation_level="AUTOCOMMIT", reading=True)
                 if self.file is None:
+                    connection.exec_driver_sql("SET statement_timeout = 0")
                     connection.exec_driver_sql("VACUUM (FULL)")
+                    connection.exec_driver_sql("RESET statement_timeout")
                     return True
             raw = sqlite3.connect(self.file, isolation_level=None)
             try:

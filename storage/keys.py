@@ -191,6 +191,8 @@ class KeyFolder:
         self.folder = folder
         self._opening = folder / "opening"
         self._held: dict[str, bytes] = {}
+        self._publics: dict[str, X25519PublicKey] = {}
+        self._privates: dict[str, X25519PrivateKey] = {}
 
     @property
     def lookup_key(self) -> bytes:
@@ -255,6 +257,7 @@ class KeyFolder:
         (self._opening / f"kek-{kek}.key").unlink(missing_ok=True)
         _sync_folder(self._opening)
         self._held.pop(f"opening/kek-{kek}.key", None)
+        self._privates.pop(kek, None)
 
     def published(self) -> tuple[str, ...]:
         """Give the ids of the pairs that may lock, the newest last."""
@@ -270,7 +273,10 @@ class KeyFolder:
         if not published:
             raise KeysMissing
         kek = published[-1]
-        public = X25519PublicKey.from_public_bytes(self._read(f"kek-{kek}.pub"))
+        public = self._publics.get(kek)
+        if public is None:
+            public = X25519PublicKey.from_public_bytes(self._read(f"kek-{kek}.pub"))
+            self._publics[kek] = public
         locked = _HPKE.encrypt(secret, public, info=_info(site, scope))
         return Locked(scope=scope, site=site, kek=kek, locked=locked)
 
@@ -296,7 +302,11 @@ class KeyFolder:
         return os.access(self._opening / f"kek-{kek}.key", os.R_OK)
 
     def _private_half(self, kek: str) -> X25519PrivateKey:
-        return X25519PrivateKey.from_private_bytes(self._read(f"opening/kek-{kek}.key"))
+        private = self._privates.get(kek)
+        if private is None:
+            private = X25519PrivateKey.from_private_bytes(self._read(f"opening/kek-{kek}.key"))
+            self._privates[kek] = private
+        return private
 
     def _read(self, name: str) -> bytes:
         if name not in self._held:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -161,7 +160,7 @@ class Intakes:
             `secret` are then of no use any more. The old one's name stays sealed.
         """
         digest = self._keys.lookup("file", digest)
-        row = self._of_digest(digest)
+        row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
         duplicate = row is not None
         if row is None:
             row = IntakeRow(
@@ -176,15 +175,9 @@ class Intakes:
                 priority=int(priority),
                 name=name,
             )
-            try:
-                with self._rows.begin_nested():
-                    self._keys.make(file_scope(row.id), secret)
-                    self._rows.add(row)
-            except IntegrityError:  # Somebody else has just taken in the same bytes.
-                self._keys.forget(file_scope(digest[:32]))
-                row, duplicate = self._of_digest(digest), True
-                if row is None:
-                    raise
+            self._keys.make(file_scope(row.id), secret)
+            self._rows.add(row)
+            self._rows.flush()
         self._rows.add(ArrivalRow(intake=row.id, at=at, by=by, duplicate=duplicate))
         self._ledger.keep(sighting, row.id, duplicate=duplicate, way=kind, size=size, at=at)
         self._events.add("file-again" if duplicate else "file-taken-in", row.id, by=by, at=at)
@@ -329,9 +322,6 @@ class Intakes:
         files = self._rows.scalars(select(IntakeRow.blob).where(IntakeRow.blob != ""))
         pictures = self._rows.scalars(select(PageRow.upright).where(PageRow.upright.is_not(None)))
         return frozenset(files) | frozenset(each for each in pictures if each)
-
-    def _of_digest(self, digest: str) -> IntakeRow | None:
-        return self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
 
     def _row(self, intake_id: str) -> IntakeRow:
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.events import MACHINE
@@ -27,6 +28,14 @@ AT_ONCE = 200
 
 GRACE_SECONDS = 1.0
 """How long a writer that has chosen the old pair has to commit before its row may go."""
+
+
+_KEYS = cast("Table", DataKeyRow.__table__)
+_CHANGE = (
+    update(_KEYS)
+    .where(_KEYS.c.scope == bindparam("its"), _KEYS.c.locked == bindparam("was"))
+    .values(kek=bindparam("pair"), locked=bindparam("anew"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +151,12 @@ def _lock_anew(
             (old, vault.folder.lock(vault.folder.unlock(old), old.scope, old.site)) for old in some
         ]
         with store.begin() as kept:
-            for old, new in anew:
-                rows_of(kept).execute(
-                    update(DataKeyRow)
-                    .where(DataKeyRow.scope == old.scope, DataKeyRow.locked == old.locked)
-                    .values(kek=new.kek, locked=new.locked)
-                )
+            rows_of(kept).connection().execute(
+                _CHANGE,
+                [
+                    {"its": old.scope, "was": old.locked, "pair": new.kek, "anew": new.locked}
+                    for old, new in anew
+                ],
+            )
         done += len(some)
         progress(done)

@@ -15,7 +15,6 @@ from storage.blobs import BlobDamaged, BlobMissing, FolderBlobs, Stored
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.keys import DataKey, KeyFolder, KeyGone, SealBroken, Vault, new_secret
-from storage.paper import Intakes
 from storage.sealed_blobs import CHUNK, MAGIC, SealedBlobs, Sealing, opened
 from storage.store import Store
 
@@ -179,18 +178,11 @@ def test_on_a_server_the_second_of_two_at_once_is_a_duplicate_too(
         store = Store(url, Vault(key_folder))
         store.upgrade()
         blobs = SealedBlobs(FolderBlobs(tmp_path), store)
-        both, taken, met = threading.Barrier(2), [], set()
-        whole = Intakes._of_digest
-
-        def late(intakes: Intakes, digest: str) -> Any:
-            found = whole(intakes, digest)
-            if threading.get_ident() not in met:
-                met.add(threading.get_ident())
-                both.wait(30)
-            return found
+        both, taken = threading.Barrier(2), []
 
         def take() -> None:
             fresh = blobs.put_new(io.BytesIO(b"same"))
+            both.wait(30)
             with store.begin() as kept:
                 done = kept.intakes.take(
                     fresh.digest,
@@ -202,13 +194,11 @@ def test_on_a_server_the_second_of_two_at_once_is_a_duplicate_too(
                 )
             taken.append(done)
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Intakes, "_of_digest", late)
-            threads = [threading.Thread(target=take) for _ in range(2)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        threads = [threading.Thread(target=take) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert sorted(each.duplicate for each in taken) == [False, True]
         (intake,) = {each.intake.blob: each.intake for each in taken}.values()
         store.vault.forget()
