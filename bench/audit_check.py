@@ -90,6 +90,20 @@ class Tamperer:
             EventRow.__table__.update().where(EventRow.number == number).values(at=when + by)  # type: ignore[attr-defined]
         )
 
+    def retype(self) -> None:
+        """Put the same letters there as bytes, which SQLite takes; a server gets a letter more."""
+        column = self.chance.choice(["by", "what", "subject", "code", "hash"])
+        number = self._any()
+        if self.on.dialect.name == "sqlite":
+            changed = text(
+                f'UPDATE events SET "{column}" = CAST("{column}" AS BLOB) WHERE number = :n'
+            )
+        else:
+            changed = text(
+                f'UPDATE events SET "{column}" = left("{column}", 30) || \'.\' WHERE number = :n'
+            )
+        self.on.execute(changed, {"n": number})
+
     def delete(self) -> None:
         """Take one event or a run of them out."""
         first = self._any()
@@ -232,6 +246,7 @@ class Tamperer:
 KINDS: Sequence[Callable[[Tamperer], None]] = (
     Tamperer.edit,
     Tamperer.redate,
+    Tamperer.retype,
     Tamperer.delete,
     Tamperer.delete_and_close,
     Tamperer.swap,

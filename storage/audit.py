@@ -15,11 +15,12 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, event, insert, select, type_coerce
+from sqlalchemy import ColumnElement, String, event, func, insert, select, type_coerce
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -148,13 +149,14 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _moment_of_text(at: str) -> str:
-    """Write a moment that SQLite keeps, "2026-11-23 09:30:15.123456", as `_moment` does.
+def _moment_of_text(at: object) -> str:
+    """Write the text of a moment, "2026-11-23 09:30:15.123456", as `_moment` does.
 
     Text of another length is none: it gives a hash that nothing has, and cannot run into what
     follows it.
     """
-    return f"{at[:10]}T{at[11:]}+00:00" if len(at) == 26 else ""
+    text = str(at).removesuffix(" AD")
+    return f"{text[:10]}T{text[11:]}+00:00" if len(text) == 26 else ""
 
 
 def _hashed(
@@ -265,31 +267,36 @@ _LISTED = (
 
 
 def _listed(rows: Rows) -> tuple[ColumnElement[Any], ...]:
-    """Name what is read of an event; SQLite gives a moment as the text it keeps.
+    """Name what is read of an event, its moment as text such as "2026-11-23 09:30:15.123456".
 
-    Making a moment of it and text of that again takes longer than all the rest.
+    SQLite keeps that text. Making a moment of it and text of that again takes longer than all the
+    rest, on a server's database too.
     """
+    at: ColumnElement[Any] = type_coerce(EventRow.at, String)
     if rows.get_bind().dialect.name != "sqlite":
-        return tuple(column.expression for column in _LISTED)
-    return tuple(
-        type_coerce(column, String) if column is EventRow.at else column.expression
-        for column in _LISTED
-    )
+        utc = func.timezone("UTC", EventRow.at)
+        at = func.to_char(utc, "YYYY-MM-DD HH24:MI:SS.US BC", type_=String)
+    return tuple(at if column is EventRow.at else column.expression for column in _LISTED)
 
 
 def written_with(rows: Rows, key: bytes, head: EventHeadRow) -> bool:
     """Say whether the newest event follows from the one before it by this key."""
-    found = rows.execute(
-        select(*_LISTED)
-        .where(EventRow.number <= head.number)
-        .order_by(EventRow.number.desc())
-        .limit(2)
-    ).all()
+    upto = select(*_listed(rows)).where(EventRow.number <= head.number)
+    found = rows.execute(upto.order_by(EventRow.number.desc()).limit(2)).all()
     if not found:
         return False
-    number, at, by, what, subject, code, kept = found[0]
-    before = found[1].hash if len(found) > 1 else START
-    return chained(before, number, at, by, what, subject, code, key=key) == kept
+    before = found[1][-1] if len(found) > 1 else START
+    return _follows(before, found[0], key)
+
+
+def _follows(previous: str, listed: Sequence[Any], key: bytes) -> bool:
+    """Say whether an event, as `_listed` gives it, follows from the hash before it."""
+    number, at, by, what, subject, code, kept = listed
+    try:
+        said = _hashed(key, previous, number, _moment_of_text(at), by, what, subject, code)
+    except TypeError:  # SQLite keeps bytes and numbers in a column of text too.
+        return False
+    return bool(said == kept)
 
 
 def verify(
@@ -332,15 +339,12 @@ def verify(
     heads.skip(number)
     keyed_from = head.keyed_from if number >= head.keyed_from else 0
     keyed, met = bool(keyed_from), False
-    for each, at, by, what, subject, code, kept in rows.execute(
-        found.execution_options(yield_per=5000)
-    ):
+    for listed in rows.execute(found.execution_options(yield_per=5000)):
         looked_at += 1
-        moment = _moment_of_text(at) if isinstance(at, str) else _moment(at)
+        each, what, kept = listed[0], listed[3], listed[6]
         if key and what == KEYED and not keyed:
-            keyed, keyed_from = subject == f"{number}:{digest}", each
-        rule = key if keyed else b""
-        fits = _hashed(rule, digest, each, moment, by, what, subject, code) == kept
+            keyed, keyed_from = listed[4] == f"{number}:{digest}", each
+        fits = _follows(digest, listed, key if keyed else b"")
         first = each == keyed_from or (keyed and looked_at == 1)
         if not fits and first and not written_with(rows, key, head):
             raise AuditKeyWrong
