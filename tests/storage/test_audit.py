@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -37,29 +35,13 @@ from storage.models import EventRow
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, 123456, tzinfo=UTC)
-PG = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """Run a PostgreSQL server of the tests' own; give its URL without a database's name."""
-    if PG is None:
-        pytest.skip("no PostgreSQL on this machine")
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    folder = Path(tempfile.mkdtemp(prefix="counterfoil-pg-"))
-    if nobody:
-        os.chown(folder, 65534, 65534)
-    data, quiet = folder / "data", {"stdout": subprocess.DEVNULL, "cwd": folder, "check": True}
-    subprocess.run(
-        [PG / "initdb", "-D", data, "-U", "cf", "-A", "trust", "--no-sync"], **quiet, **nobody
-    )  # type: ignore[call-overload]
-    how = f"-c listen_addresses='' -k {folder} -c fsync=off"
-    start = [PG / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", how, "start"]
-    subprocess.run(start, **quiet, **nobody)  # type: ignore[call-overload]
-    yield f"postgresql+psycopg://cf@/{{}}?host={folder}"
-    stop = [PG / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
-    subprocess.run(stop, **quiet, **nobody)  # type: ignore[call-overload]
-    shutil.rmtree(folder)
+@pytest.fixture(scope="module")
+def server(postgres_server: Any) -> Iterator[Any]:
+    """Run a PostgreSQL server of these tests' own."""
+    with postgres_server.started() as started:
+        yield started
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -69,12 +51,7 @@ def log(request: pytest.FixtureRequest, tmp_path: Path, empty: Path) -> Iterator
         shutil.copy(empty, tmp_path / "log.db")
         store = Store(f"sqlite:///{tmp_path}/log.db")
     else:
-        server = request.getfixturevalue("server")
-        with connect(server.format("postgres")).connect() as root:
-            root.execution_options(isolation_level="AUTOCOMMIT")
-            root.execute(text("DROP DATABASE IF EXISTS log"))
-            root.execute(text("CREATE DATABASE log"))
-        store = Store(server.format("log"))
+        store = Store(request.getfixturevalue("server").fresh())
         store.upgrade()
     yield store
     store.close()
