@@ -293,10 +293,16 @@ def watch(
     """
     import threading
 
+    from kiosk import logs
     from kiosk.ways_in import stopped_by_signals, watch_folder
 
     stop = threading.Event()
-    with _house() as house, stopped_by_signals(stop):
+    with (
+        logs.written_by("watch"),
+        _house() as house,
+        _pulse(house),
+        stopped_by_signals(stop),
+    ):
         aside = watch_folder(
             house,
             folder,
