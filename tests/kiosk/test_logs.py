@@ -230,7 +230,7 @@ def test_canaries_in_every_field_are_found_in_no_log_temp_file_address_or_table_
         [*start, "work", "--until-idle"], capture_output=True, timeout=300, check=False, **quiet
     )
     assert worked.returncode == 1, worked.stderr.decode()
-    assert b"reference" not in worked.stderr
+    assert b"our-fault" not in worked.stderr
     errors.append(worked.stderr)
 
     serving, log = [*start, "serve", "staff", "--port", "0"], tmp_path / "staff.log"
