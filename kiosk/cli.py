@@ -410,17 +410,26 @@ def show_status(
 
     With --files, what became of every file that came in sight, and whether it adds up.
     """
-    with _house() as house, house.store.look() as kept:
-        if files:
-            added = kept.ledger.sum()
-            counts = {str(fate): number for fate, number in added.fates.items()}
-        else:
-            counts = {str(status): number for status, number in kept.pages.counts().items()}
+    from storage.jobs import LATE_AFTER
+
+    with _house() as house:
+        with house.store.look() as kept:
+            if files:
+                added = kept.ledger.sum()
+                counts = {str(fate): number for fate, number in added.fates.items()}
+            else:
+                counts = {str(status): number for status, number in kept.pages.counts().items()}
+        late = 0 if files else sum(house.jobs.late(at=_now()).values())
     if as_json:
         _print_json(counts)
     else:
         what = "files" if files else "pages"
         _table(("state", what), [[state, number] for state, number in counts.items()])
+    if late:
+        _say(
+            f"{_count(late, 'page waits', 'pages wait')} for longer than "
+            f"{LATE_AFTER.seconds // 60} minutes. See that `counterfoil work` runs."
+        )
     if files and not added.adds_up:
         _say(LEDGER_WRONG)
         raise typer.Exit(1)

@@ -220,6 +220,8 @@ def open_house(given: Settings | None = None, *, restoring: bool = False) -> Hou
         RestoreUnfinished: a backup was being put in place and that was cut off.
         DataFolderUnusable: the data folder cannot be made.
         BeingMoved, HasMoved, MoveUnfinished: what is kept is on its way elsewhere, or there.
+        DatabaseUnsuitable: COUNTERFOIL_DATABASE_URL names no database that this runs on.
+        DatabaseAway: its server does not answer.
         UserError: the database is newer than this release, or its keys are not here.
     """
     chosen = given or settings()

@@ -93,6 +93,8 @@ _STATUS: Mapping[str, HTTPStatus] = MappingProxyType(
         "blobs-away": HTTPStatus.SERVICE_UNAVAILABLE,
         "blobs-refused": HTTPStatus.SERVICE_UNAVAILABLE,
         "disk-full": HTTPStatus.INSUFFICIENT_STORAGE,
+        "database-away": HTTPStatus.SERVICE_UNAVAILABLE,
+        "database-busy": HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
 """HTTP statuses of problems that arise where nothing is known of the web."""

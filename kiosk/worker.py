@@ -22,8 +22,9 @@ from typing import Any
 from forms.errors import UserError
 from kiosk import logs
 from pipeline.kept import Status
-from pipeline.ports import Blobs
+from pipeline.ports import Blobs, StoreAway
 from pipeline.work import Recipe
+from storage.database import DatabaseAway, DatabaseBusy
 from storage.jobs import Jobs, run_worker
 from storage.store import Store
 
@@ -36,6 +37,9 @@ MOST_WAIT_SECONDS = 5.0
 
 YOUNG_SECONDS = 1.0
 """One that was killed younger than this counts as having failed at once: it never got to work."""
+
+AWAY_SECONDS = 1.0
+"""The pause before a database server that is away is looked for again."""
 
 MOST_FAILURES = 5
 """Workers in a row that ended with an error of their own before it is said that none can run."""
@@ -91,30 +95,44 @@ def supervise(
         chore: done every second beside it; what fails is tried again with the next.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
 
+    A database server that goes away meanwhile is waited for: its work waits too.
+
     Raises:
+        DatabaseAway: the database server does not answer at the start, or when all is over.
         WorkersFail: every worker ends with an error as soon as it is started.
     """
     stop = stop or threading.Event()
     jobs.mend(at=_now())
     idle, chore_at = False, 0.0
     with _stopped_by_signals(stop), _Crew(command, processes) as crew:
-        while not stop.wait(LOOK_SECONDS):
-            crew.look_after()
-            if time.monotonic() >= chore_at:
-                with suppress(Exception):
-                    chore()
-                chore_at = time.monotonic() + CHORE_SECONDS
-            with store.look() as kept:
-                counts = kept.pages.counts()
-            progress(counts)
-            restarted(crew.died)
-            if until_idle and not jobs.busy():
-                if counts[Status.RECEIVED] + counts[Status.READING] == 0:
-                    idle = True
-                    break
-                jobs.mend(at=_now())
+        while not idle and not stop.wait(LOOK_SECONDS):
+            try:
+                crew.look_after()
+                if time.monotonic() >= chore_at:
+                    with suppress(Exception):
+                        chore()
+                    chore_at = time.monotonic() + CHORE_SECONDS
+                with store.look() as kept:
+                    counts = kept.pages.counts()
+                progress(counts)
+                restarted(crew.died)
+                if until_idle:
+                    idle = _nothing_left(jobs, counts)
+            except StoreAway:
+                crew.forgive()
+                stop.wait(AWAY_SECONDS)
     with store.look() as kept:
         return Worked(counts=kept.pages.counts(), idle=idle, died=crew.died)
+
+
+def _nothing_left(jobs: Jobs, counts: dict[Status, int]) -> bool:
+    """Say whether everything is read or set aside, and see to what no job is there for."""
+    if jobs.busy():
+        return False
+    if counts[Status.RECEIVED] + counts[Status.READING] == 0:
+        return True
+    jobs.mend(at=_now())
+    return False
 
 
 class _Crew:
@@ -168,6 +186,10 @@ class _Crew:
             while len(self._children) < self._processes:
                 self._children.append(self._start())
 
+    def forgive(self) -> None:
+        """Forget the failures so far: they come from something that is away for the moment."""
+        self._failures = 0
+
     def _start(self) -> subprocess.Popen[bytes]:
         """Start one in a session of its own, so that Ctrl-C reaches only us and we stop it."""
         child = subprocess.Popen(
@@ -220,7 +242,19 @@ def main() -> None:
     """Be one worker of the store that the environment names; `compose` picks the parts."""
     compose = importlib.import_module("kiosk.compose")
     with logs.written_by("worker"):
-        work_here(*compose.bench())
+        work_here(*_when_there(compose.bench))
+
+
+def _when_there(bench: Callable[[], tuple[Store, Blobs, Recipe]]) -> tuple[Store, Blobs, Recipe]:
+    """Open what a worker works with as soon as the database answers."""
+    parent = os.getppid()
+    while True:
+        try:
+            return bench()
+        except (DatabaseAway, DatabaseBusy):
+            if os.getppid() != parent:
+                raise
+            time.sleep(AWAY_SECONDS)
 
 
 if __name__ == "__main__":

@@ -388,15 +388,21 @@ def _engine(url: str, **options: Any) -> Engine:
         **options,
     )
     event.listen(engine, "connect", _set_up_server)
-    event.listen(engine, "handle_error", _leave_values_out)
+    event.listen(engine, "handle_error", _mend_error)
     return engine
 
 
-def _leave_values_out(context: ExceptionContext) -> None:
-    """Keep the first line of what a server says: the lines after it quote the row."""
+def _mend_error(context: ExceptionContext) -> None:
+    """Keep the first line of what a server says, and know a server that cannot be reached.
+
+    The lines after the first quote the row. A refused connection is told in several ways by the
+    driver; the job engine waits for those it knows as a lost connection.
+    """
     for each in (context.original_exception, context.sqlalchemy_exception):
         if each is not None and each.args and isinstance(each.args[0], str):
             each.args = (each.args[0].partition("\n")[0], *each.args[1:])
+    if context.connection is None and isinstance(context.sqlalchemy_exception, OperationalError):
+        context.is_disconnect = True
 
 
 def _set_up_server(connection: DBAPIConnection, _record: Any) -> None:

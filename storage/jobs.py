@@ -70,6 +70,7 @@ LAST = 1 + max(work.Priority)
 """The drafts' band in the queue: the day's drafts come after an archive's last page."""
 
 SWEEP_SECONDS = 1.0
+STRAY_SECONDS = 5.0
 MEND_SECONDS = 30.0
 TIDY_SECONDS = 24 * 3600.0
 
@@ -639,6 +640,7 @@ class _Watch:
         self._bench, self._slots, self._slot = bench, slots, slot
         self._jobs = bench.jobs
         self._strays: set[str] = set()
+        self._stray_at = time.monotonic() + STRAY_SECONDS
         self._mend_at = time.monotonic() + MEND_SECONDS
         self._tidy_at = time.monotonic() + MEND_SECONDS
 
@@ -662,6 +664,9 @@ class _Watch:
             self._bench.much_came.clear()
             self._jobs.analyze()
         now = time.monotonic()
+        if now >= self._stray_at:
+            self._stray_at = now + STRAY_SECONDS
+            self._take_back_strays()
         if now >= self._mend_at:
             self._mend_at = now + MEND_SECONDS
             self._jobs.mend(at=_now())

@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,10 +152,12 @@ class Postgres:
         )
 
     def _as_user(self) -> dict[str, object]:
+        # The system means the thread that started it, so a thread that ends may not ask for it.
+        main = threading.current_thread() is threading.main_thread()
         told: dict[str, object] = {
             "cwd": self.folder,
             "env": {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
-            "preexec_fn": _end_with_parent,
+            "preexec_fn": _end_with_parent if main else None,
             "start_new_session": True,
         }
         if self._user is not None:

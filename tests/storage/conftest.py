@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import make_url, text
 
 from forms.page_id import PageId
 from pipeline import work
@@ -168,17 +171,99 @@ def empty(tmp_path_factory: pytest.TempPathFactory, key_folder: KeyFolder) -> Pa
     return file
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked so on both kinds of database."""
+    if metafunc.definition.get_closest_marker("both_databases") is None:
+        return
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
 def vault(key_folder: KeyFolder) -> Vault:
     return Vault(key_folder)
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty: Path, vault: Vault) -> Iterator[Store]:
-    shutil.copy(empty, tmp_path / "counterfoil.db")
-    made = Store(f"sqlite:///{tmp_path}/counterfoil.db", vault)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Say which kind of database this test's store is in."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """Give the PostgreSQL server of this test run."""
+    servers = _module("servers")
+    if servers.programs() is None:
+        pytest.skip(servers.MISSING)
+    with servers.Postgres.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[Any]:
+    """Give a server of one file of tests, running, to be stopped and started by them."""
+    servers = _module("servers")
+    if servers.programs() is None:
+        pytest.skip(servers.MISSING)
+    with servers.Postgres.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Any, key_folder: KeyFolder) -> str:
+    """Give the name of an upgraded database without anything in it, to be copied."""
+    url: str = postgres.fresh()
+    made = Store(url, Vault(key_folder))
+    made.upgrade()
+    queue = Jobs(made)
+    queue.prepare()
+    queue.close()
+    made.close()
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Give the URL of an upgraded database of this test's own."""
+    if kind == "sqlite":
+        shutil.copy(request.getfixturevalue("empty"), tmp_path / "counterfoil.db")
+        return f"sqlite:///{tmp_path}/counterfoil.db"
+    template = request.getfixturevalue("template")
+    return str(request.getfixturevalue("postgres").fresh(template))
+
+
+@pytest.fixture
+def store(url: str, vault: Vault) -> Iterator[Store]:
+    made = Store(url, vault)
     yield made
     made.close()
+
+
+@pytest.fixture
+def sql(store: Store) -> Callable[..., list[tuple[Any, ...]]]:
+    """Give a way round everything: run a statement as whoever owns the database."""
+
+    def run(statement: str, **values: object) -> list[tuple[Any, ...]]:
+        with store.database.engine.begin() as connection:
+            if not store.database.embedded:
+                connection.execute(text("SET LOCAL search_path = public, dbos"))
+            done = connection.execute(text(statement), values)
+            return [tuple(row) for row in done] if done.returns_rows else []
+
+    return run
+
+
+def _module(name: str) -> Any:
+    """Import a file of the tests' top folder, once."""
+    if name not in sys.modules:
+        file = Path(__file__).parents[1] / f"{name}.py"
+        found = importlib.util.spec_from_file_location(name, file)
+        assert found is not None
+        assert found.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ def test_a_page_without_a_picture_waits_for_nothing(desk: Any) -> None:
     assert due(desk.store) == ()
 
 
+@pytest.mark.both_databases
 def test_a_draft_changes_neither_the_record_nor_the_page_nor_the_counts(desk: Any) -> None:
     page_id = written(desk)
     before, counts = record_of(desk, page_id), desk.counts()
@@ -117,6 +118,7 @@ def test_a_draft_changes_neither_the_record_nor_the_page_nor_the_counts(desk: An
         assert kept.events.last(100) == events
 
 
+@pytest.mark.both_databases
 def test_drafts_kept_twice_are_there_once_and_the_first_stays(desk: Any) -> None:
     page_id = written(desk)
     assert keep(desk.store, page_id, SAID)
@@ -147,9 +149,7 @@ def test_drafts_keep_their_words_out_of_reprs(desk: Any) -> None:
 # ------------------------------------------------------------------ the job
 
 
-def test_drafts_come_after_the_last_page_of_an_archive(
-    desk: Any, jobs: Jobs, tmp_path: Path
-) -> None:
+def test_drafts_come_after_the_last_page_of_an_archive(desk: Any, jobs: Jobs, sql: Any) -> None:
     page_id = written(desk)
     with desk.store.begin() as kept:
         jobs.add_drafts(kept, page_id, 1)
@@ -159,24 +159,23 @@ def test_drafts_come_after_the_last_page_of_an_archive(
         jobs.add_file(kept, late.intake)
         for each in kept.intakes.split(late.intake.id, work.Split(pages=2000), at=NOW)[-2:]:
             jobs.add_page(kept, each)
-    order = [name for (name, *_) in in_order(tmp_path)]
+    order = [name for (name, *_) in in_order(sql)]
     assert order == ["file", "page", "page", "drafts"]
 
 
-def in_order(folder: Path) -> Sequence[tuple[str, str, str]]:
+def in_order(sql: Any) -> Sequence[tuple[str, str, str]]:
     """Give the engine's jobs as it takes them: name, status, id."""
-    raw = sqlite3.connect(folder / "counterfoil.db")
-    return raw.execute(
+    return sql(
         "SELECT name, status, workflow_uuid FROM workflow_status ORDER BY priority, created_at"
-    ).fetchall()
+    )
 
 
-def test_the_same_drafts_asked_for_twice_are_one_job(desk: Any, jobs: Jobs, tmp_path: Path) -> None:
+def test_the_same_drafts_asked_for_twice_are_one_job(desk: Any, jobs: Jobs, sql: Any) -> None:
     page_id = written(desk)
     for _ in range(3):
         with desk.store.begin() as kept:
             jobs.add_drafts(kept, page_id, 1)
-    assert [name for (name, *_) in in_order(tmp_path)] == ["drafts"]
+    assert [name for (name, *_) in in_order(sql)] == ["drafts"]
 
 
 def test_drafts_never_asked_for_are_found_and_asked_for(desk: Any, jobs: Jobs) -> None:
@@ -187,18 +186,17 @@ def test_drafts_never_asked_for_are_found_and_asked_for(desk: Any, jobs: Jobs) -
     assert jobs.mend(at=NOW) == 0
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     "state", ["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR", "CANCELLED", "SUCCESS"]
 )
 def test_drafts_the_engine_gave_up_are_given_up_for_good_and_the_page_stays_as_it_was(
-    desk: Any, jobs: Jobs, tmp_path: Path, state: str
+    desk: Any, jobs: Jobs, state: str, sql: Any
 ) -> None:
     page_id = written(desk)
     before = desk.page(page_id)
     assert jobs.mend(at=NOW) == 1
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    raw.execute("UPDATE workflow_status SET status = ?, completed_at = 1000", (state,))
-    raw.commit()
+    sql("UPDATE workflow_status SET status = :state, completed_at = 1000", state=state)
     assert jobs.mend(at=NOW) == 1
     assert jobs.mend(at=NOW) == 0
     assert jobs.forget(before=NOW) == 1
@@ -209,20 +207,19 @@ def test_drafts_the_engine_gave_up_are_given_up_for_good_and_the_page_stays_as_i
 
 
 def test_forgetting_the_engines_notes_keeps_drafts_and_asks_for_none_again(
-    desk: Any, jobs: Jobs, tmp_path: Path
+    desk: Any, jobs: Jobs, sql: Any
 ) -> None:
     page_id = written(desk)
     with desk.store.begin() as kept:
         jobs.add_drafts(kept, page_id, 1)
     keep(desk.store, page_id, SAID)
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    raw.execute("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1000")
-    raw.commit()
+    sql("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1000")
     assert jobs.forget(before=NOW) == 1
     assert jobs.mend(at=NOW) == 0
     assert desk.page(page_id).drafts == (SAID,)
 
 
+@pytest.mark.both_databases
 def test_what_an_older_shape_left_waiting_is_asked_for_anew(
     desk: Any, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +248,7 @@ def every_page(store: Store) -> list[KeptPage]:
 
 
 def test_a_batch_is_read_before_it_is_drafted_and_drained_when_the_work_ends(
-    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path, sql: Any
 ) -> None:
     serials = desk.issue(6)
     put(box, tmp_path, *(f"{s} {n} words 40" for s in serials for n in (1, 2)))
@@ -261,7 +258,7 @@ def test_a_batch_is_read_before_it_is_drafted_and_drained_when_the_work_ends(
         assert sum(counts.values()) in (1, 12)  # the file, then its pages: no draft is counted
         with desk.store.look() as kept:
             pages = kept.pages.unread()
-        if (made := drafted(tmp_path)) and len(made) < 12:
+        if (made := drafted(sql)) and len(made) < 12:
             unread.append(len(pages))
 
     worked = supervise(desk.store, jobs, until_idle=True, command=command, progress=look)
@@ -269,23 +266,20 @@ def test_a_batch_is_read_before_it_is_drafted_and_drained_when_the_work_ends(
     assert not jobs.busy()
     assert {p.draft("more") for p in every_page(desk.store)} == {f"CANARY-9 {s}" for s in serials}
     assert due(desk.store) == ()
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    (first,) = raw.execute("SELECT min(at) FROM drafts").fetchone()
-    (later,) = raw.execute("SELECT count(*) FROM pages WHERE read_at > ?", (first,)).fetchone()
+    ((later,),) = sql("SELECT count(*) FROM pages WHERE read_at > (SELECT min(at) FROM drafts)")
     assert later < AT_ONCE  # those in a worker's hands already when nothing else waited
     assert max(unread, default=0) < AT_ONCE
-    told = raw.execute("SELECT * FROM workflow_status").fetchall()
+    told = sql("SELECT * FROM workflow_status")
     assert "CANARY" not in repr(told)
-    assert "CANARY" not in repr(raw.execute("SELECT * FROM operation_outputs").fetchall())
+    assert "CANARY" not in repr(sql("SELECT * FROM operation_outputs"))
 
 
-def drafted(folder: Path) -> list[tuple[str, int]]:
-    raw = sqlite3.connect(folder / "counterfoil.db")
-    return raw.execute("SELECT page, count(*) FROM drafts GROUP BY page").fetchall()
+def drafted(sql: Any) -> list[tuple[str, int]]:
+    return list(sql("SELECT page, count(*) FROM drafts GROUP BY page"))
 
 
 def test_killing_workers_in_the_middle_of_drafts_loses_none_and_doubles_none(
-    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path, sql: Any
 ) -> None:
     serials = desk.issue(8)
     put(box, tmp_path, *(f"{s} {n} draft-slow" for s in serials for n in (1, 2)))
@@ -294,7 +288,7 @@ def test_killing_workers_in_the_middle_of_drafts_loses_none_and_doubles_none(
 
     def kill(counts: dict[Status, int]) -> None:
         alive = set(children()) - killed - others
-        if len(killed) < 3 and alive and len(drafted(tmp_path)) >= 4 * len(killed) + 1:
+        if len(killed) < 3 and alive and len(drafted(sql)) >= 4 * len(killed) + 1:
             for pid in alive:
                 os.kill(pid, signal.SIGKILL)
             killed.update(alive)
@@ -302,7 +296,7 @@ def test_killing_workers_in_the_middle_of_drafts_loses_none_and_doubles_none(
     worked = supervise(desk.store, jobs, until_idle=True, command=command, progress=kill)
     assert (len(killed), worked.died) == (3, 3)
     assert worked.counts[Status.AWAITING] == 16
-    assert [count for _, count in drafted(tmp_path)] == [1] * 16
+    assert [count for _, count in drafted(sql)] == [1] * 16
 
 
 def children() -> list[int]:
@@ -356,6 +350,7 @@ def test_a_draft_that_kills_its_worker_is_given_up_and_every_page_is_read(
     assert (due(desk.store), jobs.mend(at=NOW)) == ((), 0)
 
 
+@pytest.mark.both_databases
 def test_each_slip_of_an_uncut_sheet_gets_its_own_drafts(desk: Any, jobs: Jobs) -> None:
     serials = desk.issue(2, form="rj-2", pages=1)
     (page_id,) = desk.take(1)

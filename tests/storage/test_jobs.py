@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from pipeline import work
 from pipeline.kept import Status
 from pipeline.ports import page_scope
 from pipeline.sandbox import SandboxMissing
-from pipeline.work import WorkerStopped
+from pipeline.work import Priority, WorkerStopped
 from storage.intake_box import IntakeBox
-from storage.jobs import Jobs
+from storage.jobs import LATE_AFTER, SHAPE, Jobs
 from storage.sealed_blobs import SealedBlobs
 from storage.slots import FileSlots
 from storage.store import Store
@@ -37,6 +36,7 @@ def put(box: IntakeBox, tmp_path: Path, name: str, text: str) -> None:
     assert taken.intake is not None
 
 
+@pytest.mark.both_databases
 def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its_table(
     desk: Any,
     jobs: Jobs,
@@ -44,6 +44,7 @@ def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its
     blobs: SealedBlobs,
     command: list[str],
     tmp_path: Path,
+    sql: Any,
 ) -> None:
     serial = desk.issue()[0]
     put(box, tmp_path, "good", f"{serial} 1\n{serial} 2 sure\n")
@@ -65,7 +66,7 @@ def test_every_page_ends_read_or_set_aside_with_a_cause_and_no_answer_leaves_its
     assert page.upright is not None
     assert blobs.get(page.upright, page_scope(page.id))[:2] == b"\xff\xd8"
     assert b"CANARY" not in log.read_bytes()
-    assert _engines_words(tmp_path).count("CANARY") == 0
+    assert _engines_words(sql).count("CANARY") == 0
 
 
 def _supervise(store: Store, jobs: Jobs, command: list[str], out: Any) -> Any:
@@ -83,25 +84,13 @@ def _supervise(store: Store, jobs: Jobs, command: list[str], out: Any) -> Any:
         subprocess.Popen = starting  # type: ignore[misc]
 
 
-def _engines_words(folder: Path) -> str:
+def _engines_words(sql: Any) -> str:
     """Give everything that the engine keeps of its own."""
-    database = sqlite3.connect(folder / "counterfoil.db")
-    tables = [
-        "workflow_status",
-        "workflow_input",
-        "workflow_output",
-        "operation_outputs",
-        "datasource_outputs",
-    ]
-    known = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-    assert {"workflow_status", "operation_outputs", "datasource_outputs"} <= known
-    return "".join(
-        repr(database.execute(f"SELECT * FROM {table}").fetchall())
-        for table in tables
-        if table in known
-    )
+    tables = ("workflow_status", "operation_outputs", "datasource_outputs")
+    return "".join(repr(sql(f"SELECT * FROM {table}")) for table in tables)
 
 
+@pytest.mark.both_databases
 def test_killing_workers_in_the_middle_of_pages_loses_nothing_and_doubles_nothing(
     desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
 ) -> None:
@@ -109,10 +98,11 @@ def test_killing_workers_in_the_middle_of_pages_loses_nothing_and_doubles_nothin
     put(box, tmp_path, "batch", "".join(f"{s} 1 150\n{s} 2 150\n" for s in serials))
     kills = 0
     killed: set[int] = set()
+    others = set(_children())  # of tests before this one, and servers
 
     def kill_after_every_fifth(counts: dict[Status, int]) -> None:
         nonlocal kills
-        alive = set(_children()) - killed
+        alive = set(_children()) - killed - others
         busy = counts[Status.AWAITING] >= 4 * kills + 1 and counts[Status.READING]
         if kills < 3 and busy and alive:
             for pid in alive:
@@ -142,7 +132,7 @@ def _children() -> list[int]:
 
 
 def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_tried_again(
-    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path, sql: Any
 ) -> None:
     put(box, tmp_path, "bug", "break\n")
     log = tmp_path / "log"
@@ -152,7 +142,7 @@ def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_tried_again(
     assert worked.died == 0
     assert b"RuntimeError in fake_worker.py" in log.read_bytes()
     assert b"CANARY" not in log.read_bytes()
-    assert "CANARY" not in _engines_words(tmp_path)
+    assert "CANARY" not in _engines_words(sql)
     with desk.store.begin() as kept:
         (page,) = kept.pages.with_status(Status.SET_ASIDE)
         assert page.reason.code == "reading-failed"
@@ -194,6 +184,7 @@ def test_a_page_asked_for_again_may_be_begun_as_often_as_a_new_one(desk: Any) ->
     assert begun == [1, 2, 3, 1]
 
 
+@pytest.mark.both_databases
 def test_what_was_accepted_and_never_enqueued_is_found_and_enqueued(desk: Any, jobs: Jobs) -> None:
     with desk.store.begin() as kept:
         kept.intakes.take("ab" * 32, 1, by="pat", at=NOW)
@@ -205,6 +196,7 @@ def test_what_was_accepted_and_never_enqueued_is_found_and_enqueued(desk: Any, j
     assert desk.page(page_id).status is Status.RECEIVED
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("state", "code"),
     [
@@ -214,7 +206,7 @@ def test_what_was_accepted_and_never_enqueued_is_found_and_enqueued(desk: Any, j
     ],
 )
 def test_what_the_engine_gave_up_is_set_aside_where_people_see_it(
-    desk: Any, jobs: Jobs, tmp_path: Path, state: str, code: str
+    desk: Any, jobs: Jobs, state: str, code: str, sql: Any
 ) -> None:
     with desk.store.begin() as kept:
         taken = kept.intakes.take("ab" * 32, 1, by="pat", at=NOW)
@@ -222,9 +214,7 @@ def test_what_the_engine_gave_up_is_set_aside_where_people_see_it(
     (page_id,) = desk.take(1)
     with desk.store.begin() as kept:
         jobs.add_page(kept, page_id)
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    raw.execute("UPDATE workflow_status SET status = ?", (state,))
-    raw.commit()
+    sql("UPDATE workflow_status SET status = :state", state=state)
     assert jobs.mend(at=NOW) == 2
     with desk.store.look() as kept:
         aside = kept.pages.with_status(Status.SET_ASIDE)
@@ -232,10 +222,11 @@ def test_what_the_engine_gave_up_is_set_aside_where_people_see_it(
     assert [page.reason.code for page in aside] == [code, code]
 
 
+@pytest.mark.both_databases
 def test_the_days_work_goes_before_an_archive_and_first_pages_before_last(
-    desk: Any, jobs: Jobs, tmp_path: Path
+    desk: Any, jobs: Jobs, sql: Any
 ) -> None:
-    from pipeline.work import Priority, Split
+    from pipeline.work import Split
 
     files = {}
     with desk.store.begin() as kept:
@@ -244,12 +235,12 @@ def test_the_days_work_goes_before_an_archive_and_first_pages_before_last(
             files[taken.intake.id] = str(number)
             for page in kept.intakes.split(taken.intake.id, Split(pages=2), at=NOW):
                 jobs.add_page(kept, page)
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    found = raw.execute("SELECT workflow_uuid FROM workflow_status ORDER BY priority, created_at")
+    found = sql("SELECT workflow_uuid FROM workflow_status ORDER BY priority, created_at")
     order = [files[workflow.split("-")[1]] + workflow.split("-")[2] for (workflow,) in found]
     assert order == ["20", "21", "10", "11", "00", "01"]
 
 
+@pytest.mark.both_databases
 def test_a_worker_stops_gently_when_told_to(
     desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
 ) -> None:
@@ -292,6 +283,70 @@ def test_a_worker_ends_when_the_one_who_started_it_is_killed(
             os.kill(started, signal.SIGKILL)
 
 
+@pytest.mark.both_databases
+def test_what_an_older_shape_left_waiting_is_enqueued_anew_and_its_notes_are_forgotten(
+    desk: Any, jobs: Jobs, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.jobs.SHAPE", "1")
+    with desk.store.begin() as kept:
+        jobs.add_file(kept, kept.intakes.take("ab" * 32, 1, by="pat", at=NOW).intake)
+    (page_id,) = desk.take(1)
+    with desk.store.begin() as kept:
+        jobs.add_page(kept, page_id)
+    monkeypatch.undo()
+    assert not jobs.busy()  # no worker of today would take it
+    assert jobs.mend(at=NOW) == 2
+    assert jobs.mend(at=NOW) == 0
+    told = "SELECT application_version, count(*) FROM workflow_status GROUP BY 1 ORDER BY 1"
+    assert sql(told) == [("1", 2), (SHAPE, 2)]
+    assert jobs.forget(before=datetime.now(UTC) + timedelta(minutes=1)) == 2
+    assert sql(told) == [(SHAPE, 2)]
+
+
+@pytest.mark.both_databases
+def test_what_was_accepted_long_ago_and_is_not_read_is_told_once_and_an_archive_may_wait(
+    desk: Any, jobs: Jobs
+) -> None:
+    desk.take(3)
+    with desk.store.begin() as kept:
+        kept.intakes.take("ab" * 32, 1, by="pat", at=NOW)
+        kept.intakes.take("cd" * 32, 1, by="pat", at=NOW, priority=Priority.BULK)
+    assert jobs.late(at=NOW + LATE_AFTER) == {}
+    later = NOW + LATE_AFTER + timedelta(seconds=1)
+    assert sorted(jobs.late(at=later).values()) == [1, 3]
+    assert jobs.mend(at=later) == 5
+    assert jobs.mend(at=later) == 0
+    with desk.store.look() as kept:
+        told = [each for each in kept.events.last() if each.what == "waits-too-long"]
+    assert {each.subject for each in told} == set(jobs.late(at=later))
+    assert len(told) == 2
+
+
+def test_an_urgent_page_is_read_while_an_archive_still_waits(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path, sql: Any
+) -> None:
+    serials = desk.issue(31)
+    archive = "".join(f"{serial} 1 60 sure\n" for serial in serials[:-1])
+    (tmp_path / "archive").write_text(archive)
+    list(box.take_in([tmp_path / "archive"], by="pat", at=NOW, priority=Priority.BULK))
+    came = False
+
+    def bring(counts: dict[Status, int]) -> None:
+        nonlocal came
+        if not came and counts[Status.RECEIVED] > 10 and counts[Status.AWAITING]:
+            put(box, tmp_path, "today", f"{serials[-1]} 1 sure\n")
+            came = True
+
+    worked = supervise(desk.store, jobs, until_idle=True, command=command, progress=bring)
+    assert came
+    assert worked.counts[Status.AWAITING] + worked.counts[Status.VERIFIED] == 31
+    last = (
+        "SELECT count(*) FROM pages WHERE read_at > (SELECT read_at FROM pages WHERE serial = :s)"
+    )
+    ((after,),) = sql(last, s=serials[-1])
+    assert after > 3  # of the archive, which had waited longer
+
+
 def _free(slots: FileSlots) -> bool:
     with slots.if_nobody("slot-0") as nobody:
         return nobody
@@ -331,30 +386,16 @@ def test_workers_that_cannot_run_are_said_and_not_started_for_ever(
         )
 
 
-def test_no_two_workers_share_a_slot_and_a_dead_ones_is_free(tmp_path: Path) -> None:
-    slots = FileSlots(tmp_path)
-    first, second = slots.claim(), slots.claim()
-    assert (first.name, second.name) == ("slot-0", "slot-1")
-    with slots.if_nobody("slot-0") as nobody:
-        assert not nobody
-    first.close()
-    with slots.if_nobody("slot-0") as nobody:
-        assert nobody
-        assert slots.claim().name == "slot-2"
-    assert slots.claim().name == "slot-0"
-
-
+@pytest.mark.both_databases
 def test_old_notes_of_the_engine_are_forgotten_and_pages_stay(
-    desk: Any, jobs: Jobs, tmp_path: Path
+    desk: Any, jobs: Jobs, sql: Any
 ) -> None:
     (page_id,) = desk.take(1)
     with desk.store.begin() as kept:
         jobs.add_page(kept, page_id)
-    raw = sqlite3.connect(tmp_path / "counterfoil.db")
-    raw.execute("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1000")
-    raw.commit()
+    sql("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1000")
     assert jobs.forget(before=NOW) == 1
-    assert raw.execute("SELECT count(*) FROM workflow_status").fetchone() == (0,)
+    assert sql("SELECT count(*) FROM workflow_status") == [(0,)]
     assert desk.page(page_id).id == page_id
 
 
