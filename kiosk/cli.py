@@ -69,6 +69,7 @@ audit = typer.Typer(no_args_is_help=True, help="The list of who did what.")
 hold = typer.Typer(no_args_is_help=True, help="What may not be destroyed, whatever its clock says.")
 retention = typer.Typer(no_args_is_help=True, help="What is kept for how long.")
 erase = typer.Typer(invoke_without_command=True, help="Erase a person; two people are needed.")
+database = typer.Typer(no_args_is_help=True, help="The database, where it is a server's.")
 app.add_typer(serve, name="serve")
 app.add_typer(roll, name="roll")
 app.add_typer(staff, name="staff")
@@ -77,6 +78,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(hold, name="hold")
 app.add_typer(retention, name="retention")
 app.add_typer(erase, name="erase")
+app.add_typer(database, name="database")
 keys = typer.Typer(no_args_is_help=True, help="The keys that open what is kept.")
 app.add_typer(keys, name="keys")
 
@@ -673,6 +675,19 @@ def give_head(
         if old is not None:
             _say(OLD_KEPT.format(shown(old)))
         _say(f"Wrote {head.short} to {shown(out)}.")
+
+
+@database.command("roles")
+def show_roles() -> None:
+    """Write the SQL that makes the roles on a PostgreSQL server, for its administrator to run."""
+    from importlib import resources
+
+    typer.echo((resources.files("storage") / "roles.sql").read_text("utf-8"), nl=False)
+
+
+@database.callback()
+def _database() -> None:
+    """The database, where it is a server's."""
 
 
 @audit.callback()

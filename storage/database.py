@@ -15,7 +15,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -63,6 +63,13 @@ _SERVER_SETTINGS = (
 """A statement that takes longer than 120 s is a mistake of ours: nothing of a prison's size needs
 that. Keep-alives let the server see within half a minute that a machine is gone."""
 
+_SEES = (
+    "set_config('counterfoil.establishments', CASE WHEN current_user IN "
+    "('counterfoil_staff', 'counterfoil_kiosk') THEN '' ELSE '*' END, false)"
+)
+"""Which prisons' rows a session sees (revision 0009). Those who serve people see none until a unit
+of work says for whom it is."""
+
 CONNECT_SECONDS = 5
 """How long the server may take to answer a new connection."""
 
@@ -74,6 +81,8 @@ on."""
 _UNBOUNDED = text(
     "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
 )
+
+_KEEP_TO = text("SELECT set_config('counterfoil.establishments', :seen, true)")
 
 _TURN_SECONDS = 0.1
 
@@ -239,6 +248,15 @@ class Database:
         if patiently:
             rows.execute(_UNBOUNDED)
         rows.execute(self._alone)
+
+    def keep_to(self, rows: Rows, establishments: Collection[str]) -> None:
+        """Have the server show a transaction only the rows of some prisons; none means every one.
+
+        An embedded database has no such guard: there, only what is asked for keeps to prisons.
+        """
+        if not self.embedded:
+            seen = ",".join(establishments) if establishments else "*"
+            rows.execute(_KEEP_TO, {"seen": seen})
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
@@ -410,7 +428,7 @@ def _set_up_server(connection: DBAPIConnection, _record: Any) -> None:
         f"set_config('{name}', '{value}', false)" for name, value in _SERVER_SETTINGS
     )
     cursor = connection.cursor()
-    cursor.execute(f"SELECT {settings}")
+    cursor.execute(f"SELECT {settings}, {_SEES}")
     cursor.close()
     connection.commit()
 

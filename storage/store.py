@@ -13,7 +13,7 @@ Nothing that comes out of here is a row: only frozen dataclasses of `pipeline`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -168,8 +168,12 @@ class Store:
             settle(connection, folder)()
 
     @contextmanager
-    def begin(self) -> Iterator[Kept]:
+    def begin(self, establishments: Collection[str] | None = None) -> Iterator[Kept]:
         """Change things together: committed and on the disk at the end, or not at all.
+
+        Args:
+            establishments: the prisons whose rows a database server shows, whatever is asked
+                for; none of them means every one, and None what the role sees by itself.
 
         Raises:
             DatabaseAway: the server does not answer; nothing is changed, unless it went away at
@@ -178,6 +182,8 @@ class Store:
         """
         with told(), Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
             self.database.alone(rows)
+            if establishments is not None:
+                self.database.keep_to(rows, establishments)
             yield self.within(rows)
 
     @contextmanager
@@ -191,10 +197,16 @@ class Store:
                 rows.rollback()
 
     @contextmanager
-    def look(self) -> Iterator[Kept]:
-        """Read only, from one moment's view; what is changed here is not kept."""
+    def look(self, establishments: Collection[str] | None = None) -> Iterator[Kept]:
+        """Read only, from one moment's view; what is changed here is not kept.
+
+        Args:
+            establishments: see `begin`.
+        """
         with told(), Rows(self._reading, expire_on_commit=False, autoflush=False) as rows:
             try:
+                if establishments is not None:
+                    self.database.keep_to(rows, establishments)
                 yield self.within(rows)
             finally:
                 rows.rollback()

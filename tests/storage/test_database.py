@@ -38,11 +38,13 @@ def test_every_connection_has_the_durable_settings(
             assert connection.execute(text(f"PRAGMA {setting}")).scalar() == value
 
 
+@pytest.mark.both_databases
 def test_the_revisions_make_exactly_the_tables_of_the_models(store: Store) -> None:
     with store.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+@pytest.mark.both_databases
 def test_a_newer_database_is_refused_with_a_sentence_and_not_changed(store: Store) -> None:
     with store.database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -51,8 +53,13 @@ def test_a_newer_database_is_refused_with_a_sentence_and_not_changed(store: Stor
     assert Database(store.url).revision() == "9999"
 
 
-def test_upgrading_twice_or_from_two_processes_at_once_is_the_same_as_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_upgrading_twice_or_from_two_processes_at_once_is_the_same_as_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     url = f"sqlite:///{tmp_path}/two.db"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres").fresh()
     problems: list[BaseException] = []
 
     def upgrade() -> None:
@@ -230,6 +237,7 @@ def test_what_is_only_ever_added_cannot_be_changed_or_removed(
         c.execute(text(sql))
 
 
+@pytest.mark.both_databases
 def test_looking_neither_waits_for_a_writer_nor_sees_half_of_its_work(store: Store) -> None:
     with store.begin() as writing:
         writing.staff.add(
@@ -249,6 +257,7 @@ def test_looking_neither_waits_for_a_writer_nor_sees_half_of_its_work(store: Sto
         assert len(kept.staff.list()) == 1
 
 
+@pytest.mark.both_databases
 def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> None:
     def take_and_fail() -> None:
         with store.begin() as kept:
@@ -262,6 +271,7 @@ def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> Non
         assert kept.events.last() == ()
 
 
+@pytest.mark.both_databases
 def test_a_statement_that_fails_never_tells_the_values(store: Store) -> None:
     with pytest.raises(IntegrityError) as caught, store.database.engine.begin() as connection:
         connection.execute(

@@ -16,6 +16,8 @@ from storage.paper import Intakes
 from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 

@@ -32,6 +32,8 @@ from storage.store import Store
 if TYPE_CHECKING:
     Desk = Any
 
+pytestmark = pytest.mark.both_databases
+
 
 def aside(code: str = "page-code-missing", digest: str = "") -> Quarantined:
     return Quarantined(

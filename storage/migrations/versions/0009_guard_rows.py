@@ -1,0 +1,65 @@
+"""On a PostgreSQL server: what is only ever added stays so, and each prison's rows are guarded.
+
+Revision: 0009
+Follows: 0008
+
+A session sees the rows of the prisons named in its setting `counterfoil.establishments` (codes
+with commas, or `*` for every one), and none without it. The setting is made by `storage.database`
+and `storage.store`; the roles are in `storage/roles.sql`.
+"""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+ADDED_ONLY = ("readings", "decisions", "drafts", "events")
+
+SEES = """
+CREATE FUNCTION counterfoil_sees(prison text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT current_setting('counterfoil.establishments', true) = '*'
+        OR prison = ANY (string_to_array(current_setting('counterfoil.establishments', true), ','))
+$$
+"""
+
+ONLY_ADDED = """
+CREATE FUNCTION counterfoil_only_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% are only ever added', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$
+"""
+
+_COPY = "(SELECT s.establishment FROM sheets s WHERE s.serial = {})"
+
+RULES = {
+    "sheets": "counterfoil_sees(establishment)",
+    "records": f"counterfoil_sees({_COPY.format('records.serial')})",
+    # A page that names no copy may be anybody's: only those who see every prison see it.
+    "pages": f"counterfoil_sees(coalesce({_COPY.format('pages.serial')}, ''))",
+    "intakes": ("counterfoil_sees('') OR EXISTS (SELECT FROM pages p WHERE p.intake = intakes.id)"),
+    **{
+        table: f"EXISTS (SELECT FROM pages p WHERE p.id = {table}.page)"
+        for table in ("readings", "decisions", "drafts", "drafts_due")
+    },
+}
+"""Who sees a row: what a rule looks up in another table is guarded by that table's own rule."""
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    op.execute(ONLY_ADDED)
+    for table in ADDED_ONLY:
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION counterfoil_only_added()"
+        )
+    op.execute(SEES)
+    for table, rule in RULES.items():
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        op.execute(f"CREATE POLICY prison ON {table} USING ({rule})")

@@ -1,0 +1,120 @@
+"""PostgreSQL guards rows by itself: each prison's own, and what is only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from pipeline.kept import Status
+from storage.jobs import Jobs
+from storage.keys import Vault
+from storage.store import Store
+
+TABLES = ("sheets", "records", "pages", "intakes", "readings", "decisions", "drafts", "drafts_due")
+
+
+@pytest.fixture(scope="module")
+def made(postgres: Any, key_folder: Any) -> str:
+    """Give a database that was made as the operator's guide says, by the roles alone."""
+    url = str(postgres.fresh())
+    name = url.partition("@/")[2].partition("?")[0]
+    for _ in range(2):  # again does no harm
+        postgres.run((resources.files("storage") / "roles.sql").read_text(), name)
+    store = Store(as_role(url, "migrator"), Vault(key_folder))
+    store.upgrade()
+    jobs = Jobs(store)
+    jobs.prepare()
+    jobs.close()
+    store.close()
+    return url
+
+
+def as_role(url: str, role: str) -> str:
+    return url.replace("postgres@", f"counterfoil_{role}@")
+
+
+@pytest.fixture
+def worker(made: str, vault: Vault) -> Iterator[Store]:
+    store = Store(as_role(made, "worker"), vault)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def staff(made: str, vault: Vault) -> Iterator[Store]:
+    store = Store(as_role(made, "staff"), vault)
+    yield store
+    store.close()
+
+
+def test_staff_see_their_own_prisons_rows_and_no_others_with_every_filter_left_off(
+    worker: Store, staff: Store, make_desk: Any
+) -> None:
+    desk = make_desk(worker)
+    page = {}
+    for prison in ("MTI", "LEI"):
+        (serial,) = desk.issue(establishment=prison)
+        (page[prison],) = desk.bring(desk.read(serial))
+        desk.decide(page[prison])
+    seen: dict[str, list[int]] = {}
+    for name, prisons in (("", None), ("MTI", ["MTI"]), ("both", ["MTI", "LEI"]), ("all", [])):
+        with staff.look(prisons) as kept:
+            counts = kept.pages.counts()
+            rows = kept.pages._rows
+            seen[name] = [rows.scalar(text(f"SELECT count(*) FROM {t}")) or 0 for t in TABLES]
+        assert sum(counts.values()) == seen[name][TABLES.index("pages")]
+    # Sheets, records, pages, files, readings, decisions; nothing here waits for drafts.
+    assert seen == {
+        "": [0] * 8,
+        "MTI": [1, 1, 1, 1, 1, 1, 0, 0],
+        "both": [2, 2, 2, 2, 2, 2, 0, 0],
+        "all": [2, 2, 2, 2, 2, 2, 0, 0],
+    }
+    with staff.look(["MTI"]) as kept:
+        found = kept.pages.with_status(Status.AWAITING) + kept.pages.with_status(Status.VERIFIED)
+        assert [each.id for each in found] == [page["MTI"]]
+
+
+def test_staff_can_neither_change_nor_add_to_what_is_another_prisons(
+    worker: Store, staff: Store, make_desk: Any
+) -> None:
+    desk = make_desk(worker)
+    (serial,) = desk.issue(establishment="LEI")
+    with staff.begin(["MTI"]) as kept:
+        rows = kept.pages._rows
+        rows.execute(text("UPDATE sheets SET wing = 'X' WHERE serial = :s"), {"s": serial})
+    with worker.look() as kept:
+        issued = kept.sheets.find(serial)
+    assert issued is not None
+    assert issued.wing == "B"
+    added = text(
+        "INSERT INTO records (id, serial, occurrence, state, opened_at, verified_by, "
+        "without_missing_by) VALUES ('x', :s, 1, 'open', now(), '', '')"
+    )
+    with pytest.raises(DBAPIError, match="row-level security"), staff.begin(["MTI"]) as kept:
+        kept.pages._rows.execute(added, {"s": serial})
+
+
+@pytest.mark.parametrize("table", ["readings", "decisions", "events", "drafts"])
+@pytest.mark.parametrize("attack", ["UPDATE {0} SET by = by", "DELETE FROM {0}", "TRUNCATE {0}"])
+def test_what_is_only_ever_added_cannot_be_changed_or_removed_on_a_server(
+    made: str, vault: Vault, table: str, attack: str
+) -> None:
+    owner = Store(as_role(made, "migrator"), vault)
+    attack = attack.format(table) + (" CASCADE" if "TRUNCATE" in attack else "")
+    with pytest.raises(IntegrityError, match="only ever added"), owner.begin() as kept:
+        kept.pages._rows.execute(text(attack))
+    owner.close()
+
+
+def test_the_kiosk_may_read_nothing(made: str) -> None:
+    kiosk = Store(as_role(made, "kiosk"))
+    for table in (*TABLES, "staff", "events", "data_keys"):
+        with pytest.raises(DBAPIError, match="permission denied"), kiosk.look() as kept:
+            kept.pages._rows.execute(text(f"SELECT * FROM {table}"))
+    kiosk.close()
