@@ -172,16 +172,16 @@ class Database:
         if self._up_to_date():
             return
         with self.turn("upgrade"):
-            if self._up_to_date():
-                return
             known = self.revision()
+            if known == _script().get_current_head():  # somebody else's turn came first
+                return
             copy = _copy(self.file, known) if self.file and known else None
             with told(), self.engine.begin() as connection:
                 if not self.embedded:
                     connection.execute(_UNBOUNDED)
                 command.upgrade(_config(connection, vault), "head")
             if copy:
-                copy.unlink()
+                copy.unlink(missing_ok=True)
 
     def _up_to_date(self) -> bool:
         script = _script()

@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -145,16 +146,39 @@ INSERT INTO drafts (id,page,attempt,field,score,"by",at)
 """
 
 
+# On PostgreSQL, numbers stand for truths only where somebody said so.
+_AS_TRUTHS = (
+    "UPDATE pg_cast SET castcontext = 'a' "
+    "WHERE castsource = 'int4'::regtype AND casttarget = 'bool'::regtype"
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def keep_at(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], str]:
+    """Give a way to keep rows in a new database at an old revision; it gives the URL."""
+
+    def keep(revision: str, rows: str) -> str:
+        url = f"sqlite:///{tmp_path}/old.db"
+        if request.param == "postgresql":
+            url = request.getfixturevalue("postgres").fresh()
+        engine = connect(url)
+        with engine.begin() as connection:
+            command.upgrade(_config(connection), revision)
+            if request.param == "postgresql":
+                connection.exec_driver_sql(_AS_TRUTHS)
+            for each in rows.split(";\n"):
+                if each.strip():
+                    connection.exec_driver_sql(each)
+        engine.dispose()
+        return str(url)
+
+    return keep
+
+
 def test_data_kept_at_revision_0002_is_all_there_at_the_newest(
-    tmp_path: Path, vault: Vault
+    keep_at: Callable[[str, str], str], vault: Vault
 ) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
-    with connect(url).begin() as connection:
-        command.upgrade(_config(connection), "0002")
-    old = sqlite3.connect(tmp_path / "old.db")
-    old.executescript(REVISION_2)
-    old.close()
-    store = Store(url, vault)
+    store = Store(keep_at("0002", REVISION_2), vault)
     store.upgrade()
     with store.begin() as kept:
         (draft,) = kept.pages.get("aa-0").drafts
@@ -166,17 +190,9 @@ def test_data_kept_at_revision_0002_is_all_there_at_the_newest(
 
 
 def test_data_kept_at_revision_0001_is_all_there_at_the_newest(
-    tmp_path: Path, vault: Vault
+    keep_at: Callable[[str, str], str], tmp_path: Path, vault: Vault
 ) -> None:
-    file = tmp_path / "old.db"
-    url = f"sqlite:///{file}"
-    with connect(url).begin() as connection:
-        command.upgrade(_config(connection), "0001")
-    old = sqlite3.connect(file)
-    old.executescript(REVISION_1)
-    old.close()
-
-    store = Store(url, vault)
+    store = Store(keep_at("0001", REVISION_1), vault)
     store.upgrade()
     with store.look() as kept:
         page = kept.pages.get("aa-0")
