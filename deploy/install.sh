@@ -55,6 +55,8 @@ people() {
         id "counterfoil-$name" >/dev/null 2>&1 || useradd --system --gid counterfoil \
             --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "counterfoil-$name"
     done
+    # What the kiosk leaves may be read by its group, which the worker is in and it itself is not.
+    usermod -aG counterfoil-kiosk counterfoil-worker
     id counterfoil-kiosk >/dev/null 2>&1 || useradd --system --gid counterfoil-kiosk \
         --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin counterfoil-kiosk
 }

@@ -31,6 +31,7 @@ MAY_DECODE = {
     "forms/printing.py": {"pikepdf"},
     "forms/fillable.py": {"pikepdf"},
     "forms/measure.py": {"pdfplumber"},
+    "kiosk/head_sheet.py": {"pikepdf"},
     "pipeline/blanks.py": {"pypdfium2"},
     # pictures of pages that a worker made out of grey pixels
     "kiosk/staff/pictures.py": {"PIL"},
