@@ -11,6 +11,7 @@ walks round an append-only trigger.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sqlite3
@@ -262,11 +263,13 @@ class Database:
     def turn(self, what: str) -> Iterator[None]:
         """Let one process at a time do something that is no transaction, such as an upgrade.
 
-        The lock is asked for again and again, never waited for: a statement that waits would hold
-        up the building of indexes beside it for ever. An embedded database needs none.
+        On a server the lock is asked for again and again, never waited for: a statement that waits
+        would hold up the building of indexes beside it for ever. Of an embedded database it is one
+        on a file beside it.
         """
-        if self.embedded:
-            yield
+        if self.file is not None:
+            with _alone_beside(self.file):
+                yield
             return
         key = lock_key(f"counterfoil {what}")
         with told(), self.engine.connect() as holding:
@@ -474,6 +477,17 @@ def _make(file: Path) -> None:
     """
     with suppress(FileExistsError, FileNotFoundError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
+
+
+@contextmanager
+def _alone_beside(file: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, on a file of its own: never on the database's."""
+    handle = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o660)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _copy(file: Path, revision: str) -> Path:

@@ -206,16 +206,11 @@ def test_data_kept_at_revision_0001_is_all_there_at_the_newest(
     assert list(tmp_path.glob("*.before-*")) == []
 
 
-def test_what_came_in_before_there_was_a_ledger_stands_in_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
-    with connect(url).begin() as connection:
-        command.upgrade(_config(connection), "0002")
-    old = sqlite3.connect(tmp_path / "old.db")
-    old.executescript(
-        f"{REVISION_2} INSERT INTO arrivals VALUES (2,'aa','2026-11-23 09:30:00','pat',1);"
-    )
-    old.close()
-    store = Store(url)
+def test_what_came_in_before_there_was_a_ledger_stands_in_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    again = "INSERT INTO arrivals VALUES (2,'aa','2026-11-23 09:30:00','pat',1);"
+    store = Store(keep_at("0002", f"{REVISION_2} {again}"), vault)
     store.upgrade()
     with store.look() as kept:
         added = kept.ledger.sum()
