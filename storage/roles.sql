@@ -50,7 +50,8 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, dbos TO counterfoil_staff, counte
 DO $$
 BEGIN
     IF to_regclass('public.mailbox') IS NOT NULL THEN
-        EXECUTE 'GRANT INSERT ON public.mailbox TO counterfoil_kiosk';
+        GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;
+        GRANT USAGE ON SEQUENCE public.mailbox_number_seq TO counterfoil_kiosk;
     END IF;
 END
 $$;

@@ -19,8 +19,8 @@ TABLES = ("sheets", "records", "pages", "intakes", "readings", "decisions", "dra
 
 
 @pytest.fixture(scope="module")
-def made(postgres: Any, key_folder: Any) -> str:
-    """Give a database that was made as the operator's guide says, by the roles alone."""
+def prepared(postgres: Any, key_folder: Any) -> str:
+    """Give the name of a database made by the roles alone, to be copied."""
     url = str(postgres.fresh())
     name = url.partition("@/")[2].partition("?")[0]
     for _ in range(2):  # again does no harm
@@ -31,6 +31,15 @@ def made(postgres: Any, key_folder: Any) -> str:
     jobs.prepare()
     jobs.close()
     store.close()
+    return name
+
+
+@pytest.fixture
+def made(postgres: Any, prepared: str) -> str:
+    url = str(postgres.fresh(prepared))
+    name = url.partition("@/")[2].partition("?")[0]
+    # A copy leaves out what was granted on the database itself.
+    postgres.run((resources.files("storage") / "roles.sql").read_text(), name)
     return url
 
 
@@ -103,12 +112,42 @@ def test_staff_can_neither_change_nor_add_to_what_is_another_prisons(
 @pytest.mark.parametrize("table", ["readings", "decisions", "events", "drafts"])
 @pytest.mark.parametrize("attack", ["UPDATE {0} SET by = by", "DELETE FROM {0}", "TRUNCATE {0}"])
 def test_what_is_only_ever_added_cannot_be_changed_or_removed_on_a_server(
-    made: str, vault: Vault, table: str, attack: str
+    made: str, vault: Vault, make_desk: Any, table: str, attack: str
 ) -> None:
     owner = Store(as_role(made, "migrator"), vault)
+    desk = make_desk(owner)
+    (page_id,) = desk.bring(desk.read(*desk.issue()))
+    desk.decide(page_id)
+    add = text(
+        "INSERT INTO drafts (page, attempt, field, score, by, at, sealed) "
+        "VALUES (:page, 1, 'more', 0.5, 'x', now(), '')"
+    )
+    with owner.begin() as kept:
+        kept.pages._rows.execute(add, {"page": page_id})
     attack = attack.format(table) + (" CASCADE" if "TRUNCATE" in attack else "")
     with pytest.raises(IntegrityError, match="only ever added"), owner.begin() as kept:
         kept.pages._rows.execute(text(attack))
+    owner.close()
+
+
+def test_rows_of_a_page_go_when_it_is_purged_and_its_key_is_destroyed_and_not_before(
+    made: str, vault: Vault, make_desk: Any
+) -> None:
+    owner = Store(as_role(made, "migrator"), vault)
+    desk = make_desk(owner)
+    (page_id,) = desk.bring(desk.read(*desk.issue()))
+    page = {"page": page_id}
+    gone = text("DELETE FROM readings WHERE page = :page")
+    with owner.begin() as kept:
+        rows = kept.pages._rows
+        rows.execute(text("INSERT INTO purging VALUES (:page)"), page)
+        with pytest.raises(IntegrityError, match="only ever added"), rows.begin_nested():
+            rows.execute(gone, page)
+        rows.execute(text("DELETE FROM purging"))
+    with owner.begin() as kept:
+        kept.pages._rows.execute(text("INSERT INTO purging VALUES (:page)"), page)
+        kept.keys.delete(f"page/{page_id}")
+        assert kept.pages._rows.execute(gone, page).rowcount == 1
     owner.close()
 
 

@@ -33,6 +33,21 @@ END
 $$
 """
 
+PURGED_WITH_THEIR_PAGE = ("readings", "decisions", "drafts")
+
+PURGED = """
+CREATE FUNCTION counterfoil_purged() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM purging WHERE page = OLD.page)
+        AND NOT EXISTS (SELECT FROM data_keys WHERE scope = 'page/' || OLD.page) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION '% are only ever added', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$
+"""
+
 _COPY = "(SELECT s.establishment FROM sheets s WHERE s.serial = {})"
 
 RULES = {
@@ -53,11 +68,19 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
         return
     op.execute(ONLY_ADDED)
+    op.execute(PURGED)
     for table in ADDED_ONLY:
+        purged = table in PURGED_WITH_THEIR_PAGE
+        acts = "UPDATE OR TRUNCATE" if purged else "UPDATE OR DELETE OR TRUNCATE"
         op.execute(
-            f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            f"CREATE TRIGGER {table}_only_added BEFORE {acts} ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION counterfoil_only_added()"
         )
+        if purged:
+            op.execute(
+                f"CREATE TRIGGER {table}_purged BEFORE DELETE ON {table} "
+                "FOR EACH ROW EXECUTE FUNCTION counterfoil_purged()"
+            )
     op.execute(SEES)
     for table, rule in RULES.items():
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
