@@ -9,16 +9,14 @@ the server promises it. The server is the tests' own, on this computer's loopbac
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from bench.servers import S3Server
 from storage.blobs import BlobStore, FolderBlobs
 from storage.s3_blobs import S3Blobs, s3_place
 
@@ -36,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _line("folder", FolderBlobs(folder / "blobs"), given.files, given.kb)
-        server = _server_class()(folder / "server").start()
+        server = S3Server(folder / "server").start()
         try:
             place = s3_place("s3://counterfoil-bench/a", server.environment())
             _line("s3", S3Blobs(place, folder), given.files, given.kb)
@@ -83,17 +81,6 @@ class _Long:
         some = min(most, self._left)
         self._left -= some
         return self._piece[:some]
-
-
-def _server_class() -> Any:
-    file = Path(__file__).parents[1] / "tests" / "s3_server.py"
-    found = importlib.util.spec_from_file_location("s3_server", file)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules["s3_server"] = module
-    found.loader.exec_module(module)
-    return module.S3Server
 
 
 if __name__ == "__main__":
