@@ -15,7 +15,7 @@ set -euo pipefail
 ROOT=/opt/counterfoil ETC=/etc/counterfoil DATA=/var/lib/counterfoil SPOOL=/var/spool/counterfoil
 SCANS=/srv/counterfoil/scans BACKUPS=/var/backups/counterfoil BEFORE=$ROOT/before
 PACKAGES=(python3-venv tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
-    fontconfig fonts-liberation bubblewrap)
+    fontconfig fonts-liberation bubblewrap libseccomp2)
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() { printf 'counterfoil: %s\n' "$*" >&2; }

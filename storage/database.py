@@ -168,8 +168,6 @@ class Database:
             KeysMissing: there is something to seal and no key to do it with.
             DatabaseAway: the server does not answer.
         """
-        if self.file:
-            _make(self.file)
         if self._up_to_date():
             return
         with self.turn("upgrade"):
@@ -298,6 +296,7 @@ def connect(url: str) -> Engine:
     """
     engine = _engine(url)
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _make)
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
     return engine
@@ -469,14 +468,16 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _make(file: Path) -> None:
+def _make(_dialect: object, _record: object, arguments: list[Any], _named: object) -> None:
     """Make an embedded database's file writable for the group, as far as the umask lets it be.
 
     The worker and the staff site may run as users of their own; SQLite makes its files beside it
     like it, and by itself would let only their owner write.
     """
-    with suppress(FileExistsError, FileNotFoundError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
+    file = str(arguments[0])
+    if not file.startswith(("file:", ":")):
+        with suppress(FileExistsError, FileNotFoundError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 @contextmanager
