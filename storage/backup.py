@@ -41,6 +41,7 @@ from storage.archive import (
     key_line,
 )
 from storage.blobs import BlobDamaged, BlobMissing
+from storage.folders import sync_folder
 from storage.keys import KeyFolder
 from storage.models import EventHeadRow
 from storage.store import Kept, Store, rows_of
@@ -164,7 +165,7 @@ def write(
         else:
             raise PurgedMeanwhile
         part.replace(path)
-        recovery.sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
     return Made(manifest=manifest, size=size)

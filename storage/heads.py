@@ -14,7 +14,6 @@ import logging
 import os
 import secrets
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +25,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from forms.errors import UserError
+from pipeline.ports import StoreAway
+from storage.folders import sync_folder
+from storage.keys import KEY_BYTES, KeyFolder
 
 EVERY_SECONDS = 30.0
 """How long the newest head may stand in the database only."""
 
 EVERY_EVENTS = 200
 """How many events may follow the newest head noted outside."""
-
-KEY_BYTES = 32
 
 _SIGNED = "counterfoil head 1"
 _log = logging.getLogger("counterfoil.heads")
@@ -148,7 +148,7 @@ class HeadFile:
         finally:
             os.close(opened)
         if new:
-            _sync_folder(self.file.parent)
+            sync_folder(self.file.parent)
 
     def noted(self) -> NotedHeads:
         """Give what was noted; nothing when there is no file yet.
@@ -297,49 +297,11 @@ def witness_from(keys: Path, heads: Path) -> Witness:
     Raises:
         KeysUnusable: they cannot be read or made.
     """
+    folder = KeyFolder(keys)
     try:
-        keys.mkdir(parents=True, exist_ok=True, mode=0o770)
-        key = _held(keys / "audit.key")
-        signing = Ed25519PrivateKey.from_private_bytes(_held(keys / "head.key"))
-        public = keys / "head.pub"
-        if not public.exists():
-            with suppress(PermissionError):
-                _put(public, signing.public_key().public_bytes_raw(), mode=0o644)
-    except (OSError, ValueError):
+        if not all((keys / name).exists() for name in ("audit.key", "head.key", "head.pub")):
+            folder.make_event_keys()
+        signing = Ed25519PrivateKey.from_private_bytes(folder.head_key)
+        return Witness(folder.audit_key, HeadFile(heads, signing))
+    except (OSError, StoreAway):
         raise KeysUnusable from None
-    return Witness(key, HeadFile(heads, signing))
-
-
-def _held(file: Path) -> bytes:
-    """Read a secret of 32 bytes, drawing it first where there is none."""
-    if not file.exists():
-        _put(file, secrets.token_bytes(KEY_BYTES), mode=0o640)
-    found = file.read_bytes()
-    if len(found) != KEY_BYTES:
-        raise ValueError("not a key")
-    return found
-
-
-def _put(file: Path, data: bytes, *, mode: int) -> None:
-    """Make a file whole or not at all; one that somebody else has just made stays."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        os.write(opened, data)
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-    try:
-        with suppress(FileExistsError):
-            file.hardlink_to(draft)
-    finally:
-        draft.unlink()
-    _sync_folder(file.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from forms.errors import UserError
 from pipeline.ports import StoreAway
+from storage.folders import make_folder, sync_folder
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -204,6 +206,11 @@ class KeyFolder:
         """Give the key of the chain of events."""
         return self._read("audit.key")
 
+    @property
+    def head_key(self) -> bytes:
+        """Give the key that heads of the list of events are signed with."""
+        return self._read("head.key")
+
     def complete(self) -> bool:
         """Say whether everything that a writer needs is here."""
         named = ((self.folder / name).exists() for name in ("lookup.key", "audit.key"))
@@ -221,6 +228,17 @@ class KeyFolder:
                 if not (self.folder / name).exists():
                     self._write(self.folder / name, secrets.token_bytes(KEY_BYTES))
 
+    def make_event_keys(self) -> None:
+        """Make the keys of the list of events, and of the signatures under its heads."""
+        with self._alone():
+            for name in ("audit.key", "head.key"):
+                if not (self.folder / name).exists():
+                    self._write(self.folder / name, secrets.token_bytes(KEY_BYTES))
+            public = self.folder / "head.pub"
+            if not public.exists():
+                signing = Ed25519PrivateKey.from_private_bytes(self.head_key)
+                self._write(public, signing.public_key().public_bytes_raw(), mode=0o644)
+
     def make_pair(self) -> str:
         """Make a key pair and give its id; nobody locks with it before `publish`.
 
@@ -235,7 +253,7 @@ class KeyFolder:
             number = 1 + int(published[-1].partition("-")[0]) if published else 1
             print_ = hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()[:12]
             kek = f"{number:04d}-{print_}"
-            _make_folder(self._opening)
+            make_folder(self._opening, mode=0o700)
             self._write(self._opening / f"kek-{kek}.key", private.private_bytes_raw(), mode=0o600)
             return kek
 
@@ -250,12 +268,12 @@ class KeyFolder:
     def unpublish(self, kek: str) -> None:
         """Let no new data key be locked with this pair; what was locked still opens."""
         (self.folder / f"kek-{kek}.pub").unlink(missing_ok=True)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def destroy(self, kek: str) -> None:
         """Remove a private half: what is still locked with it can never be opened again."""
         (self._opening / f"kek-{kek}.key").unlink(missing_ok=True)
-        _sync_folder(self._opening)
+        sync_folder(self._opening)
         self._held.pop(f"opening/kek-{kek}.key", None)
         self._privates.pop(kek, None)
 
@@ -325,7 +343,7 @@ class KeyFolder:
     def _alone(self) -> Iterator[None]:
         """Let one process at a time make keys here."""
         try:
-            _make_folder(self.folder)
+            make_folder(self.folder, mode=0o700)
             handle = os.open(self.folder / "making.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
             raise KeysUnreadable from None
@@ -336,7 +354,7 @@ class KeyFolder:
             os.close(handle)
 
     def _write(self, place: Path, raw: bytes, *, mode: int | None = None) -> None:
-        """Put a key down durably; whoever may list the folder by its group may read the file."""
+        """Put a key down durably, alone; whoever lists the folder by its group may read it."""
         if mode is None:
             mode = 0o640 if place.parent.stat().st_mode & 0o040 else 0o600
         temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
@@ -347,10 +365,12 @@ class KeyFolder:
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
-            os.link(temporary, place)  # Fails where something is: a key is never written over.
+            if place.exists():  # Nobody else writes here meanwhile: `_alone` is held.
+                raise FileExistsError("a key is never written over")
+            temporary.rename(place)
         finally:
-            temporary.unlink()
-        _sync_folder(place.parent)
+            temporary.unlink(missing_ok=True)
+        sync_folder(place.parent)
 
 
 class LocalOpener:
@@ -489,20 +509,3 @@ def _ids(folder: Path, ending: str) -> tuple[str, ...]:
             if met and met[2] == ending:
                 found.append(met[1])
     return tuple(sorted(found))
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each durable in the one above it."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from forms.errors import UserError
+from storage.folders import sync_folder
 
 PUBLIC = "recovery.pub"
 """The public half's file in the key folder."""
@@ -199,15 +200,6 @@ def write_durably(path: Path, data: bytes, *, mode: int) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's own entries on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _check_of(secret: bytes) -> bytes:

@@ -34,8 +34,9 @@ from storage.archive import (
 )
 from storage.backup import INFO, BlobStore, prove, unpack
 from storage.database import Database, DatabaseNewer
+from storage.folders import sync_folder
 from storage.models import Base
-from storage.recovery import sync_folder, write_durably
+from storage.recovery import write_durably
 
 MARK = ".restoring"
 """The file that stands in the data folder while a backup is being put there."""

@@ -76,19 +76,19 @@ def test_every_key_file_is_durable_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    fsync, link = os.fsync, os.link
+    fsync, rename = os.fsync, os.rename
 
     def watch_sync(handle: int) -> None:
         kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
         done.append(kind)
         fsync(handle)
 
-    def watch_link(source: Path, target: Path) -> None:
+    def watch_rename(source: Path, target: Path) -> None:
         done.append("named")
-        link(source, target)
+        rename(source, target)
 
     monkeypatch.setattr(os, "fsync", watch_sync)
-    monkeypatch.setattr(os, "link", watch_link)
+    monkeypatch.setattr(os, "rename", watch_rename)
     folder = KeyFolder(tmp_path)
     folder.make_hash_keys()
     assert done == ["file", "named", "folder"] * 2
