@@ -70,6 +70,8 @@ class Tamperer:
         if connection.dialect.name == "sqlite":
             for act in ("update", "delete"):
                 connection.execute(text(f"DROP TRIGGER IF EXISTS events_no_{act}"))
+        else:
+            connection.execute(text("DROP TRIGGER IF EXISTS events_only_added ON events"))
         self.last: int = connection.execute(text("SELECT max(number) FROM events")).scalar_one()
 
     def edit(self) -> None:

@@ -75,7 +75,7 @@ def written_by(program: str, stream: TextIO | None = None) -> Iterator[None]:
     wanted = os.environ.get("COUNTERFOIL_LOG", "").strip().lower()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    ours.setLevel(LEVELS.get(wanted, logging.INFO))
+    ours.setLevel(LEVELS.get(wanted, logging.WARNING))
     # The job engine adds a handler of its own unless there is one.
     engine.handlers[:], engine.propagate = [handler], False
     # A line that cannot be written would be told in full, with what it was made of.

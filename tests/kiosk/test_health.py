@@ -26,7 +26,7 @@ def place(prison: Any, samples: Any, tmp_path: Path) -> Any:
     prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "audit.key").write_bytes(b"x" * 32)
-    prison.pulse = Pulse(prison.store, prison.blobs, tmp_path, tmp_path / "keys")
+    prison.pulse = Pulse(prison.store, prison.raw, tmp_path, tmp_path / "keys")
     return prison
 
 

@@ -45,7 +45,8 @@ def canaries_in(said: bytes | str) -> list[str]:
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    monkeypatch.setenv("COUNTERFOIL_LOG", "info")
     stream = io.StringIO()
     with logs.written_by("test", stream):
         yield stream
