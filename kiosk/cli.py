@@ -680,9 +680,9 @@ def give_head(
 @database.command("roles")
 def show_roles() -> None:
     """Write the SQL that makes the roles on a PostgreSQL server, for its administrator to run."""
-    from importlib import resources
+    from storage.database import roles
 
-    typer.echo((resources.files("storage") / "roles.sql").read_text("utf-8"), nl=False)
+    typer.echo(roles(), nl=False)
 
 
 @database.callback()
@@ -1077,6 +1077,7 @@ def serve_staff(
 
     with logs.written_by("staff"), _house() as house:
         proxies = addresses_of(house.settings.proxy)
+        house.store.shown = None
         site = create_app(
             StaffKit(
                 store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake, tls=tls

@@ -242,11 +242,13 @@ def open_house(given: Settings | None = None, *, restoring: bool = False) -> Hou
 def _open_house(chosen: Settings, in_use: InUse) -> House:
     vault = open_vault(chosen)
     store = open_store(chosen, vault)
+    store.shown = ()
     refuse_if_unfinished(store)
     store.upgrade()
     raw = open_blobs(chosen)
     blobs = SealedBlobs(raw, store)
-    seal_old_files(store, blobs)
+    if vault.folder.can_open():
+        seal_old_files(store, blobs)
     jobs = Jobs(store)
     jobs.prepare()
     sandbox = sandbox_of(chosen)

@@ -114,7 +114,7 @@ class Pulse:
 
     def _count(self) -> Iterator[Metric]:
         now = datetime.now(UTC)
-        with self._store.look() as kept:
+        with self._store.look(establishments=()) as kept:
             counts, backlog = kept.pages.counts(), kept.pages.backlog()
             events = kept.events.head().number
         pages = GaugeMetricFamily("counterfoil_pages", "Pages by state", labels=["state"])

@@ -18,6 +18,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,11 @@ _UNBOUNDED = text(
 
 _KEEP_TO = text("SELECT set_config('counterfoil.establishments', :seen, true)")
 
+_KEPT_TO = text("SELECT current_setting('counterfoil.establishments', true)")
+
 _TURN_SECONDS = 0.1
+
+_shown: ContextVar[Collection[str] | None] = ContextVar("shown", default=None)
 
 
 class DatabaseAway(StoreAway):
@@ -282,6 +287,42 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def roles() -> str:
+    """Give the SQL by which a server's administrator makes the roles, and gives them their rights.
+
+    Tables that are made later get theirs by their revision.
+    """
+    here = resources.files("storage")
+    return "".join((here / name).read_text("utf-8") for name in ("roles.sql", "rights.sql"))
+
+
+@contextmanager
+def showing(establishments: Collection[str]) -> Iterator[None]:
+    """Have a server show the rows of some prisons only, within this request; none: every one's."""
+    before = _shown.set(establishments)
+    try:
+        yield
+    finally:
+        _shown.reset(before)
+
+
+def shown() -> Collection[str] | None:
+    """Give the prisons that this request is kept to; None outside of any."""
+    return _shown.get()
+
+
+@contextmanager
+def every_prison(rows: Rows) -> Iterator[None]:
+    """Have a server show a transaction the rows of every prison meanwhile, to count prisons."""
+    if rows.get_bind().dialect.name == "sqlite":
+        yield
+        return
+    before = rows.scalar(_KEPT_TO)
+    rows.execute(_KEEP_TO, {"seen": "*"})
+    yield  # what fails ends the transaction, and the setting with it
+    rows.execute(_KEEP_TO, {"seen": before or ""})
 
 
 def connect(url: str) -> Engine:

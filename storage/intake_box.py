@@ -158,7 +158,8 @@ class IntakeBox:
             DiskFull: nothing was kept.
         """
         fresh = self.put_away(source)
-        with self._store.begin() as kept:
+        # Whose a file is, nobody knows yet, and the same bytes may have come from anywhere.
+        with self._store.begin(establishments=()) as kept:
             before = kept.ledger.hold(sighting) if sighting else None
             if before is not None and before.intake is not None:
                 self._blobs.remove(fresh.blob)

@@ -26,6 +26,7 @@ from storage.models import (
     StaffRow,
     WrongTryRow,
 )
+from storage.places import shown_to
 
 PASSWORD_LENGTH = 12
 """The shortest password, characters; no other rule (NIST SP 800-63B)."""
@@ -306,6 +307,10 @@ class Sessions:
             return None, None
         person = self._rows.get(StaffRow, row.username)
         return (row, person) if person is not None and person.active else (None, None)
+
+    def shown(self, session: Session) -> tuple[str, ...]:
+        """Give the prisons whose rows a database server is to show its holder; none: every one."""
+        return shown_to(self._rows, session.staff.establishments)
 
     def touch(self, session: Session, *, at: datetime) -> None:
         """Note a sign of life. Only worth a transaction when `session.seen_at` is `TOUCH` old."""

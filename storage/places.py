@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm import Session as Rows
 
+from storage.database import every_prison
 from storage.models import PageRow, RollImportRow, RollPersonRow, SheetRow, StaffRow
 
 Columns = TypeVarTuple("Columns")
@@ -37,8 +38,23 @@ class Place:
 def only_prison(rows: Rows) -> str:
     """Give the prison this system serves; "" when there are several, or none is named.
 
-    Copies issued, people on the roll and what staff are kept to all tell of a prison.
+    Copies issued, people on the roll and what staff are kept to all tell of a prison, whoever
+    asks.
     """
+    with every_prison(rows):
+        return _only_prison(rows)
+
+
+def shown_to(rows: Rows, establishments: Collection[str]) -> tuple[str, ...]:
+    """Give the prisons whose rows a server is to show somebody who is kept to some of them.
+
+    What names no prison ("") is theirs too when theirs is the only one.
+    """
+    mine = tuple(sorted(establishments))
+    return (*mine, "") if mine and only_prison(rows) in mine else mine
+
+
+def _only_prison(rows: Rows) -> str:
     named: set[str] = set()
     for column, where in (
         (SheetRow.establishment, SheetRow.establishment != ""),

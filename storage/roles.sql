@@ -37,21 +37,16 @@ REVOKE ALL ON SCHEMA public, dbos FROM PUBLIC;
 GRANT USAGE ON SCHEMA public, dbos TO counterfoil_staff, counterfoil_worker;
 GRANT USAGE ON SCHEMA public TO counterfoil_kiosk;
 
--- Of tables that are made later, and of those that are there.
+-- Of tables that are made later, and of those that are there: the worker's. What the staff site
+-- and the kiosk need of each is in `rights.sql`, which follows here and is run by each upgrade.
 ALTER DEFAULT PRIVILEGES FOR ROLE counterfoil_owner
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO counterfoil_staff, counterfoil_worker;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO counterfoil_worker;
+ALTER DEFAULT PRIVILEGES FOR ROLE counterfoil_owner REVOKE ALL ON TABLES FROM counterfoil_staff;
+ALTER DEFAULT PRIVILEGES FOR ROLE counterfoil_owner IN SCHEMA dbos
+    GRANT SELECT, INSERT, UPDATE ON TABLES TO counterfoil_staff;
 ALTER DEFAULT PRIVILEGES FOR ROLE counterfoil_owner
     GRANT USAGE ON SEQUENCES TO counterfoil_staff, counterfoil_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, dbos
-    TO counterfoil_staff, counterfoil_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, dbos TO counterfoil_worker;
+REVOKE ALL ON ALL TABLES IN SCHEMA public, dbos FROM counterfoil_staff;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA dbos TO counterfoil_staff;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, dbos TO counterfoil_staff, counterfoil_worker;
-
--- The kiosk adds to its mailbox and reads nothing, not even that.
-DO $$
-BEGIN
-    IF to_regclass('public.mailbox') IS NOT NULL THEN
-        GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;
-        GRANT USAGE ON SEQUENCE public.mailbox_number_seq TO counterfoil_kiosk;
-    END IF;
-END
-$$;

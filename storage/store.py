@@ -26,7 +26,7 @@ from storage import audit
 from storage.backups import Backups
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
-from storage.database import Database, told
+from storage.database import Database, shown, told
 from storage.drafts import Drafts
 from storage.erasures import Erasures
 from storage.events import Events
@@ -108,6 +108,10 @@ class Store:
         vault: the keys; without it nothing private can be read or written.
         witness: keys the list of events and notes its heads outside; without one a list that is
             keyed can be neither added to nor checked.
+
+    Attributes:
+        shown: the prisons whose rows a database server shows to what nobody asked for, see
+            `begin`; None leaves it at what the role sees by itself.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class Store:
         self.database = Database(url)
         self._vault = vault
         self.witness = witness
+        self.shown: Collection[str] | None = None
         options: dict[str, Any] = {"reading": True}
         if not self.database.embedded:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -173,7 +178,8 @@ class Store:
 
         Args:
             establishments: the prisons whose rows a database server shows, whatever is asked
-                for; none of them means every one, and None what the role sees by itself.
+                for; none of them means every one, and None those of the request that this is
+                part of (`storage.database.showing`), else `shown`.
 
         Raises:
             DatabaseAway: the server does not answer; nothing is changed, unless it went away at
@@ -182,8 +188,7 @@ class Store:
         """
         with told(), Rows(self.database.engine, expire_on_commit=False) as rows, rows.begin():
             self.database.alone(rows)
-            if establishments is not None:
-                self.database.keep_to(rows, establishments)
+            self._keep_to(rows, establishments)
             yield self.within(rows)
 
     @contextmanager
@@ -192,6 +197,7 @@ class Store:
         with told(), Rows(self.database.engine, expire_on_commit=False) as rows:
             try:
                 self.database.alone(rows)
+                self._keep_to(rows, None)
                 yield self.within(rows)
             finally:
                 rows.rollback()
@@ -205,11 +211,16 @@ class Store:
         """
         with told(), Rows(self._reading, expire_on_commit=False, autoflush=False) as rows:
             try:
-                if establishments is not None:
-                    self.database.keep_to(rows, establishments)
+                self._keep_to(rows, establishments)
                 yield self.within(rows)
             finally:
                 rows.rollback()
+
+    def _keep_to(self, rows: Rows, establishments: Collection[str] | None) -> None:
+        for each in (establishments, shown(), self.shown):
+            if each is not None:
+                self.database.keep_to(rows, each)
+                return
 
     def within(self, rows: Rows) -> Kept:
         """Give what is kept inside a transaction that somebody else began."""

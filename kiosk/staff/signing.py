@@ -31,6 +31,7 @@ from kiosk.access import (
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.showing import see_other, show
 from pipeline.kept import Staff
+from storage.database import showing
 from storage.key_desk import asking_for
 from storage.people import TOUCH
 
@@ -43,6 +44,10 @@ _PLACE = re.compile(
     r"|(?:pages|records|set-aside)/[0-9A-Za-z.-]{1,60}(?:/fields/[a-z0-9_]{1,60})?)"
 )
 """Pages of ours that somebody is taken back to after signing in, and nothing else."""
+
+
+NOBODYS: tuple[str, ...] = ("-",)
+"""What is shown to whoever has not signed in: the rows of a prison that cannot be."""
 
 
 class SignInRefused(UserError):
@@ -89,7 +94,8 @@ class WhoAsks:
     """Finds who is behind each request before any route does, from the session's cookie.
 
     Sets `request.state.user` (None for nobody) and `request.state.secret`, which the tokens of
-    forms are made from.
+    forms are made from. For somebody who is kept to some prisons a database server shows only
+    their rows, whatever a route asks for; to whoever has not signed in it shows none.
     """
 
     def __init__(self, app: ASGIApp, *, office: Office) -> None:
@@ -103,26 +109,29 @@ class WhoAsks:
         request = Request(scope, receive)
         tls = self._office.kit.tls
         secret = request.cookies.get(session_cookie(tls=tls), "")
-        user = None
+        user, prisons = None, NOBODYS
         with asking_for(secret):
             if secret and not scope["path"].startswith("/static/"):
-                user = await run_in_threadpool(self._user_of, secret)
+                user, prisons = await run_in_threadpool(self._user_of, secret)
             request.state.user = user
             visitor = request.cookies.get(visitor_cookie(tls=tls), "")
             request.state.secret = secret if user else visitor
-            await self._app(scope, receive, send)
+            with showing(prisons):
+                await self._app(scope, receive, send)
 
-    def _user_of(self, secret: str) -> User | None:
+    def _user_of(self, secret: str) -> tuple[User | None, tuple[str, ...]]:
+        """Say whose a secret is, and the prisons whose rows they are shown."""
         kit = self._office.kit
         now = kit.now()
         with kit.store.look() as kept:
             session = kept.sessions.find(secret, at=now, idle=IDLE)
+            prisons = kept.sessions.shown(session) if session else NOBODYS
         if session is None:
-            return None
+            return None, NOBODYS
         if now - session.seen_at >= TOUCH:
             with kit.store.begin() as kept:
                 kept.sessions.touch(session, at=now)
-        return user_from(session.staff)
+        return user_from(session.staff), prisons
 
 
 def routers() -> tuple[APIRouter, ...]:

@@ -223,11 +223,11 @@ class AnewOnly:
 class Prison:
     """A store and blobs of a running place, and ways to fill them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self.clock = Clock()
         self.raw = FolderBlobs(folder / "blobs")
         vault = Vault(KeyFolder(folder / "keys"))
-        self.store = Store(f"sqlite:///{folder / 'counterfoil.db'}", vault)
+        self.store = Store(url or f"sqlite:///{folder / 'counterfoil.db'}", vault)
         self.blobs = SealedBlobs(self.raw, self.store)
         self._count = 0
         self.last = ""
@@ -444,6 +444,12 @@ def open_prison(
     yield make
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def prison_at(_cheap_passwords: None) -> Callable[[Path, str], Prison]:
+    """Make a place in a database of one's own; it has neither tables nor staff."""
+    return Prison
 
 
 @pytest.fixture

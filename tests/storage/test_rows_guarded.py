@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -11,8 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from pipeline.kept import Status
+from storage.database import roles
 from storage.jobs import Jobs
 from storage.keys import Vault
+from storage.paper import PageUnknown
+from storage.places import shown_to
 from storage.store import Store
 
 TABLES = ("sheets", "records", "pages", "intakes", "readings", "decisions", "drafts", "drafts_due")
@@ -24,7 +26,7 @@ def prepared(postgres: Any, key_folder: Any) -> str:
     url = str(postgres.fresh())
     name = url.partition("@/")[2].partition("?")[0]
     for _ in range(2):  # again does no harm
-        postgres.run((resources.files("storage") / "roles.sql").read_text(), name)
+        postgres.run(roles(), name)
     store = Store(as_role(url, "migrator"), Vault(key_folder))
     store.upgrade()
     jobs = Jobs(store)
@@ -39,7 +41,7 @@ def made(postgres: Any, prepared: str) -> str:
     url = str(postgres.fresh(prepared))
     name = url.partition("@/")[2].partition("?")[0]
     # A copy leaves out what was granted on the database itself.
-    postgres.run((resources.files("storage") / "roles.sql").read_text(), name)
+    postgres.run(roles(), name)
     return url
 
 
@@ -89,24 +91,81 @@ def test_staff_see_their_own_prisons_rows_and_no_others_with_every_filter_left_o
         assert [each.id for each in found] == [page["MTI"]]
 
 
+def test_where_there_is_one_prison_its_staff_see_what_names_none(
+    worker: Store, staff: Store, make_desk: Any
+) -> None:
+    desk = make_desk(worker)
+    (serial,) = desk.issue(establishment="MTI")
+    desk.bring(desk.read(serial))
+    (unread,) = desk.take(1)
+    for prisons, seen in ((("MTI",), ("MTI", "")), (("LEI",), ("LEI",)), ((), ())):
+        with staff.look(["none"]) as kept:
+            assert shown_to(kept.pages._rows, prisons) == seen
+    with staff.look(["MTI", ""]) as kept:
+        assert kept.pages.get(unread).id == unread
+    with staff.look(["MTI"]) as kept, pytest.raises(PageUnknown):
+        kept.pages.get(unread)
+    desk.issue(establishment="LEI")
+    with staff.look(["MTI"]) as kept:
+        assert shown_to(kept.pages._rows, ["MTI"]) == ("MTI",)
+        assert kept.sheets.count() == 1
+
+
 def test_staff_can_neither_change_nor_add_to_what_is_another_prisons(
     worker: Store, staff: Store, make_desk: Any
 ) -> None:
     desk = make_desk(worker)
-    (serial,) = desk.issue(establishment="LEI")
+    (page_id,) = desk.bring(desk.read(*desk.issue(establishment="LEI")))
     with staff.begin(["MTI"]) as kept:
         rows = kept.pages._rows
-        rows.execute(text("UPDATE sheets SET wing = 'X' WHERE serial = :s"), {"s": serial})
-    with worker.look() as kept:
-        issued = kept.sheets.find(serial)
-    assert issued is not None
-    assert issued.wing == "B"
+        rows.execute(text("UPDATE pages SET warnings = '[1]' WHERE id = :p"), {"p": page_id})
+    assert desk.page(page_id).warnings == ()
     added = text(
-        "INSERT INTO records (id, serial, occurrence, state, opened_at, verified_by, "
-        "without_missing_by) VALUES ('x', :s, 1, 'open', now(), '', '')"
+        "INSERT INTO decisions (page, field, number, cannot_read, by, at, sealed) "
+        "VALUES (:p, 'me_number', 1, false, 'x', now(), '')"
     )
     with pytest.raises(DBAPIError, match="row-level security"), staff.begin(["MTI"]) as kept:
-        kept.pages._rows.execute(added, {"s": serial})
+        kept.pages._rows.execute(added, {"p": page_id})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM events",
+        "UPDATE events SET by = by",
+        "DELETE FROM data_keys",
+        "UPDATE data_keys SET locked = ''",
+        "INSERT INTO keks VALUES ('mine', now())",
+        "SELECT sealed FROM mailbox",
+        "SELECT * FROM letters",
+        "UPDATE staff SET roles = '[\"admin\"]'",
+        "INSERT INTO holds (kind, subject, reason, at, by) VALUES ('serial', 'x', 'x', now(), 'x')",
+        "DELETE FROM holds",
+        "SELECT * FROM erasures",
+        "DELETE FROM pages",
+        "UPDATE sheets SET establishment = 'MTI'",
+        "INSERT INTO records (id, serial, occurrence, state, opened_at) "
+        "VALUES ('x', 'x', 1, 'open', now())",
+        "UPDATE readings SET by = by",
+        "DELETE FROM dbos.workflow_status",
+        "CREATE TABLE mine (x int)",
+        "SET ROLE counterfoil_owner",
+    ],
+)
+def test_staff_may_not_do_what_their_site_never_does(staff: Store, statement: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"), staff.begin([]) as kept:
+        kept.pages._rows.execute(text(statement))
+
+
+def test_tables_of_a_later_revision_are_not_the_staff_sites_by_themselves(
+    made: str, vault: Vault, staff: Store
+) -> None:
+    owner = Store(as_role(made, "migrator"), vault)
+    with owner.begin() as kept:
+        kept.pages._rows.execute(text("CREATE TABLE later (x int)"))
+    owner.close()
+    with pytest.raises(DBAPIError, match="permission denied"), staff.look([]) as kept:
+        kept.pages._rows.execute(text("SELECT * FROM later"))
 
 
 @pytest.mark.parametrize("table", ["readings", "decisions", "events", "drafts"])

@@ -5,8 +5,11 @@ Follows: 0008
 
 A session sees the rows of the prisons named in its setting `counterfoil.establishments` (codes
 with commas, or `*` for every one), and none without it. The setting is made by `storage.database`
-and `storage.store`; the roles are in `storage/roles.sql`.
+and `storage.store`; the roles are in `storage/roles.sql`, and what
+they may do with each table in `storage/rights.sql`.
 """
+
+from importlib import resources
 
 from alembic import op
 
@@ -48,13 +51,40 @@ END
 $$
 """
 
+BESIDE = """
+CREATE FUNCTION counterfoil_beside(own text, file text, first text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    before text := coalesce(current_setting('counterfoil.establishments', true), '');
+    found text;
+BEGIN
+    PERFORM set_config('counterfoil.establishments', '*', true);
+    found := coalesce(
+        (SELECT s.establishment FROM sheets s WHERE s.serial = own),
+        (SELECT s.establishment FROM pages p JOIN sheets s USING (serial) WHERE p.id = first),
+        (SELECT CASE WHEN min(s.establishment) = max(s.establishment) THEN min(s.establishment) END
+            FROM pages p JOIN sheets s USING (serial) WHERE p.intake = file),
+        ''
+    );
+    PERFORM set_config('counterfoil.establishments', before, true);
+    RETURN found;
+END
+$$
+"""
+"""Whose a page of no record is, as `storage.places` says: it looks at every prison's rows."""
+
 _COPY = "(SELECT s.establishment FROM sheets s WHERE s.serial = {})"
 
 RULES = {
     "sheets": "counterfoil_sees(establishment)",
     "records": f"counterfoil_sees({_COPY.format('records.serial')})",
-    # A page that names no copy may be anybody's: only those who see every prison see it.
-    "pages": f"counterfoil_sees(coalesce({_COPY.format('pages.serial')}, ''))",
+    # A page that nothing tells of may be anybody's: only those who see every prison see it.
+    "pages": (
+        "CASE WHEN current_setting('counterfoil.establishments', true) = '*' THEN true "
+        "WHEN record IS NULL "
+        "THEN counterfoil_sees(counterfoil_beside(serial, intake, duplicate_of)) "
+        f"ELSE counterfoil_sees(coalesce({_COPY.format('pages.serial')}, '')) END"
+    ),
     "intakes": ("counterfoil_sees('') OR EXISTS (SELECT FROM pages p WHERE p.intake = intakes.id)"),
     **{
         table: f"EXISTS (SELECT FROM pages p WHERE p.id = {table}.page)"
@@ -82,7 +112,9 @@ def upgrade() -> None:
                 "FOR EACH ROW EXECUTE FUNCTION counterfoil_purged()"
             )
     op.execute(SEES)
+    op.execute(BESIDE)
     for table, rule in RULES.items():
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY prison ON {table} USING ({rule})")
+    op.execute((resources.files("storage") / "rights.sql").read_text("utf-8"))

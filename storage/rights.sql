@@ -1,0 +1,47 @@
+
+-- What the staff site may do with each table, and the kiosk. A table that is not named is not
+-- theirs at all: the mailbox, letters, holds, exports, certificates, and what was erased.
+DO $$
+DECLARE
+    it record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'counterfoil_staff') THEN
+        RETURN;
+    END IF;
+    FOR it IN SELECT * FROM (VALUES
+        ('alembic_version', 'SELECT'),
+        ('keks', 'SELECT'),
+        ('data_keys', 'SELECT, INSERT'),
+        ('unsealed', 'SELECT'),
+        ('sheets', 'SELECT'),
+        ('intakes', 'SELECT, INSERT'),
+        ('arrivals', 'SELECT, INSERT'),
+        ('ledger', 'SELECT, INSERT, UPDATE'),
+        ('pages', 'SELECT, UPDATE'),
+        ('records', 'SELECT, UPDATE'),
+        ('readings', 'SELECT'),
+        ('drafts', 'SELECT'),
+        ('drafts_due', 'SELECT'),
+        ('decisions', 'SELECT, INSERT'),
+        ('people_index', 'SELECT, INSERT, DELETE'),
+        ('roll_imports', 'SELECT'),
+        ('roll_people', 'SELECT'),
+        ('staff', 'SELECT'),
+        ('sessions', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('wrong_tries', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('events', 'SELECT, INSERT'),
+        ('event_head', 'SELECT, UPDATE'),
+        ('backups', 'SELECT')
+    ) AS rights (name, may) LOOP
+        IF to_regclass('public.' || it.name) IS NOT NULL THEN
+            EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);
+            EXECUTE format('GRANT %s ON public.%I TO counterfoil_staff', it.may, it.name);
+        END IF;
+    END LOOP;
+    -- The kiosk adds to its mailbox and reads nothing, not even that.
+    IF to_regclass('public.mailbox') IS NOT NULL THEN
+        GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;
+        GRANT USAGE ON SEQUENCE public.mailbox_number_seq TO counterfoil_kiosk;
+    END IF;
+END
+$$;

@@ -1,0 +1,202 @@
+"""The staff site in its own role on a PostgreSQL server, which guards each prison's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.compose import open_house
+from kiosk.health import Pulse
+from kiosk.settings import Settings
+from kiosk.staff import desk, rights, verify
+from kiosk.staff.app import create_app
+from pipeline.kept import Status
+from storage.database import roles
+from storage.intake_box import IntakeBox
+from storage.jobs import Jobs
+from storage.paper import Pages
+from storage.sealed_blobs import SealedBlobs
+from storage.store import Store
+
+PRISONS = ("MTI", "LEI")
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: Any) -> Iterator[Any]:
+    try:
+        with postgres_server.started() as found:
+            yield found
+    except RuntimeError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def place(
+    server: Any, prison_at: Any, samples: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """Give a place of two prisons, and the site over it in the role of the staff site."""
+    url = str(server.fresh())
+    server.run(
+        roles(),
+        url.partition("@/")[2].partition("?")[0],
+    )
+
+    def role(name: str) -> str:
+        return url.replace("postgres@", f"counterfoil_{name}@")
+
+    folder = tmp_path_factory.mktemp("guarded")
+    made = prison_at(folder, role("migrator"))
+    made.staffed()
+    jobs = Jobs(made.store)
+    jobs.prepare()
+    jobs.close()
+    made.close()
+
+    here = prison_at(folder, role("worker"))
+    here.store.shown = ()
+    with here.store.begin() as kept:
+        for prison in PRISONS:
+            for role_name in ("verifier", "practitioner", "admin"):
+                kept.staff.add(
+                    f"{role_name}.{prison.lower()}",
+                    samples.password,
+                    name=f"{role_name} of {prison}",
+                    roles=[role_name],
+                    by="test",
+                    at=here.clock(),
+                    establishments=[prison],
+                )
+    here.pages, here.lost = {}, {}
+    for prison in PRISONS:
+        pages = here.comes_in(samples.self_referral, establishment=prison, lost=1)
+        here.pages[prison], here.lost[prison] = pages[0], pages[-1]
+    here.nobodys = here.goes_wrong("page-code-missing", "We could not find it.", "Scan it again.")
+    site = Store(role("staff"), here.store.vault)
+    blobs = SealedBlobs(here.raw, site)
+    jobs = Jobs(site)
+    here.site, here.jobs = site, jobs
+    here.app = create_app(
+        replace(here.kit(), store=site, blobs=blobs, jobs=jobs, intake=IntakeBox(site, blobs, jobs))
+    )
+    yield here
+    jobs.close()
+    site.close()
+    here.close()
+
+
+@pytest.mark.parametrize("prison", PRISONS)
+def test_staff_are_shown_their_own_prisons_pages(
+    place: Any, visit: Any, samples: Any, prison: str
+) -> None:
+    other = next(each for each in PRISONS if each != prison)
+    come = visit(place.app, f"verifier.{prison.lower()}")
+    start = come.get("/").text
+    assert f"/pages/{place.pages[prison]}/" in start
+    assert f"/pages/{place.pages[other]}/" not in start
+    field = f"/pages/{place.pages[prison]}/fields/me_name"
+    assert "JON EXAMPLE" in come.get(field).text
+    assert come.get(f"{field}/crop.png").content.startswith(b"\x89PNG")
+    assert come.get("/records").text.count('href="/records/') == 1
+    assert come.decide(place.pages[prison], "me_name", answer="JON OTHER").status_code == 303
+    assert come.get(f"/pages/{place.pages[other]}/fields/me_name").status_code == 404
+    assert visit(place.app, "vera").get("/records").text.count('href="/records/') == 2
+
+
+def test_a_route_whose_own_filter_is_off_still_shows_nothing_of_another_prison(
+    place: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come = visit(place.app, "practitioner.mti")
+    for module in (desk, verify, rights):
+        monkeypatch.setattr(module, "may_open", lambda _user, _thing: True)
+    counts = Pages.counts
+    monkeypatch.setattr(Pages, "counts", lambda pages, **_: counts(pages))
+    theirs = place.pages["LEI"]
+    for path in (
+        f"/pages/{theirs}/fields/me_name",
+        f"/pages/{theirs}/fields/me_name/crop.png",
+        f"/pages/{theirs}/picture.png",
+        f"/set-aside/{theirs}",
+        f"/records/{_record_of(place, theirs)}",
+    ):
+        assert come.get(path).status_code == 404, path
+    assert come.get(f"/records/{_record_of(place, place.pages['MTI'])}").status_code == 200
+
+
+def test_a_page_without_a_code_is_shown_where_the_rest_of_its_file_belongs(
+    place: Any, visit: Any
+) -> None:
+    every = {place.nobodys, *place.lost.values()}
+    for who, seen in (
+        ("practitioner.mti", {place.lost["MTI"]}),
+        ("practitioner.lei", {place.lost["LEI"]}),
+        ("adam", every),
+    ):
+        told = visit(place.app, who).get("/set-aside").text
+        assert {page for page in every if f"/set-aside/{page}" in told} == seen, who
+
+
+def test_what_could_not_be_read_is_tried_again_in_the_role_of_the_site(
+    place: Any, visit: Any
+) -> None:
+    come = visit(place.app, "practitioner.mti")
+    csrf = come.token("/set-aside")
+    for prison, status in (("LEI", 404), ("MTI", 303)):
+        answer = come.post(f"/set-aside/{place.lost[prison]}/again", data={"csrf": csrf})
+        assert answer.status_code == status
+    assert place.jobs.busy()
+
+
+def test_files_are_taken_in_and_known_again_whichever_prison_sends_them(
+    place: Any, visit: Any
+) -> None:
+    for who, words in (("verifier.mti", "Taken in as"), ("verifier.lei", "It was here already")):
+        come = visit(place.app, who)
+        answer = come.post(
+            "/take-in",
+            data={"csrf": come.token("/take-in")},
+            files={"files": ("scan.pdf", b"the same bytes", "application/pdf")},
+        )
+        assert words in answer.text, who
+
+
+def test_sign_in_sign_out_and_wrong_passwords_need_no_prison(place: Any, visit: Any) -> None:
+    come = visit(place.app)
+    assert come.sign_in("verifier.mti", "not the password").status_code == 422
+    assert come.sign_in("verifier.mti").status_code == 303
+    assert come.post("/sign-out", data={"csrf": come.token()}).status_code == 303
+    assert come.get("/").headers["location"].startswith("/sign-in")
+
+
+def test_health_counts_every_prisons_pages_in_the_role_of_the_site(
+    place: Any, tmp_path: Path
+) -> None:
+    told = Pulse(place.site, place.raw, tmp_path, tmp_path).metrics().decode()
+    with place.store.look() as kept:
+        awaiting = kept.pages.counts()[Status.AWAITING]
+    assert awaiting >= 4
+    assert f'counterfoil_pages{{state="awaiting"}} {awaiting}.0' in told
+
+
+def test_the_site_opens_what_is_kept_in_its_own_role(place: Any, tmp_path: Path) -> None:
+    keys = place.store.vault.folder.folder
+    house = open_house(Settings(data=tmp_path / "data", keys=keys, database_url=place.site.url))
+    try:
+        assert house.store.database.revision() is not None
+        with house.store.look() as kept:
+            assert kept.sheets.count() == 2
+    finally:
+        house.close()
+
+
+def test_outside_of_a_request_the_site_is_shown_nothing(place: Any) -> None:
+    with place.site.look() as kept:
+        assert sum(kept.pages.counts().values()) == 0
+
+
+def _record_of(place: Any, page: str) -> str:
+    with place.store.look() as kept:
+        return str(kept.pages.get(page).record)
