@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from forms.errors import UserError
-from kiosk.compose import House, open_house, place_of
+from kiosk.compose import House, open_house, open_mailbox, place_of
 from kiosk.doctor import Check, check_all
 from kiosk.files import look_before_writing, told
 from kiosk.settings import Settings
@@ -111,6 +111,7 @@ def back_up(
             files={CLOCKS: house.settings.data / CLOCKS},
             site=house.settings.site,
             at=at,
+            mailbox=house.mailbox,
             told=shown,
         )
         with house.store.look() as kept:
@@ -202,7 +203,12 @@ def put_back(
     """
     url, blobs = place_of(chosen)
     target = restore.Target(
-        url=url, blobs=blobs, data=chosen.data, keys=chosen.key_folder, site=chosen.site
+        url=url,
+        blobs=blobs,
+        data=chosen.data,
+        keys=chosen.key_folder,
+        site=chosen.site,
+        mailbox=open_mailbox(chosen),
     )
     done = restore.restore(path, key, target, erased=erased, told=shown)
     house = open_house(chosen, restoring=True)

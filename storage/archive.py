@@ -4,6 +4,7 @@
     tables/NAME           a table's rows (`storage.dump`), compressed
     blobs/DIGEST          a kept file or picture, the sealed bytes that it is
     files/NAME            a settings file
+    letters/NAME          a sealed letter that a kiosk had left and nobody had collected
     keys.sealed           the key folder, sealed to the recovery key
     data-keys             the locked data keys, a line each
     manifest.json         what all of them must be
@@ -31,7 +32,7 @@ from storage.dump import read_back, told
 FORMAT = 1
 ABOUT, SEALED, DATA_KEYS = "counterfoil-backup", "keys.sealed", "data-keys"
 MANIFEST, MAC = "manifest.json", "manifest.mac"
-TABLES, BLOBS, FILES = "tables/", "blobs/", "files/"
+TABLES, BLOBS, FILES, LETTERS = "tables/", "blobs/", "files/", "letters/"
 
 _BLOCK = 512
 _PIECE = 1 << 20

@@ -1,9 +1,11 @@
 """A backup of everything into one file, while everything runs.
 
-The database is looked at in one moment's view first, then the blobs that this view names are
-copied: blobs are only ever added, so all of them are there. When one was purged meanwhile, the
-whole is begun anew. The keys come along sealed to a recovery key that is in no machine
-(`storage.recovery`), the data keys as they are kept: locked.
+What lies in a kiosk's mailbox is copied first, so that what is collected meanwhile is in the
+database's view or in the copy, or in both, which is one letter all the same. Then the database is
+looked at in one moment's view, and then the blobs that this view names are copied: blobs are only
+ever added, so all of them are there. When one was purged meanwhile, the whole is begun anew. The
+keys come along sealed to a recovery key that is in no machine (`storage.recovery`), the data keys
+as they are kept: locked.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from storage.archive import (
     BLOBS,
     DATA_KEYS,
     FILES,
+    LETTERS,
     MAC,
     MANIFEST,
     SEALED,
@@ -43,6 +46,7 @@ from storage.archive import (
 from storage.blobs import BlobDamaged, BlobMissing
 from storage.folders import sync_folder
 from storage.keys import KeyFolder
+from storage.mailbox import Mailbox, kek_of
 from storage.models import EventHeadRow
 from storage.store import Kept, Store, rows_of
 
@@ -121,6 +125,7 @@ def write(
     files: Mapping[str, Path],
     site: str,
     at: datetime,
+    mailbox: Mailbox | None = None,
     told: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Made:
     """Write a backup; the file appears under its name when all of it is on the disk.
@@ -134,6 +139,7 @@ def write(
         files: settings files to take along, by name; one that is not there is left out.
         site: which installation this is.
         at: when, UTC.
+        mailbox: where a kiosk leaves letters.
         told: called with how many blobs are done, and how many there are.
 
     Raises:
@@ -151,7 +157,7 @@ def write(
             handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as out:
                 made = _Writing(out, path.parent, store, blobs, told)
-                manifest = made.all(id, at, keys, public, files=files, site=site)
+                manifest = made.all(id, at, keys, public, files=files, site=site, mailbox=mailbox)
                 if manifest is None:
                     continue
                 said = manifest.to_bytes()
@@ -230,10 +236,12 @@ class _Writing:
         *,
         files: Mapping[str, Path],
         site: str,
+        mailbox: Mailbox | None,
     ) -> Manifest | None:
         """Write the members but the last two; None when something changed under its hands."""
         about = f"{id} {at.isoformat()} {recovery.name_of(public)}\n"
         self._sums[ABOUT] = self.writer.add(ABOUT, about.encode())
+        letters = self._letters(mailbox) & _opened_by(pack(keys))
         with self._store.look() as kept:
             connection = _one_moment(kept)
             found = dump.tables(connection)
@@ -247,7 +255,7 @@ class _Writing:
             wanted = sorted(kept.intakes.blobs())
         with lines:
             folder = pack(keys)
-            if not pairs <= _opened_by(folder):  # the keys were rotated meanwhile
+            if not pairs | letters <= _opened_by(folder):  # the keys were rotated meanwhile
                 return None
             missing, put = self._copy_blobs(wanted)
             if missing and not self._still_named(missing):
@@ -275,6 +283,14 @@ class _Writing:
             pages=pages,
             records=records,
         )
+
+    def _letters(self, mailbox: Mailbox | None) -> set[str]:
+        """Copy the letters that lie in a mailbox; give the pairs that they were sealed with."""
+        pairs = set()
+        for name, sealed in mailbox.copies() if mailbox else ():
+            self._sums[LETTERS + name] = self.writer.add(LETTERS + name, sealed)
+            pairs.add(kek_of(sealed))
+        return pairs
 
     def _table(self, connection: Connection, table: Table) -> dict[str, object]:
         with tempfile.TemporaryFile(dir=self._folder) as rows:

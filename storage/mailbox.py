@@ -186,6 +186,10 @@ class Slot(Protocol):
         """Have a letter that was put aside collected once more."""
         ...
 
+    def copies(self) -> Iterator[tuple[str, bytes]]:
+        """Give every letter that no database holds, those that were put aside too."""
+        ...
+
 
 class Mailbox:
     """What a kiosk may leave and cannot open again.
@@ -285,15 +289,28 @@ class Mailbox:
             self._slot.again(name)
         return len(chosen)
 
+    def copies(self) -> Iterator[tuple[str, bytes]]:
+        """Give every letter that lies outside of the database, sealed as it is, for a backup."""
+        return self._slot.copies()
+
+    def put_back(self, name: str, sealed: bytes) -> None:
+        """Leave a letter out of a backup, durably; it is collected like any other.
+
+        Raises:
+            DiskFull, MailboxMissing: nothing was left.
+        """
+        self._slot.put(name, sealed)
+
     def _open(self, name: str) -> Letter:
         """Open a letter and see that it is the one its name says."""
         sealed = self._slot.get(name)
-        kek, _, locked = sealed.removeprefix(_MAGIC).partition(b"\n")
-        if not sealed.startswith(_MAGIC) or not _KEK.fullmatch(kek.decode("ascii", "replace")):
+        kek = kek_of(sealed)
+        if not kek:
             raise LetterOdd
         try:
+            locked = sealed[len(_MAGIC) + len(kek) + 1 :]
             plain = self._keys.unlock(
-                Locked(scope=f"letter/{name}", site=self._site, kek=kek.decode(), locked=locked)
+                Locked(scope=f"letter/{name}", site=self._site, kek=kek, locked=locked)
             )
             head, _, body = plain.partition(b"\n")
             said = json.loads(head)
@@ -311,6 +328,13 @@ class Mailbox:
                 return False
             handler(kept, letter)
         return True
+
+
+def kek_of(sealed: bytes) -> str:
+    """Name the key pair that a letter was sealed with; "" when it is no letter of ours."""
+    kek, line, _ = sealed.removeprefix(_MAGIC).partition(b"\n")
+    told = kek.decode("ascii", "replace")
+    return told if line and sealed.startswith(_MAGIC) and _KEK.fullmatch(told) else ""
 
 
 class Letters:
@@ -398,6 +422,9 @@ class FolderSlot:
         """Give a letter's bytes; nothing but an ordinary file of a letter's size is opened."""
         if not _NAME.fullmatch(name):
             raise LetterOdd
+        return self._read(name)
+
+    def _read(self, name: str) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with self._opened(os.O_RDONLY) as folder:
             seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -443,6 +470,14 @@ class FolderSlot:
             os.rename(place, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
+    def copies(self) -> Iterator[tuple[str, bytes]]:
+        """Give the letters one after another; what is no letter is left where it lies."""
+        aside = {name: f"{_ASIDE}/{name}.{reason}" for name, reason in self.aside().items()}
+        for name, place in (*((each, each) for each in self.names()), *aside.items()):
+            with suppress(FileNotFoundError, LetterOdd):  # collected meanwhile, or no letter
+                if _NAME.fullmatch(name):
+                    yield name, self._read(place)
+
     @contextmanager
     def _opened(self, how: int) -> Iterator[int]:
         handle = os.open(self.folder, how | os.O_DIRECTORY)
@@ -470,7 +505,8 @@ class FolderSlot:
     def _sweep(self, name: str, seen: os.stat_result) -> None:
         """Remove what a kiosk died over a day ago: nobody was given a receipt for it."""
         if seen.st_mtime < time.time() - _DAY_SECONDS:
-            (self.folder / name).unlink(missing_ok=True)
+            with suppress(OSError):  # whoever only looks may not
+                (self.folder / name).unlink()
 
 
 _syncfs = ctypes.CDLL(None, use_errno=True).syncfs
@@ -528,6 +564,10 @@ class TableSlot:
     def again(self, name: str) -> None:
         """Take the mark off."""
         self._mark(name, "")
+
+    def copies(self) -> Iterator[tuple[str, bytes]]:
+        """Give none: they are rows of the database, and in a backup with the others."""
+        return iter(())
 
     def _mark(self, name: str, reason: str) -> None:
         with self._engine.begin() as connection:

@@ -26,6 +26,7 @@ from storage import dump, recovery
 from storage.archive import (
     DATA_KEYS,
     FILES,
+    LETTERS,
     SEALED,
     TABLES,
     Archive,
@@ -35,6 +36,7 @@ from storage.archive import (
 from storage.backup import INFO, BlobStore, prove, unpack
 from storage.database import Database, DatabaseNewer
 from storage.folders import sync_folder
+from storage.mailbox import Mailbox
 from storage.models import Base
 from storage.recovery import write_durably
 
@@ -103,6 +105,7 @@ class Target:
         data: the data folder.
         keys: the folder of keys.
         site: what this installation is called.
+        mailbox: where a kiosk leaves letters.
     """
 
     url: str
@@ -110,6 +113,7 @@ class Target:
     data: Path
     keys: Path
     site: str
+    mailbox: Mailbox | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +178,7 @@ def restore(
                 told("Putting back", done, count)
             for name in archive.names(FILES):
                 write_durably(target.data / name, archive.read(FILES + name), mode=0o600)
+            _put_letters(archive, target.mailbox)
             rows = _put_database(database, archive, scopes)
         finally:
             database.close()
@@ -278,6 +283,15 @@ def _put_keys(keys: Keys, folder: Path) -> None:
             write_durably(place, data, mode=mode)
     sync_folder(folder)
     sync_folder(folder.parent)
+
+
+def _put_letters(archive: Archive, mailbox: Mailbox | None) -> None:
+    """Leave what a kiosk had left in its mailbox again; what was collected since is known."""
+    names = archive.names(LETTERS)
+    if mailbox is not None and names:
+        mailbox.make()
+        for name in names:
+            mailbox.put_back(name, archive.read(LETTERS + name))
 
 
 def _put_database(database: Database, archive: Archive, erased: frozenset[str]) -> int:

@@ -19,6 +19,7 @@ from storage.archive import Archive, BackupCut, BackupDamaged, BackupUnreadable,
 from storage.blobs import FolderBlobs
 from storage.database import Database, DatabaseNewer
 from storage.keys import KeyFolder, Vault
+from storage.mailbox import FolderSlot, Letter, LetterOdd, Mailbox
 from storage.recovery import RecoveryKey, RecoveryKeyWrong, public_half
 from storage.restore import (
     MARK,
@@ -47,6 +48,12 @@ class Place:
         return FolderBlobs(self.folder / "blobs")
 
     @property
+    def mailbox(self) -> Mailbox:
+        return Mailbox(
+            FolderSlot(self.folder / "letters"), KeyFolder(self.folder / "keys"), site="local"
+        )
+
+    @property
     def target(self) -> Target:
         return Target(
             url=f"sqlite:///{self.folder}/counterfoil.db",
@@ -54,6 +61,7 @@ class Place:
             data=self.folder,
             keys=self.folder / "keys",
             site="local",
+            mailbox=self.mailbox,
         )
 
     def write(self, path: Path, store: Store) -> backup.Made:
@@ -66,6 +74,7 @@ class Place:
             files={"retention.toml": self.folder / "retention.toml"},
             site="local",
             at=NOW,
+            mailbox=self.mailbox,
         )
 
 
@@ -372,3 +381,75 @@ def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
     there = Place(tmp_path / "there")
     restore(tmp_path / "server.backup", key, there.target)
     assert rows_told(there.target.url) == rows_told(url)
+
+
+def test_letters_that_nobody_had_collected_come_back_and_are_kept_once(
+    home: Place, store: Store, tmp_path: Path
+) -> None:
+    box = home.mailbox
+    box.make()
+    letters = [
+        Letter(
+            key=f"a key drawn at random {n}".replace(" ", "-"), kind="ask", body=b"CANARY %d" % n
+        )
+        for n in range(3)
+    ]
+    for each in letters:
+        box.post(each)
+    (home.folder / "letters" / "no letter").write_bytes(b"x")
+
+    def keep(kept: Any, letter: Letter) -> None:
+        if letter.body.endswith(b"2"):
+            raise LetterOdd  # it is put aside, and comes along all the same
+
+    path = tmp_path / "letters.backup"
+
+    class Late(Mailbox):
+        """Collects behind the copy and before the database is looked at."""
+
+        def copies(self) -> Iterator[tuple[str, bytes]]:
+            yield from super().copies()
+            found = self.collect(store, keep, at=NOW)
+            assert (found.kept, found.aside) == (2, 2)
+
+    late = Late(FolderSlot(home.folder / "letters"), KeyFolder(home.folder / "keys"), site="local")
+    made = backup.write(
+        path,
+        id=backup.new_id(),
+        store=store,
+        blobs=home.blobs,
+        keys=home.folder / "keys",
+        files={},
+        site="local",
+        at=NOW,
+        mailbox=late,
+    )
+    assert b"CANARY" not in path.read_bytes()
+    assert made.manifest == backup.check(path, home.folder / "keys")
+    there, key = Place(tmp_path / "there"), home.key
+    assert key is not None
+    put_back(path, key, there)
+    kept: list[Letter] = []
+    back = Store(there.target.url, Vault(KeyFolder(there.folder / "keys")))
+    done = there.mailbox.collect(back, lambda _kept, letter: kept.append(letter), at=NOW)
+    back.close()
+    assert (done.kept, done.known, done.aside) == (1, 2, 0)
+    assert kept == letters[2:]
+
+
+def test_letters_that_were_put_aside_come_back_to_be_tried_again(
+    home: Place, store: Store, tmp_path: Path
+) -> None:
+    box = home.mailbox
+    box.make()
+    box.post(Letter(key="a-key-drawn-at-random", kind="ask", body=b"said"))
+
+    def refuse(_kept: Any, _letter: Letter) -> None:
+        raise LetterOdd
+
+    assert box.collect(store, refuse, at=NOW).aside == 1
+    path = tmp_path / "letters.backup"
+    home.write(path, store)
+    assert home.key is not None
+    put_back(path, home.key, Place(tmp_path / "there"))
+    assert Place(tmp_path / "there").mailbox.waiting() == 1
