@@ -117,6 +117,7 @@ class Pulse:
         with self._store.look(establishments=()) as kept:
             counts, backlog = kept.pages.counts(), kept.pages.backlog()
             events = kept.events.head().number
+            newest, without = kept.backups.newest(), kept.backups.oldest_without()
         pages = GaugeMetricFamily("counterfoil_pages", "Pages by state", labels=["state"])
         for state, number in counts.items():
             pages.add_metric([state.value], number)
@@ -130,6 +131,13 @@ class Pulse:
         )
         yield GaugeMetricFamily(
             "counterfoil_pages_without_record", "Read and of no record", backlog.nowhere
+        )
+        if newest:
+            old = (now - newest.begun_at).total_seconds()
+            yield GaugeMetricFamily("counterfoil_backup_age_seconds", "Of the last backup", old)
+        alone = (now - without).total_seconds() if without else 0
+        yield GaugeMetricFamily(
+            "counterfoil_without_backup_seconds", "Of the oldest file that is in none", alone
         )
         yield CounterMetricFamily("counterfoil_events", "Number of the newest event", events)
         yield GaugeMetricFamily(

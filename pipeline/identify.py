@@ -135,14 +135,16 @@ def _published(layouts: Layouts, id_: PageId) -> Published:
 
 # --- reading codes -------------------------------------------------------------------------
 
-_QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-
 
 def _read(image: Gray, offset: tuple[float, float] = (0.0, 0.0), scale: float = 1.0) -> list[_Code]:
     """Read every code of ours in an image that was cut at `offset` and then scaled by `scale`."""
     found = []
     for seen in zxingcpp.read_barcodes(
-        image, formats=_QR, try_downscale=False, try_invert=False, text_mode=zxingcpp.TextMode.Plain
+        image,
+        formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode),
+        try_downscale=False,
+        try_invert=False,
+        text_mode=zxingcpp.TextMode.Plain,
     ):
         id_ = decode(seen.text)
         if id_ is None:

@@ -71,6 +71,12 @@ class Drafts:
             begun=waiting.begun,
         )
 
+    def take_back(self, page_id: str, attempt: int) -> None:
+        """Say that a worker which had begun was told to stop: no page is to blame for that."""
+        waiting = self._rows.get(DraftDueRow, page_id)
+        if waiting is not None and waiting.attempt == attempt:
+            waiting.begun = max(0, waiting.begun - 1)
+
     def keep(self, page_id: str, attempt: int, drafts: Sequence[Draft], *, at: datetime) -> bool:
         """Keep a page's drafts, or none when they could not be made; doing it again adds nothing.
 

@@ -481,13 +481,28 @@ class _Bench:
                     raise Stopping from None
                 pause = min(2 * pause, most)
 
+    @contextmanager
+    def counted(self, take_back: Callable[[Kept], None]) -> Iterator[None]:
+        """Count a begin only when work ended, or the worker died of it.
+
+        Told to stop, or with the database away in the middle, it takes the begin back. While the
+        database is away nobody begins anything either, so the one that may be left is no harm.
+        """
+        try:
+            yield
+        except (Stopping, StoreAway):
+            with suppress(StoreAway), self.store.begin() as kept:
+                take_back(kept)
+            raise
+
     def split(self, intake_id: str) -> work.Split:
         """Open a file and count its pages."""
         with self.one_at_a_time:
             with self.store.begin() as kept:
                 begun = kept.intakes.start(intake_id)
                 intake = kept.intakes.unnamed(intake_id)
-            return work.split(intake, self.blobs, self.recipe, begun=begun)
+            with self.counted(lambda kept: kept.intakes.take_back(intake_id)):
+                return work.split(intake, self.blobs, self.recipe, begun=begun)
 
     def read(self, page_id: str, attempt: int) -> None:
         """Read a page and put the outcome down on the bench, out of the engine's sight."""
@@ -495,14 +510,16 @@ class _Bench:
             with self.store.begin() as kept:
                 job = kept.pages.start(page_id, attempt)
             if job is not None:
-                self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
+                with self.counted(lambda kept: kept.pages.take_back(page_id, attempt)):
+                    self.done[page_id, attempt] = work.read(job, self.blobs, self.recipe)
 
     def draft(self, page_id: str, attempt: int) -> None:
         """Draft a page's free text and put it down on the bench, out of the engine's sight."""
         with self.one_at_a_time:
             with self.store.begin() as kept:
                 job = kept.drafts.start(page_id, attempt)
-            drafts = work.draft(job, self.blobs, self.recipe) if job is not None else ()
+            with self.counted(lambda kept: kept.drafts.take_back(page_id, attempt)):
+                drafts = work.draft(job, self.blobs, self.recipe) if job is not None else ()
             self.drafted[page_id, attempt] = drafts
 
 

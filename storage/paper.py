@@ -267,6 +267,11 @@ class Intakes:
         row.begun += 1
         return row.begun
 
+    def take_back(self, intake_id: str) -> None:
+        """Say that a worker which had begun was told to stop: no file is to blame for that."""
+        row = self._row(intake_id)
+        row.begun = max(0, row.begun - 1)
+
     def split(self, intake_id: str, split: work.Split, *, at: datetime) -> tuple[str, ...]:
         """Keep that a file was taken apart into pages; doing it again changes nothing.
 
@@ -591,6 +596,12 @@ class Pages:
             begun=row.begun,
             count=attempt > 1 and file.pages == 1 and row.slot == 0,
         )
+
+    def take_back(self, page_id: str, attempt: int) -> None:
+        """Say that a worker which had begun was told to stop: no page is to blame for that."""
+        row = self._row(page_id)
+        if row.attempt == attempt:
+            row.begun = max(0, row.begun - 1)
 
     def keep(
         self, page_id: str, attempt: int, outcomes: Sequence[work.Outcome], *, at: datetime

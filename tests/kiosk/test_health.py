@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,6 +19,7 @@ import pytest
 from kiosk import health
 from kiosk.health import PortTaken, Pulse, told_on
 from kiosk.settings import MetricsPortOdd, settings
+from storage.models import BackupRow
 
 
 @pytest.fixture
@@ -79,6 +81,30 @@ def test_numbers_are_told_and_no_id_is(place: Any, port: int) -> None:
     assert place.last not in said
     labels = set(re.findall(r"(\w+)=\"([^\"]*)\"", said))
     assert {name for name, _ in labels} == {"state", "key"}
+
+
+def test_the_age_of_the_last_backup_and_of_what_is_in_none_is_told(place: Any) -> None:
+    def told() -> dict[str, float]:
+        place.pulse._counted = (float("-inf"), ())
+        lines = place.pulse.metrics().decode().splitlines()
+        found = (line.split() for line in lines if not line.startswith("#") and "backup" in line)
+        return {name: float(number) for name, number in found}
+
+    def since(moment: datetime) -> Any:
+        return pytest.approx((datetime.now(UTC) - moment).total_seconds(), abs=60)
+
+    came = place.clock()
+    assert told() == {"counterfoil_without_backup_seconds": since(came)}
+    with place.store.begin() as kept:
+        for number, hours in (("one", 1), ("two", 2)):
+            begun = came + timedelta(hours=hours)
+            kept.backups.begin(number, Path("x"), by="test", at=begun)
+        row = kept.backups._rows.get_one(BackupRow, "one")
+        row.made_at = came + timedelta(hours=3)  # the second was never finished
+    assert told() == {
+        "counterfoil_backup_age_seconds": since(came + timedelta(hours=1)),
+        "counterfoil_without_backup_seconds": 0,
+    }
 
 
 def test_numbers_are_counted_once_however_often_somebody_asks(

@@ -19,10 +19,11 @@ import pytest
 from kiosk.worker import supervise
 from pipeline.kept import Status
 from pipeline.ports import StoreAway
+from pipeline.stages import Reading, State
 from storage import patience
 from storage.blobs import BlobsAway, DiskFull, FolderBlobs
 from storage.intake_box import IntakeBox
-from storage.jobs import Jobs
+from storage.jobs import Jobs, _Bench
 from storage.patience import PatientBlobs, Stopping
 from storage.s3_blobs import BlobsRefused, S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
@@ -167,26 +168,68 @@ def test_a_server_that_dies_while_a_long_file_goes_up_loses_nothing_and_keeps_no
     assert blobs.get(kept) == b"kept before"
 
 
-def test_a_worker_stops_quickly_while_the_store_is_away_and_the_page_is_read_by_the_next(
-    desk: Any, jobs: Jobs, box: IntakeBox, tmp_path: Path
+def test_workers_stop_quickly_while_the_store_is_away_and_the_page_is_read_by_the_last(
+    desk: Any, jobs: Jobs, box: IntakeBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MOST_BEGINS", "1")  # no stop counts as a begin
     serial = desk.issue()[0]
     box.take_stream(io.BytesIO(f"{serial} 1\n".encode()), name="a", by="pat", at=NOW)
     folder, elsewhere = tmp_path / "blobs", tmp_path / "elsewhere"
     folder.rename(elsewhere)
     command = [sys.executable, str(WORKER), desk.store.url, str(folder), _keys(desk)]
-    worker = subprocess.Popen(command, stderr=subprocess.PIPE)
-    assert worker.stderr is not None
-    assert worker.stderr.readline() == b"blobs-away: work waits until it is back\n"
-    began = time.monotonic()
-    worker.terminate()
-    _, said = worker.communicate(timeout=30)
-    assert time.monotonic() - began < 25
-    assert worker.returncode == 0
-    assert b"Traceback" not in said
+    for _ in range(2):
+        worker = subprocess.Popen(command, stderr=subprocess.PIPE)
+        assert worker.stderr is not None
+        assert worker.stderr.readline() == b"blobs-away: work waits until it is back\n"
+        began = time.monotonic()
+        worker.terminate()
+        _, said = worker.communicate(timeout=30)
+        assert time.monotonic() - began < 25
+        assert worker.returncode == 0
+        assert b"Traceback" not in said
     elsewhere.rename(folder)
     worked = supervise(desk.store, jobs, until_idle=True, command=command)
     assert {s: n for s, n in worked.counts.items() if n} == {Status.AWAITING: 1}
+
+
+@pytest.mark.both_databases
+def test_a_stop_while_the_store_is_away_counts_as_no_begin_of_a_file_a_page_or_a_draft(
+    kind: str, desk: Any, jobs: Jobs, bring_file: Any, tick: Any
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    words = Reading(field="more", kind="free_text", state=State.FILLED, review=True)
+    serial = desk.issue()[0]
+    drafted, waiting = bring_file(desk.read(serial, readings=[words]), None)
+    file = desk.page(waiting).intake
+    away = PatientBlobs(Moody(*[BlobsAway()] * 100), stop)
+    bench = _Bench(desk.store, away, AnyRecipe(), jobs, stop)  # type: ignore[arg-type]
+    due = (drafted, 1)
+    for _ in range(3):
+        for begin in (
+            lambda: bench.split(file),
+            lambda: bench.read(waiting, 1),
+            lambda: bench.draft(*due),
+        ):
+            with pytest.raises(Stopping):
+                begin()
+    with desk.store.begin() as kept:
+        page, draft = kept.pages.start(waiting, 1), kept.drafts.start(*due)
+        assert page is not None
+        assert draft is not None
+        assert (kept.intakes.start(file), page.begun, draft.begun) == (1, 1, 1)
+
+
+class AnyRecipe:
+    """Never comes to read anything."""
+
+    def can_open(self) -> bool:
+        return True
+
+    def pages(self, data: bytes, source: str) -> int:
+        raise AssertionError
+
+    read = draft = pages
 
 
 def test_a_full_disk_is_waited_out_and_the_server_refusing_us_is_told_apart(
