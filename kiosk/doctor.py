@@ -170,6 +170,12 @@ def _check_house(house: House) -> Iterator[Check]:
         "alone opens keys, start it, and look that COUNTERFOIL_KEY_DESK is the same for both.",
     )
     yield _try(
+        "sealing",
+        lambda: _sealing(house),
+        "Damaged files: look at the disk, put them back from a backup made before the upgrade, and "
+        "run `counterfoil status`. The database: stop every service, then run that.",
+    )
+    yield _try(
         "events",
         lambda: _events(house),
         "Run `counterfoil audit verify`, and tell the person who answers for data protection.",
@@ -395,6 +401,19 @@ def _nowhere(house: House) -> str:
     if backlog.nowhere:
         raise _Wrong(f"{backlog.nowhere} pages were read and belong to no record.")
     return f"each of {sum(counts.values())} pages has its place"
+
+
+def _sealing(house: House) -> str:
+    """Look whether something that an older release kept in clear could not be sealed."""
+    from storage.first_seal import left_in_clear
+
+    files, database = left_in_clear(house.store)
+    if files:
+        many = "1 damaged file lies" if files == 1 else f"{files} damaged files lie"
+        raise _Wrong(f"{many} in clear, as an older release kept what it took in.")
+    if database:
+        raise _Wrong("The database file may still hold what was kept in clear.")
+    return "nothing lies in clear"
 
 
 def _blobs(house: House) -> str:

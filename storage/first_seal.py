@@ -42,6 +42,13 @@ def seal_old_files(store: Store, blobs: SealedBlobs) -> int:
     return done
 
 
+def left_in_clear(store: Store) -> tuple[int, bool]:
+    """Say how many files still lie in clear, and whether the database file may hold old words."""
+    with store.look() as kept:
+        names = set(rows_of(kept).scalars(select(UnsealedRow.name).where(~UnsealedRow.sealed)))
+    return len(names - {DATABASE[0]}), DATABASE[0] in names
+
+
 def _seal(store: Store, blobs: SealedBlobs, name: str, scope: str) -> bool:
     """Seal one file: durable first, then committed, and only then the old one goes."""
     sealed = False

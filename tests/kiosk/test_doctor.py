@@ -138,3 +138,20 @@ def test_the_exit_status_tells_a_script_and_json_tells_it_what(here: Settings) -
     told = CliRunner().invoke(app, ["doctor", "--json"])
     assert told.exit_code == 1
     assert {e["what"] for e in json.loads(told.stdout) if not e["ok"]} == {"heads outside"}
+
+
+def test_what_an_older_release_kept_in_clear_and_could_not_be_sealed_is_told(
+    here: Settings,
+) -> None:
+    assert "sealing" not in wrong()
+    house = open_house(here)
+    name = house.raw.put(b"kept in clear")
+    lies = next(
+        p for p in (here.data / "blobs").rglob("*") if p.is_file() and name.endswith(p.name)
+    )
+    house.close()
+    lies.chmod(0o600)
+    lies.write_bytes(b"damaged")
+    change(here, "INSERT INTO unsealed VALUES (?, 'file/x', 0)", name)
+    assert wrong()["sealing"].found.startswith("1 damaged file lies in clear")
+    assert "backup" in wrong()["sealing"].remedy
