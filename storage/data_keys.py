@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, event, func, insert, select
 from sqlalchemy.orm import Session as Rows
 
 from storage.keys import (
@@ -25,6 +25,8 @@ from storage.keys import (
     Vault,
 )
 from storage.models import DataKeyRow, KekRow
+
+_MADE = "data keys made"
 
 CHUNK = 500
 """Keys fetched together; below every database's limit on parameters."""
@@ -78,6 +80,7 @@ class Keys:
             )
         )
         self._met[scope] = key
+        self._rows.info.setdefault(_MADE, []).append((self._vault, scope))
         return key
 
     def get(self, scope: str) -> DataKey:
@@ -137,6 +140,19 @@ class Keys:
         if self._held_vault is None:
             raise CannotOpen
         return self._held_vault
+
+
+@event.listens_for(Rows, "after_commit")
+def _committed(rows: Rows) -> None:
+    """Let go of the keys that were expected, now that they are in the database."""
+    for vault, scope in rows.info.pop(_MADE, ()):
+        vault.met(scope)
+
+
+@event.listens_for(Rows, "after_rollback")
+def _undone(rows: Rows) -> None:
+    """Expect them still: whoever failed may try again."""
+    rows.info.pop(_MADE, None)
 
 
 def settle(connection: Connection, folder: KeyFolder) -> Callable[[], None]:

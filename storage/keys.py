@@ -438,16 +438,24 @@ class Vault:
         """
         if secret is None:
             with self._guard:
-                secret = self._expected.pop(scope, None)
+                secret = self._expected.get(scope)
         secret = secret or new_secret()
         locked = self.folder.lock(secret, scope, self.site)
         return self._hold(locked, secret), locked
 
     def expect(self, scope: str) -> DataKey:
-        """Give the key that `make` will give a scope, to seal what goes before its row."""
+        """Give the key that `make` will give a scope, to seal what goes before its row.
+
+        A transaction that is tried again makes the same key again: it is expected until `met`.
+        """
         with self._guard:
             secret = self._expected.setdefault(scope, new_secret())
         return DataKey(scope, self.site, secret)
+
+    def met(self, scope: str) -> None:
+        """Expect a scope's key no more: its row is committed."""
+        with self._guard:
+            self._expected.pop(scope, None)
 
     def open(self, locked: Locked) -> DataKey:
         """Open a data key; see `Opener.open` for what it raises."""

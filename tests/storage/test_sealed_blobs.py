@@ -1,5 +1,6 @@
 import io
 import random
+import sqlite3
 import threading
 import tracemalloc
 from datetime import UTC, datetime
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from dbos import SQLAlchemyDatasource
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
-from pipeline.ports import file_scope
+from pipeline import work
+from pipeline.ports import file_scope, page_scope
 from storage.blobs import BlobDamaged, BlobMissing, FolderBlobs, Stored
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
@@ -239,3 +243,48 @@ def test_a_picture_sealed_before_its_page_is_kept_opens_afterwards(
     later = SealedBlobs(blobs.raw, Store(store.url, store.vault))
     store.vault.forget()
     assert later.get(name, "page/aa-0.1") == b"picture"
+
+
+def test_both_slips_of_a_sheet_open_when_the_engine_had_to_keep_them_twice(
+    desk: Any, store: Store, blobs: SealedBlobs, jobs: Jobs
+) -> None:
+    (first,) = desk.take(1)
+    pages = [first, work.slip_id(first, 1)]
+    slips = [
+        work.Outcome(
+            desk.read(serial, form="rj-2", digest=f"slip-{serial}"),
+            blobs.put(page.encode(), page_scope(page)),
+        )
+        for serial, page in zip(desk.issue(2, form="rj-2"), pages, strict=True)
+    ]
+    keeping = SQLAlchemyDatasource.create(
+        store.url, engine=store.database.engine, run_migrations=False
+    )
+    tries = 0
+
+    def keep() -> None:
+        nonlocal tries
+        tries += 1
+        kept = store.within(keeping.sql_session())
+        kept.pages.start(first, 1)
+        kept.pages.keep(first, 1, slips, at=NOW)
+        if tries == 1:
+            gone = sqlite3.OperationalError("database is locked")
+            raise OperationalError("COMMIT", {}, gone, connection_invalidated=True)
+
+    keeping.run_tx_step({"name": "keep-page", "isolation_level": "SERIALIZABLE"}, keep)
+    assert tries == 2
+    store.vault.forget()
+    for page in pages:
+        kept_page = desk.page(page)
+        assert kept_page.upright is not None
+        assert blobs.get(kept_page.upright, page_scope(page)) == page.encode()
+
+
+def test_a_key_that_was_expected_is_let_go_of_once_its_row_is_committed(store: Store) -> None:
+    expected = store.vault.expect("page/aa-0.1").secret
+    with store.look_as_if() as kept:
+        assert kept.keys.make("page/aa-0.1").secret == expected
+    with store.begin() as kept:
+        assert kept.keys.make("page/aa-0.1").secret == expected
+    assert store.vault.expect("page/aa-0.1").secret != expected
