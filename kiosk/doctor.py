@@ -67,6 +67,9 @@ LEAST_FREE_GB = 1.0
 NEWEST_EVENTS = 1000
 """So many events are checked here; `counterfoil audit verify` checks them all."""
 
+SOME_BLOBS = 20
+"""So many originals and pictures are read each time, drawn by lot."""
+
 MOST_BEHIND = 2 * EVERY_EVENTS
 """How many events may have come since a head was last noted outside."""
 
@@ -205,7 +208,8 @@ def _check_house(house: House) -> Iterator[Check]:
     yield _try(
         "blobs",
         lambda: _blobs(house),
-        "Look that the disk or the server that COUNTERFOIL_BLOBS_URL names is there.",
+        "Look that the disk or the server that COUNTERFOIL_BLOBS_URL names is there. Of a file "
+        "that is damaged, take the same one in again, or restore the last backup.",
     )
     yield _try(
         "mailbox",
@@ -417,8 +421,17 @@ def _sealing(house: House) -> str:
 
 
 def _blobs(house: House) -> str:
+    """Look that the store answers, and that some of what it keeps is there and whole."""
     house.raw.has("0" * 64)
-    return "can be reached"
+    with house.store.look() as kept:
+        files = kept.intakes.some(SOME_BLOBS // 2)
+        pictures = kept.pages.some_pictures(SOME_BLOBS - len(files))
+    looked_at = [*files, *pictures]
+    damaged = sorted({number for number, blob in looked_at if not house.blobs.whole(blob)})
+    if damaged:
+        some = ", ".join(f"file {number}" for number in damaged)
+        raise _Wrong(f"The bytes of {some} are not there, or not as they were kept.")
+    return f"can be reached; {len(looked_at)} drawn by lot are whole"
 
 
 def _long(time: timedelta) -> str:

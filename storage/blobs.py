@@ -39,7 +39,9 @@ class BlobMissing(UserError):
 
     code = "blob-missing"
     message = "A kept file is not in its folder any more."
-    remedy = "Bring the folder of kept files back from the last backup."
+    remedy = (
+        "Take the same file in again, then have its pages tried again; or restore the last backup."
+    )
 
 
 class BlobDamaged(UserError):
@@ -47,7 +49,10 @@ class BlobDamaged(UserError):
 
     code = "blob-damaged"
     message = "A kept file has changed on the disk."
-    remedy = "Bring that file back from the last backup, and check the disk."
+    remedy = (
+        "Take the same file in again, then have its pages tried again; or restore the last backup. "
+        "Check the disk."
+    )
 
 
 class BlobsAway(StoreAway):

@@ -12,8 +12,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -102,7 +104,7 @@ class BulkIntake:
         try:
             with path.open("rb") as source:
                 known = self._known(source)
-                if known is not None:
+                if known is not None and self._patiently(partial(self._box.seems_kept, known)):
                     return TakenIn(path=path, intake=known, duplicate=True)
                 return _Away(path=path, fresh=self._patiently(lambda: self._again(source)))
         except OSError as problem:
@@ -135,6 +137,8 @@ class BulkIntake:
             self._wait_for_readers()
         began = time.monotonic()
         taken = self._patiently(lambda: self._commit(batch, by, at))
+        for each, done in zip(batch, taken, strict=True):
+            self._spare(each, done, by, at)
         spent = time.monotonic() - began
         self._batches += 1
         if self._batches % COUNT_EVERY == 0:
@@ -157,6 +161,13 @@ class BulkIntake:
                 )
                 done.append(TakenIn(path=each.path, intake=taken.intake, duplicate=taken.duplicate))
         return done
+
+    def _spare(self, each: _Away, done: TakenIn, by: str, at: datetime) -> None:
+        """Have what was here before healed by the fresh bytes, or throw those away."""
+        if done.duplicate and done.intake is not None:
+            name, intake = each.path.name, done.intake
+            with suppress(UserError):  # What is left lies there for the sweep.
+                self._box.spare(each.fresh, intake, name=name, by=by, at=at)
 
     def _wait_for_readers(self) -> None:
         """Wait until workers have made room in the queue."""

@@ -83,6 +83,16 @@ class Keys:
         self._rows.info.setdefault(_MADE, []).append((self._vault, scope))
         return key
 
+    def replace(self, scope: str, secret: bytes) -> bool:
+        """Put another key in place of a scope's; False, and nothing is done, when it has none.
+
+        What was sealed under the old one is to be sealed anew in the same transaction.
+        """
+        if not self.delete(scope):
+            return False
+        self.make(scope, secret)
+        return True
+
     def get(self, scope: str) -> DataKey:
         """Give a scope's key.
 

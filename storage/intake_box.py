@@ -25,10 +25,14 @@ from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.kept import Fate, Intake
 from pipeline.ports import StoreAway
 from pipeline.work import Priority
+from storage.blobs import BlobsAway
 from storage.jobs import Jobs
 from storage.paper import Taken
 from storage.sealed_blobs import Fresh, SealedBlobs
 from storage.store import Kept, Store
+
+OTHERS = 20
+"""So many other files are looked for before it is believed that one is lost."""
 
 
 class PathMissing(FileMissing):
@@ -162,21 +166,23 @@ class IntakeBox:
         with self._store.begin(establishments=()) as kept:
             before = kept.ledger.hold(sighting) if sighting else None
             if before is not None and before.intake is not None:
-                self._blobs.remove(fresh.blob)
-                duplicate = before.fate is Fate.DUPLICATE
-                return Taken(intake=kept.intakes.unnamed(before.intake), duplicate=duplicate)
-            taken = self.keep(
-                kept,
-                fresh,
-                name=name,
-                by=by,
-                at=at,
-                kind=kind,
-                priority=priority,
-                sighting=sighting,
-            )
-        if taken.duplicate:
-            self.throw_away(fresh)
+                ended = kept.intakes.unnamed(before.intake)
+                taken = Taken(intake=ended, duplicate=before.fate is Fate.DUPLICATE)
+            else:
+                ended = None
+                taken = self.keep(
+                    kept,
+                    fresh,
+                    name=name,
+                    by=by,
+                    at=at,
+                    kind=kind,
+                    priority=priority,
+                    sighting=sighting,
+                )
+        if taken.duplicate or ended is not None:
+            kept_as = self.spare(fresh, taken.intake, name=name, by=by, at=at)
+            return Taken(intake=kept_as, duplicate=taken.duplicate)
         return taken
 
     def put_away(self, source: BinaryIO) -> Fresh:
@@ -187,12 +193,60 @@ class IntakeBox:
         """
         return self._blobs.put_new(source)
 
-    def throw_away(self, fresh: Fresh) -> None:
-        """Delete bytes put away that turned out to be here before, once that is committed.
+    def spare(self, fresh: Fresh, intake: Intake, *, name: str, by: str, at: datetime) -> Intake:
+        """See to bytes put away that turned out to be here before, once that is committed.
 
-        Sealed anew, the same bytes are others: they are not needed.
+        Sealed anew, the same bytes are others. They are thrown away, unless what was kept before
+        is gone or damaged: then they take its place, and with them their key.
+
+        Args:
+            fresh: the bytes.
+            intake: the file as it is kept.
+            name: what it is called now.
+            by: user name, or the program's own.
+            at: when, UTC.
+
+        Returns:
+            The file as it is kept from now on.
+
+        Raises:
+            BlobsAway: nothing else that is looked for is there either: the store as a whole is
+                not the one it was, so it is not said of this file that it is lost.
         """
-        self._blobs.remove(fresh.blob)
+        if intake.blob == fresh.blob:  # A commit that went through, and was told as failed.
+            return intake
+        if not intake.blob or self._blobs.whole(intake.blob):
+            self._blobs.remove(fresh.blob)
+            return intake
+        self._see_the_others(fresh, intake)
+        with self._store.begin() as kept:
+            healed = kept.intakes.heal(
+                intake.id,
+                fresh.blob,
+                fresh.secret,
+                instead_of=intake.blob,
+                name=base_name(name),
+                by=by,
+                at=at,
+            )
+            intake_now = kept.intakes.unnamed(intake.id)
+        with suppress(StoreAway):  # A sweep takes what is left.
+            self._blobs.remove(intake.blob if healed else fresh.blob)
+        return intake_now
+
+    def seems_kept(self, intake: Intake) -> bool:
+        """Say whether a file's original is there, or is meant not to be; its bytes are not read."""
+        return not intake.blob or self._blobs.raw.has(intake.blob)
+
+    def _see_the_others(self, fresh: Fresh, intake: Intake) -> None:
+        """Look that a file is lost, and not a disk unmounted or another bucket named."""
+        if self._blobs.raw.has(intake.blob):
+            return
+        with self._store.look() as kept:
+            others = kept.intakes.some(OTHERS, but=intake.id)
+        if others and not any(self._blobs.raw.has(blob) for _, blob in others):
+            self._blobs.remove(fresh.blob)
+            raise BlobsAway
 
     def keep(
         self,

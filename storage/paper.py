@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -182,6 +184,69 @@ class Intakes:
         self._ledger.keep(sighting, row.id, duplicate=duplicate, way=kind, size=size, at=at)
         self._events.add("file-again" if duplicate else "file-taken-in", row.id, by=by, at=at)
         return Taken(intake=convert.intake(row, named=not duplicate), duplicate=duplicate)
+
+    def heal(
+        self,
+        intake_id: str,
+        blob: str,
+        secret: bytes,
+        *,
+        instead_of: str,
+        name: str,
+        by: str,
+        at: datetime,
+    ) -> bool:
+        """Keep a file by fresh sealed bytes of it, since the ones kept before are lost.
+
+        Args:
+            intake_id: which.
+            blob: name of the fresh bytes.
+            secret: the data key they were sealed under, which becomes the file's.
+            instead_of: name of the bytes that are lost.
+            name: what the file is called now; kept if what it was called cannot be opened here.
+            by: user name, or the program's own.
+            at: when, UTC.
+
+        Returns:
+            Whether it was done; not when it has other bytes by now, or was destroyed.
+
+        Raises:
+            PageUnknown: there is none of that id.
+        """
+        row = self._row(intake_id)
+        if not row.blob or row.blob != instead_of:
+            return False
+        called = name
+        if row.sealed is not None:
+            with suppress(UserError):
+                called = row.name
+        if not self._keys.replace(file_scope(row.id), secret):
+            return False
+        row.sealed = None  # It opens no more: the box is made anew.
+        row.blob, row.name = blob, called
+        self._events.add("file-healed", row.id, by=by, at=at)
+        return True
+
+    def some(self, limit: int, *, but: str = "") -> tuple[tuple[int, str], ...]:
+        """Give the number and the blob of some files whose originals are kept, drawn anew.
+
+        Args:
+            limit: at most so many.
+            but: id of one that is left out.
+        """
+        there = IntakeRow.blob != "", IntakeRow.id != but
+        low, high = self._rows.execute(
+            select(func.min(IntakeRow.number), func.max(IntakeRow.number)).where(*there)
+        ).one()
+        found: dict[int, str] = {}
+        for _ in range(limit if low is not None else 0):
+            start = low + secrets.randbelow(high - low + 1)
+            after = select(IntakeRow.number, IntakeRow.blob).where(
+                *there, IntakeRow.number >= start
+            )
+            first = self._rows.execute(after.order_by(IntakeRow.number).limit(1))
+            found |= {number: blob for number, blob in first}
+        return tuple(sorted(found.items()))
 
     def get(self, intake_id: str) -> Intake:
         """Give a file.
@@ -558,6 +623,26 @@ class Pages:
             .limit(limit)
         )
         return tuple(load_pages(self._rows, self._rows.scalars(found).all()))
+
+    def some_pictures(self, limit: int) -> tuple[tuple[int, str], ...]:
+        """Give the file's number and the blob of some pages' pictures, drawn anew.
+
+        Args:
+            limit: at most so many.
+        """
+        found: dict[str, int] = {}
+        for _ in range(limit):
+            start = secrets.token_hex(16)
+            kept = select(PageRow.id, PageRow.upright, IntakeRow.number)
+            kept = kept.join(IntakeRow, IntakeRow.id == PageRow.intake)
+            kept = kept.where(PageRow.upright.is_not(None), PageRow.upright != "")
+            after = kept.where(PageRow.id >= start).order_by(PageRow.id).limit(1)
+            first = kept.order_by(PageRow.id).limit(1)
+            row = self._rows.execute(after).first() or self._rows.execute(first).first()
+            if row is None:
+                break
+            found[row.upright] = row.number
+        return tuple((number, blob) for blob, number in found.items())
 
     def aside(self, reason: str = "") -> tuple[str, ...]:
         """Give the id of every page that is set aside, in order; for one reason or for any."""

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from storage.blobs import BlobStore
+from storage.blobs import BlobDamaged, BlobMissing, BlobStore
 from storage.keys import KEY_BYTES, DataKey, SealBroken, new_secret
 from storage.store import Store
 
@@ -109,6 +109,19 @@ class SealedBlobs:
         for piece in opened(self.raw.stream(name), self._key(scope)):
             size += target.write(piece)
         return size
+
+    def whole(self, name: str) -> bool:
+        """Say whether sealed bytes are there and are what was put there; needs no key.
+
+        Raises:
+            StoreAway: not just now.
+        """
+        try:
+            for _ in self.raw.stream(name):
+                pass
+        except (BlobMissing, BlobDamaged):
+            return False
+        return True
 
     def remove(self, name: str) -> None:
         """Delete sealed bytes that nothing refers to."""

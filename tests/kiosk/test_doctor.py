@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sqlite3
@@ -102,6 +103,17 @@ def nowhere(here: Settings) -> None:
     change(here, "UPDATE pages SET status = 'awaiting'")
 
 
+def damaged_original(here: Settings) -> None:
+    house = open_house(here)
+    at = datetime.now(UTC)
+    for data in (b"one", b"two"):
+        taken = house.intake.take_stream(io.BytesIO(data), name="a", by="pat", at=at)
+    place = next((here.data / "blobs").glob(f"??/??/{taken.intake.blob}"))
+    place.chmod(0o600)
+    place.write_bytes(bytes(place.stat().st_size))
+    house.close()
+
+
 @pytest.mark.parametrize(
     ("breaking", "names", "found", "remedy"),
     [
@@ -114,6 +126,7 @@ def nowhere(here: Settings) -> None:
         (clock_set_back, {"clock and events"}, "48 hours from now", "date and time"),
         (stuck, {"queue"}, "1 wait to be read, the oldest for 3 hours", "counterfoil work"),
         (stuck_whole, {"queue", "backup"}, "the oldest for 3 days", "counterfoil work"),
+        (damaged_original, {"blobs"}, "The bytes of file 2 are not", "take the same one in"),
         (nowhere, {"pages and records"}, "1 pages were read", "maintains"),
     ],
 )

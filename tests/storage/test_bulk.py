@@ -15,12 +15,14 @@ import pytest
 from kiosk.worker import supervise
 from pipeline import work
 from pipeline.kept import Status
+from pipeline.ports import file_scope
 from pipeline.work import Priority
 from storage import bulk
 from storage.blobs import BlobsAway, FolderBlobs, Stored
 from storage.bulk import BulkIntake
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -57,6 +59,25 @@ def test_an_archive_is_taken_in_whole_at_low_priority_and_once_however_often(
         assert {each.priority for each in files} == {Priority.BULK}
         assert kept.pages.counts()[Status.DUPLICATE] == 0
     assert len(pauses) == 3, "one for each batch of twenty"
+
+
+def test_an_original_that_is_gone_is_healed_from_the_archive(
+    store: Store, box: IntakeBox, raw: FolderBlobs, blobs: SealedBlobs, tmp_path: Path
+) -> None:
+    archive = _archive(tmp_path / "archive", 3)
+    way = BulkIntake(store, box, pause=lambda _: None)
+    intakes = [each.intake for each in _take(way, archive)]
+    raw.remove(intakes[1].blob)
+    _take(way, archive)
+    with store.look() as kept:
+        healed = [kept.intakes.get(each.id) for each in intakes]
+    assert [each.blob != old.blob for each, old in zip(healed, intakes, strict=True)] == [
+        False,
+        True,
+        False,
+    ]
+    for each in healed:
+        assert blobs.get(each.blob, file_scope(each.id)).startswith(b"none")
 
 
 def test_a_bulk_intake_that_is_stopped_goes_on_where_it_was(

@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline import work
 from pipeline.ports import file_scope, page_scope
-from storage.blobs import BlobDamaged, BlobMissing, FolderBlobs, Stored
+from storage.blobs import BlobDamaged, BlobMissing, BlobsAway, FolderBlobs, Stored
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
-from storage.keys import DataKey, KeyFolder, KeyGone, SealBroken, Vault, new_secret
+from storage.keys import DataKey, KeyFolder, KeyGone, NoOpener, SealBroken, Vault, new_secret
 from storage.sealed_blobs import CHUNK, MAGIC, SealedBlobs, Sealing, opened
 from storage.store import Store
 
@@ -288,3 +288,79 @@ def test_a_key_that_was_expected_is_let_go_of_once_its_row_is_committed(store: S
     with store.begin() as kept:
         assert kept.keys.make("page/aa-0.1").secret == expected
     assert store.vault.expect("page/aa-0.1").secret != expected
+
+
+def spoil(raw: FolderBlobs, name: str, how: str) -> None:
+    place = raw.folder / name[:2] / name[2:4] / name
+    if how == "gone":
+        place.unlink()
+        return
+    whole = place.read_bytes()
+    place.chmod(0o600)
+    place.write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_lost_original_is_healed_when_the_same_file_is_taken_in_again(
+    how: str, store: Store, box: IntakeBox, blobs: SealedBlobs, raw: FolderBlobs
+) -> None:
+    other, lost = take(box, b"other").intake, take(box, b"same").intake
+    spoil(raw, lost.blob, how)
+    store.vault.forget()
+    again = box.take_stream(io.BytesIO(b"same"), name="b.pdf", by="sam", at=NOW)
+    assert again.duplicate
+    assert again.intake.id == lost.id
+    assert again.intake.blob != lost.blob
+    assert kept_blobs(raw) == {other.blob, again.intake.blob}
+    store.vault.forget()
+    with store.look() as kept:
+        kept_as = kept.intakes.get(lost.id)
+        told = [each.what for each in kept.events.of(lost.id)]
+    assert (kept_as.blob, kept_as.name) == (again.intake.blob, "a.pdf")
+    assert told == ["file-taken-in", "file-again", "file-healed"]
+    assert blobs.get(kept_as.blob, file_scope(lost.id)) == b"same"
+
+
+def test_who_can_open_nothing_heals_a_file_too_and_names_it_as_it_is_called_now(
+    store: Store, box: IntakeBox, blobs: SealedBlobs, raw: FolderBlobs, key_folder: KeyFolder
+) -> None:
+    lost = take(box, b"same").intake
+    spoil(raw, lost.blob, "gone")
+    shut = Store(store.url, Vault(key_folder, NoOpener()))
+    queue = Jobs(shut)
+    IntakeBox(shut, SealedBlobs(raw, shut), queue).take_stream(
+        io.BytesIO(b"same"), name="b.pdf", by="sam", at=NOW
+    )
+    queue.close()
+    store.vault.forget()
+    with store.look() as kept:
+        kept_as = kept.intakes.get(lost.id)
+    assert kept_as.name == "b.pdf"
+    assert blobs.get(kept_as.blob, file_scope(lost.id)) == b"same"
+
+
+def test_no_file_is_called_lost_when_the_whole_store_is_another(
+    store: Store, box: IntakeBox, jobs: Jobs, raw: FolderBlobs, tmp_path: Path
+) -> None:
+    before = [take(box, b"other").intake, take(box, b"same").intake]
+    unmounted = FolderBlobs(tmp_path / "unmounted")
+    with pytest.raises(BlobsAway):
+        take(IntakeBox(store, SealedBlobs(unmounted, store), jobs), b"same")
+    assert not kept_blobs(unmounted)
+    with store.look() as kept:
+        assert [kept.intakes.get(each.id).blob for each in before] == [each.blob for each in before]
+    assert take(box, b"same").intake.blob == before[1].blob
+
+
+def test_what_was_destroyed_on_purpose_does_not_come_back(
+    store: Store, box: IntakeBox, raw: FolderBlobs
+) -> None:
+    gone = take(box, b"same").intake
+    with store.begin() as kept:
+        kept.keys.delete(file_scope(gone.id))
+    raw.remove(gone.blob)
+    assert take(box, b"same").duplicate
+    assert not kept_blobs(raw)
+    with store.look() as kept:
+        assert kept.keys.find(file_scope(gone.id)) is None
