@@ -136,6 +136,6 @@ def _record(
         flags=flags,
         establishment=sheet.establishment,
         wing=sheet.wing,
-        issued_to=sheet.person,
+        issued_to=convert.issued_to(sheet),
         pages=pages,
     )

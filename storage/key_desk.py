@@ -20,18 +20,21 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
+from pipeline import rights
 from pipeline.kept import Staff
-from storage.keys import KEY_BYTES, CannotOpen, KeyGone, Locked
+from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
 from storage.models import PageRow, RollPersonRow, SheetRow
 from storage.people import session_id
-from storage.places import kept_to, only_prison
+from storage.places import of_unread
 from storage.store import Kept, Store, rows_of
 
 KEYS_A_MINUTE = 600
@@ -43,15 +46,6 @@ _MOST_BYTES = 1000
 _SESSIONS = 1000
 
 _log = logging.getLogger("counterfoil.key_desk")
-
-
-class KeyRefused(UserError):
-    """The desk does not give this key to this session."""
-
-    code = "key-refused"
-    message = "You may not open this, or you are not signed in any more."
-    remedy = "Sign in again. If that does not help, ask an administrator what you may see."
-    status = 403
 
 
 class KeysCapped(UserError):
@@ -73,6 +67,7 @@ class DeskTaken(UserError):
 
 _PROBLEMS: dict[str, Callable[[], UserError]] = {
     KeyRefused.code: KeyRefused,
+    NotTheirs.code: NotTheirs,
     KeysCapped.code: KeysCapped,
     KeyGone.code: KeyGone,
 }
@@ -206,7 +201,7 @@ class KeyDesk:
                 self._capped.put(holder.username)
                 raise KeysCapped
             if not may_open(kept, holder, scope):
-                raise KeyRefused
+                raise NotTheirs
             return kept.keys.get(scope).secret
 
     def _note(self) -> None:
@@ -231,37 +226,87 @@ class KeyDesk:
                 _log.warning("a cap was not noted: %s", type(problem).__name__)
 
 
-def may_open(kept: Kept, who: Staff, scope: str) -> bool:
-    """Say whether somebody may see what a scope belongs to, as far as the scope tells.
+@dataclass(frozen=True, kw_only=True)
+class _Page:
+    """What the rule asks of a page (`pipeline.rights`); nothing private is opened for it."""
 
-    Everybody who may sign in sees what colleagues are called. What on a page somebody may see is
-    for the site to say; here it is whether the page is of a prison and a wing of theirs.
+    establishment: str
+    wing: str
+    confidential: bool
+    supposed: bool
+    read: bool
+
+
+def may_open(kept: Kept, who: Staff, scope: str) -> bool:
+    """Say whether somebody may see what a scope belongs to.
+
+    Everybody who may sign in sees what colleagues are called. A page's key opens its picture and
+    its answers, so it takes what the site asks for to show them: which single answers are hidden
+    on a page that somebody may see is for the site. What stands on a whole file, or on a page
+    that could not be read, only a practitioner sees.
     """
     kind, _, name = scope.partition("/")
-    if kind == "staff" or not (who.establishments or who.wings):
-        return True
     rows = rows_of(kept)
-    if kind in ("page", "file"):
-        column = PageRow.id if kind == "page" else PageRow.intake
-        found = kept_to(
-            select(PageRow.id).where(column == name),
-            who.establishments,
-            who.wings,
-            only_prison(rows),
-        )
-    elif kind == "sheet":
-        found = select(SheetRow.serial).where(SheetRow.serial == name)
-        if who.establishments:
-            found = found.where(SheetRow.establishment.in_(who.establishments))
-        if who.wings:
-            found = found.where(SheetRow.wing.in_(who.wings))
-    elif kind == "roll" and name.isdecimal():
-        found = select(RollPersonRow.establishment).where(RollPersonRow.number == int(name))
-        if who.establishments:
-            found = found.where(RollPersonRow.establishment.in_(who.establishments))
-    else:
+    if kind == "staff":
+        return True
+    if not rights.is_one(who, rights.SEES_ANSWERS):
         return False
+    if kind == "page":
+        pages = _pages(rows, PageRow.id == name)
+        return bool(pages) and all(
+            rights.may_open(who, page) and (page.read or rights.may_see_unread(who, page))
+            for page in pages
+        )
+    if kind == "file":
+        return rights.may_see_file(who, _pages(rows, PageRow.intake == name))
+    if kind == "sheet":
+        sheet = rows.get(SheetRow, name)
+        page = _Page(
+            establishment=sheet.establishment if sheet else "",
+            wing=sheet.wing if sheet else "",
+            confidential=any(each.confidential for each in _pages(rows, PageRow.serial == name)),
+            supposed=False,
+            read=True,
+        )
+        return sheet is not None and rights.may_open(who, page)
+    if kind == "roll" and name.isdecimal():
+        return _may_see_roll(rows, who, int(name))
+    return False
+
+
+def _may_see_roll(rows: Rows, who: Staff, number: int) -> bool:
+    if not (who.establishments or who.wings):
+        return True
+    found = select(RollPersonRow.establishment).where(RollPersonRow.number == number)
+    if who.establishments:
+        found = found.where(RollPersonRow.establishment.in_(who.establishments))
     return rows.scalar(found.limit(1)) is not None
+
+
+def _pages(rows: Rows, which: ColumnElement[bool]) -> list[_Page]:
+    """Give some pages as the rule sees them: another page of the same copy may close one."""
+    found = rows.scalars(select(PageRow).where(which)).all()
+    sheets = {
+        each.serial: each
+        for each in rows.scalars(
+            select(SheetRow).where(SheetRow.serial.in_({page.serial for page in found}))
+        )
+    }
+    places = of_unread(rows, [page.id for page in found if page.serial not in sheets])
+    named = select(PageRow.record).where(
+        PageRow.confidential, PageRow.record.in_({page.record for page in found if page.record})
+    )
+    closed = set(rows.scalars(named))
+    return [
+        _Page(
+            establishment=(sheets.get(page.serial) or places[page.id]).establishment,
+            wing=(sheets.get(page.serial) or places[page.id]).wing,
+            confidential=page.confidential or page.record in closed,
+            supposed=page.serial not in sheets and places[page.id].supposed,
+            read=bool(page.record and page.serial),
+        )
+        for page in found
+    ]
 
 
 class _Rates:

@@ -89,6 +89,23 @@ class KeyGone(UserError):
     remedy = "Go back to the list; nothing more can be done with it."
 
 
+class KeyRefused(UserError):
+    """The desk does not give this key to this session."""
+
+    code = "key-refused"
+    message = "You may not open this, or you are not signed in any more."
+    remedy = "Sign in again. If that does not help, ask an administrator what you may see."
+    status = 403
+
+
+class NotTheirs(KeyRefused):
+    """What this key opens is not for whoever is signed in; of what lies beside it they see more."""
+
+    code = "key-not-theirs"
+    message = "This is not among what you may see."
+    remedy = "Ask an administrator what you may see."
+
+
 class SealBroken(UserError):
     """Sealed words are not as they were sealed, or not where."""
 

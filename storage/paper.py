@@ -19,6 +19,7 @@ from pipeline import work
 from pipeline.glass import LEAST_PAGES
 from pipeline.kept import Backlog, Decision, Intake, KeptPage, KeptRecord, Status, Waiting
 from pipeline.ports import file_scope, page_scope
+from pipeline.rights import SEES_CONFIDENTIAL
 from pipeline.sandbox import SandboxMissing
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
@@ -44,9 +45,6 @@ from storage.records import Records, RecordUnknown
 
 LATE = "waits-too-long"
 """The event of a file that was accepted long ago and has pages neither read nor set aside."""
-
-SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
-"""Roles whose queue holds the pages on which staff are named."""
 
 _MOST_OPENINGS = 20
 """How often a page that was set aside for want of a sandbox is tried again by itself."""
@@ -245,7 +243,7 @@ class Intakes:
                 *there, IntakeRow.number >= start
             )
             first = self._rows.execute(after.order_by(IntakeRow.number).limit(1))
-            found |= {number: blob for number, blob in first}
+            found |= dict(first.tuples())
         return tuple(sorted(found.items()))
 
     def get(self, intake_id: str) -> Intake:

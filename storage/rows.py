@@ -20,6 +20,7 @@ from pipeline.kept import (
 )
 from pipeline.ports import Person, Sheet
 from pipeline.stages import Draft, Mark, MarkState, PersonMatch, Reading, State, Value
+from storage.keys import NotTheirs
 from storage.models import (
     DecisionRow,
     DraftRow,
@@ -121,7 +122,17 @@ def page(
     drafts: Sequence[DraftRow] = (),
     place: Place | None = None,
 ) -> KeptPage:
-    """Give a page with what was read off it and decided on it."""
+    """Give a page with what was read off it and decided on it.
+
+    Of one whose key is refused to whoever asks, only what is kept in clear: enough to say that
+    it is there, and that it is not for them.
+    """
+    try:
+        people = people_from_json(row.people)
+        answers = tuple(map(reading, readings)), tuple(map(decision, decisions))
+        drafted = tuple(map(draft, drafts))
+    except NotTheirs:
+        people, answers, drafted = (), ((), ()), ()
     reason = None
     if row.reason_code:
         reason = Reason(code=row.reason_code, message=row.reason_message, remedy=row.reason_remedy)
@@ -153,12 +164,20 @@ def page(
         establishment=issued.establishment if issued else place.establishment if place else "",
         wing=issued.wing if issued else place.wing if place else "",
         supposed=place is not None and place.supposed,
-        issued_to=issued.person if issued else None,
-        people=people_from_json(row.people),
-        readings=tuple(reading(each) for each in readings),
-        decisions=tuple(decision(each) for each in decisions),
-        drafts=tuple(draft(each) for each in drafts),
+        issued_to=issued_to(issued) if issued else None,
+        people=people,
+        readings=answers[0],
+        decisions=answers[1],
+        drafts=drafted,
     )
+
+
+def issued_to(row: SheetRow) -> str | None:
+    """Give whom a copy was issued to; None for nobody, and where its key is refused."""
+    try:
+        return row.person
+    except NotTheirs:
+        return None
 
 
 def reading(row: ReadingRow) -> Reading:

@@ -7,50 +7,11 @@ establishments and wings. What is not allowed here is refused.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from forms.fields import Fillable, FormDefinition, Visibility
 from kiosk.access import Role, User
-from pipeline.kept import KeptPage
+from pipeline.rights import may_open, may_see_unread
 
-
-class _Placed(Protocol):
-    """A page, a record or a line of the queue."""
-
-    @property
-    def establishment(self) -> str:
-        """Prison code; "" when it is not known."""
-        ...
-
-    @property
-    def wing(self) -> str:
-        """Wing; "" when it is not known."""
-        ...
-
-    @property
-    def confidential(self) -> bool:
-        """A mark takes it out of the ordinary queue."""
-        ...
-
-
-def may_open(user: User, thing: _Placed) -> bool:
-    """Say whether somebody may see a page or record at all."""
-    if user.establishments and thing.establishment not in user.establishments:
-        return False
-    if user.wings and thing.wing not in user.wings:
-        return False
-    if thing.confidential:
-        return user.has(Role.PRACTITIONER, Role.MANAGER)
-    return True
-
-
-def may_see_unread(user: User, page: KeptPage) -> bool:
-    """Say whether somebody may see the picture of a page that was set aside.
-
-    Nobody knows what stands on it, so only a practitioner may; and one who is kept to some
-    prisons only when it is surely of one of them.
-    """
-    return user.has(Role.PRACTITIONER) and not (page.supposed and user.establishments)
+__all__ = ["hidden_fields", "may_open", "may_see", "may_see_unread"]
 
 
 def may_see(user: User, asked: Fillable) -> bool:

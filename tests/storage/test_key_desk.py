@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from kiosk.access import EVERY_ROLE
+from kiosk.staff import rights
+from kiosk.staff.desk import VERIFIERS
+from kiosk.staff.signing import user_from
 from pipeline.ports import Person, page_scope
+from pipeline.rights import may_see_file
+from pipeline.stages import Quarantined
 from storage.data_keys import roll_scope, sheet_scope, staff_scope
 from storage.key_desk import (
     AskedOpener,
@@ -21,8 +28,9 @@ from storage.key_desk import (
     KeysCapped,
     asking_for,
 )
-from storage.keys import CannotOpen, KeyFolder, KeyGone, Vault
-from storage.store import Store
+from storage.keys import CannotOpen, KeyFolder, KeyGone, Locked, Vault
+from storage.models import PageRow
+from storage.store import Store, rows_of
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -181,13 +189,101 @@ def test_nobody_opens_what_belongs_to_another_prison_or_wing(desk: Any, site: St
     assert found == allowed
 
 
+ROLES = (*EVERY_ROLE, "none of ours")
+
+
+@pytest.mark.parametrize("only", [(), ("MTI",)])
+def test_each_role_is_given_the_keys_of_what_the_site_shows_it_and_no_other(
+    desk: Any, bring_file: Any, place: Path, only: tuple[str, ...]
+) -> None:
+    desk.issue(establishment="LEI")  # There are two prisons: whose an unread page is, is supposed.
+    ordinary, closed, alone = (desk.issue()[0] for _ in range(3))
+    aside = Quarantined(
+        source="a", page_index=0, code="page-code-missing", message="None.", remedy="Scan it again."
+    )
+    pages = {
+        "ordinary": bring_file(desk.read(ordinary))[0],
+        "aside": bring_file(desk.read(alone), aside)[1],
+    }
+    pages["confidential"], pages["beside"] = bring_file(
+        desk.read(closed, 1), desk.read(closed, 2, readings=[])
+    )
+    with desk.store.begin() as kept:
+        rows_of(kept).execute(
+            update(PageRow).where(PageRow.id == pages["confidential"]).values(confidential=True)
+        )
+        kept_pages = {name: kept.pages.get(each) for name, each in pages.items()}
+        records = {n: kept.records.get(p.record) for n, p in kept_pages.items() if p.record}
+    with KeyDesk(desk.store, place, users={os.geteuid()}, a_minute=500, now=lambda: NOW):
+        opener = AskedOpener(place)
+        for number, role in enumerate(ROLES):
+            with desk.store.begin() as kept:
+                kept.staff.add(
+                    f"u{number}",
+                    PASSWORD,
+                    name="Pat",
+                    roles=[role],
+                    by="x",
+                    at=NOW,
+                    establishments=only,
+                )
+                secret = kept.sessions.open(f"u{number}", at=NOW)
+                staff = kept.sessions.find(secret, at=NOW).staff
+            user = user_from(staff)
+            for name, page in kept_pages.items():
+                shown = user.has(*VERIFIERS) and rights.may_open(user, page)
+                if page.record is None:
+                    shown = shown and rights.may_see_unread(user, page)
+                else:
+                    shown = shown and rights.may_open(user, records[name])
+                file = may_see_file(
+                    user, [p for p in kept_pages.values() if p.intake == page.intake]
+                )
+                assert given(opener, secret, page_scope(page.id)) == shown, (role, name)
+                if name != "aside":
+                    assert given(opener, secret, f"file/{page.intake}") == file, (role, name)
+            unread = given(opener, secret, page_scope(pages["aside"]))
+            assert given(opener, secret, f"file/{kept_pages['aside'].intake}") == unread
+            assert unread == (role == "practitioner" and not only)
+            assert not given(opener, secret, "backup/x")
+            assert not given(opener, secret, "page/none")
+            assert given(opener, secret, "sheet/" + closed) == (
+                role in ("practitioner", "manager")
+            ), role
+
+
+def given(opener: AskedOpener, secret: str, scope: str) -> bool:
+    """Ask as a site would that somebody else has taken over."""
+    try:
+        with asking_for(secret):
+            return len(opener.open(Locked(scope=scope, site="local", kek="", locked=b""))) == 32
+    except KeyRefused:
+        return False
+    except KeyGone:
+        return scope.startswith("sheet/")  # Given, if there were one: it was issued to nobody.
+
+
+def test_a_list_is_shown_to_somebody_who_is_given_only_some_of_its_keys(
+    desk: Any, site: Store
+) -> None:
+    ordinary, closed = a_page(desk, person="A1234BC"), a_page(desk, person="A1234BC")
+    with desk.store.begin() as kept:
+        rows_of(kept).execute(update(PageRow).where(PageRow.id == closed).values(confidential=True))
+    secret = signed_in(desk.store, "pat")
+    with site.look() as kept, asking_for(secret):
+        records = {each.pages[0].id: each for each in kept.records.newest(10)}
+    assert (records[ordinary].issued_to, len(records[ordinary].pages[0].readings)) == ("A1234BC", 1)
+    assert (records[closed].issued_to, records[closed].pages[0].readings) == (None, ())
+    assert records[closed].confidential
+
+
 def test_a_session_is_given_so_many_keys_a_minute_and_the_cap_is_an_event(
     desk: Any, site: Store, clock: Clock
 ) -> None:
     secret = signed_in(desk.store, "pat")
     with desk.store.begin() as kept:
         for n in range(25):
-            kept.keys.make(f"page/{n}")
+            kept.keys.make(f"staff/{n}")
 
     def ask() -> int:
         site.vault.forget()
@@ -195,7 +291,7 @@ def test_a_session_is_given_so_many_keys_a_minute_and_the_cap_is_an_event(
         with site.look() as kept, asking_for(secret):
             for n in range(25):
                 try:
-                    kept.keys.get(f"page/{n}")
+                    kept.keys.get(f"staff/{n}")
                 except KeysCapped:
                     break
                 given += 1
