@@ -16,7 +16,7 @@ from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
 from pipeline.places import Places
-from pipeline.ports import Blobs, Person
+from pipeline.ports import Person
 from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
@@ -298,7 +298,7 @@ def key_desk(house: House) -> Iterator[None]:
         yield
 
 
-def bench() -> tuple[Store, Blobs, FileRecipe]:
+def bench() -> tuple[Store, SealedBlobs, FileRecipe]:
     """Give one worker what it works with (`kiosk.worker` asks for it by name)."""
     house = open_house()
     return house.store, house.blobs, house.recipe

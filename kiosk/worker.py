@@ -22,10 +22,11 @@ from typing import Any
 from forms.errors import UserError
 from kiosk import logs
 from pipeline.kept import Status
-from pipeline.ports import Blobs, StoreAway
+from pipeline.ports import StoreAway
 from pipeline.work import Recipe
 from storage.database import DatabaseAway, DatabaseBusy
 from storage.jobs import Jobs, run_worker
+from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
 
 DRAIN_SECONDS = 30
@@ -199,7 +200,7 @@ class _Crew:
         return child
 
 
-def work_here(store: Store, blobs: Blobs, recipe: Recipe) -> None:
+def work_here(store: Store, blobs: SealedBlobs, recipe: Recipe) -> None:
     """Be one worker, until SIGTERM, SIGINT or the end of the process that started this one."""
     stop = threading.Event()
     parent = os.getppid()
@@ -245,7 +246,9 @@ def main() -> None:
         work_here(*_when_there(compose.bench))
 
 
-def _when_there(bench: Callable[[], tuple[Store, Blobs, Recipe]]) -> tuple[Store, Blobs, Recipe]:
+def _when_there(
+    bench: Callable[[], tuple[Store, SealedBlobs, Recipe]],
+) -> tuple[Store, SealedBlobs, Recipe]:
     """Open what a worker works with as soon as the database answers."""
     parent = os.getppid()
     while True:

@@ -35,11 +35,13 @@ from sqlalchemy import Engine, text
 from forms.errors import UserError
 from pipeline import work
 from pipeline.kept import Intake
-from pipeline.ports import Blobs, StoreAway
+from pipeline.ports import StoreAway
 from pipeline.stages import Draft, Quarantined
+from storage.blobs import BlobStore
 from storage.database import driver_url, engine_of_jobs, told
 from storage.events import MACHINE
 from storage.patience import PatientBlobs, Stopping
+from storage.sealed_blobs import SealedBlobs
 from storage.slots import DatabaseSlots, FileSlots, Slot, Slots
 from storage.store import Kept, Store, rows_of
 
@@ -338,7 +340,12 @@ class Jobs:
 
 
 def run_worker(
-    store: Store, blobs: Blobs, recipe: work.Recipe, stop: threading.Event, *, drain_seconds: int
+    store: Store,
+    blobs: SealedBlobs,
+    recipe: work.Recipe,
+    stop: threading.Event,
+    *,
+    drain_seconds: int,
 ) -> None:
     """Work in this process until told to stop, then finish what is in hand.
 
@@ -372,7 +379,7 @@ def run_worker(
     bench = _Bench.here = _Bench(store, PatientBlobs(blobs, stop), recipe, jobs, stop)
     try:
         DBOS.launch()
-        _Watch(bench, slots, slot).keep()
+        _Watch(bench, slots, slot, blobs.raw).keep()
     finally:
         stop.set()
         DBOS.destroy(workflow_completion_timeout_sec=drain_seconds if bench.in_hand else 0)
@@ -418,7 +425,7 @@ class _Bench:
     def __init__(
         self,
         store: Store,
-        blobs: Blobs,
+        blobs: PatientBlobs,
         recipe: work.Recipe,
         jobs: Jobs,
         stop: threading.Event,
@@ -653,10 +660,11 @@ def _split_from_json(found: dict[str, Any]) -> work.Split:
 class _Watch:
     """Looks after the others and after what slipped through, as long as a worker works."""
 
-    def __init__(self, bench: _Bench, slots: Slots, slot: Slot) -> None:
-        self._bench, self._slots, self._slot = bench, slots, slot
+    def __init__(self, bench: _Bench, slots: Slots, slot: Slot, raw: BlobStore) -> None:
+        self._bench, self._slots, self._slot, self._raw = bench, slots, slot, raw
         self._jobs = bench.jobs
         self._strays: set[str] = set()
+        self._sweeper: threading.Thread | None = None
         self._stray_at = time.monotonic() + STRAY_SECONDS
         self._mend_at = time.monotonic() + MEND_SECONDS
         self._tidy_at = time.monotonic() + MEND_SECONDS
@@ -676,7 +684,6 @@ class _Watch:
             with self._slots.if_nobody(name) as nobody:
                 if nobody:
                     DBOS._recover_pending_workflows([name])
-        self._take_back_strays()
         if self._bench.much_came.is_set():
             self._bench.much_came.clear()
             self._jobs.analyze()
@@ -693,11 +700,25 @@ class _Watch:
             self._tidy_at = now + TIDY_SECONDS
             self._jobs.forget(before=_now() - FORGET_AFTER)
             self._jobs.analyze()
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Have blobs that nothing refers to put aside, beside the watch: a large store takes long.
+
+        A worker holds the data folder in use, so that nothing is moved or put back meanwhile.
+        """
+        if self._sweeper is None or not self._sweeper.is_alive():
+            self._sweeper = threading.Thread(
+                target=sweep, args=(self._bench.store, self._raw), daemon=True
+            )
+            self._sweeper.start()
 
     def _take_back_strays(self) -> None:
         """Enqueue anew what is noted as ours and is not in hand, at two looks in a row.
 
-        It is left when the database goes away between the taking of a job and its start.
+        It is left when the database goes away between the taking of a job and its start. Between
+        those two a job is noted and not in hand for a moment, always; the looks are therefore
+        `STRAY_SECONDS` apart, and nowhere else is looked.
         """
         mine = {
             each.workflow_id
@@ -713,6 +734,22 @@ class _Watch:
         for each in strays & self._strays:
             _enqueue_stray(each, self._slot.name)
         self._strays = strays
+
+
+def sweep(store: Store, raw: BlobStore) -> int:
+    """Put aside what lies among the blobs for a day and nothing refers to; give how much went.
+
+    A database that refers to nothing at all is not taken at its word. Several workers may do this
+    at once: what is gone when one comes to it is gone.
+    """
+    gone = 0
+    with suppress(StoreAway):  # Tomorrow, then.
+        with store.look() as kept:
+            wanted = kept.intakes.blobs()
+        gone = raw.sweep(wanted) if wanted else 0
+    if gone:
+        _log.warning("%d files that nothing refers to were put aside", gone)
+    return gone
 
 
 def _enqueue_stray(workflow: str, me: str) -> None:

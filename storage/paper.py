@@ -46,6 +46,9 @@ from storage.records import Records, RecordUnknown
 LATE = "waits-too-long"
 """The event of a file that was accepted long ago and has pages neither read nor set aside."""
 
+_AT_A_TIME = 10_000
+"""Names fetched together; a server would else send a million at once."""
+
 _MOST_OPENINGS = 20
 """How often a page that was set aside for want of a sandbox is tried again by itself."""
 
@@ -387,9 +390,14 @@ class Intakes:
 
     def blobs(self) -> frozenset[str]:
         """Give every blob that something here refers to, for the sweep."""
-        files = self._rows.scalars(select(IntakeRow.blob).where(IntakeRow.blob != ""))
-        pictures = self._rows.scalars(select(PageRow.upright).where(PageRow.upright.is_not(None)))
-        return frozenset(files) | frozenset(each for each in pictures if each)
+        files = select(IntakeRow.blob).where(IntakeRow.blob != "")
+        pictures = select(PageRow.upright).where(PageRow.upright.is_not(None))
+        return frozenset(
+            each
+            for found in (files, pictures)
+            for each in self._rows.scalars(found.execution_options(yield_per=_AT_A_TIME))
+            if each
+        )
 
     def _row(self, intake_id: str) -> IntakeRow:
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))

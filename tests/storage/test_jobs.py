@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import dbos
+import dbos._recovery
 import pytest
 
 from kiosk import worker
@@ -20,8 +25,10 @@ from pipeline.kept import Status
 from pipeline.ports import page_scope
 from pipeline.sandbox import SandboxMissing
 from pipeline.work import Priority, WorkerStopped
+from storage import jobs as engine
+from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
-from storage.jobs import LATE_AFTER, SHAPE, Jobs
+from storage.jobs import LATE_AFTER, SHAPE, Jobs, sweep
 from storage.sealed_blobs import SealedBlobs
 from storage.slots import FileSlots
 from storage.store import Store
@@ -416,3 +423,79 @@ def test_a_worker_that_was_killed_at_work_is_followed_at_once_and_one_that_fails
         gaps[how] = time.monotonic() - began
     assert gaps["killed"] < 1.0  # four starts and nothing between them
     assert gaps["failing"] > 0.2 + 0.4 + 0.8
+
+
+@pytest.mark.both_databases
+def test_a_sweep_takes_what_nothing_refers_to_and_nothing_else(
+    bring_file: Any, desk: Any, raw: FolderBlobs
+) -> None:
+    orphan, young = raw.put(b"orphan"), raw.put(b"young")
+    assert sweep(desk.store, raw) == 0, "a database that refers to nothing is another's"
+    bring_file(desk.read(desk.issue()[0]), desk.read(desk.issue()[0]))
+    with desk.store.look() as kept:
+        wanted = kept.intakes.blobs()
+    assert len(wanted) == 3
+    for place in raw.folder.glob("??/??/*"):
+        if place.name != young:
+            os.utime(place, (1, 1))
+    assert sweep(desk.store, raw) == 1
+    assert {each.digest for each in raw.names()} == {*wanted, young}
+    assert not raw.has(orphan)
+
+
+class FakeBench:
+    """All that the watch asks of a worker which has nothing in hand."""
+
+    def __init__(self, store: Store, jobs: Jobs, raw: FolderBlobs) -> None:
+        self.store, self.jobs, self.stop = store, jobs, threading.Event()
+        self.in_hand: set[str] = set()
+        self.much_came = threading.Event()
+        self.recipe = self
+        self.raw = raw
+
+    def can_open(self) -> bool:
+        return False
+
+    def name(self) -> str:
+        return "worker-1"
+
+
+def test_the_watch_sweeps_once_a_day_and_looks_for_strays_only_some_seconds_apart(
+    desk: Any, jobs: Jobs, bring_file: Any, raw: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = raw.put(b"orphan")
+    bring_file(desk.read(desk.issue()[0]))
+    for place in raw.folder.glob("??/??/*"):
+        os.utime(place, (1, 1))
+    clock, looks = [0.0], []
+    monkeypatch.setattr(engine.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(engine, "_others", lambda _me: set())
+
+    class Watch(engine._Watch):
+        def _take_back_strays(self) -> None:
+            looks.append(clock[0])
+
+    bench: Any = FakeBench(desk.store, jobs, raw)
+    slots: Any = None
+    watch = Watch(bench, slots, bench, raw)
+    for _ in range(40):
+        watch._look()
+        clock[0] += engine.SWEEP_SECONDS
+    assert watch._sweeper is not None
+    watch._sweeper.join(10)
+    assert not raw.has(orphan)
+    apart = [later - sooner for sooner, later in pairwise(looks)]
+    assert apart
+    assert min(apart) >= engine.STRAY_SECONDS >= 5 * engine.SWEEP_SECONDS
+
+
+def test_what_is_used_of_the_engine_beyond_its_public_face_is_there() -> None:
+    """An upgrade of the engine that takes one of these away is to fail here, not at night."""
+    assert callable(dbos._dbos._get_dbos_instance)
+    assert list(inspect.signature(dbos._recovery._recover_workflow).parameters)[:2] == [
+        "dbos",
+        "workflow",
+    ]
+    assert callable(dbos.DBOS._recover_pending_workflows)
+    assert isinstance(inspect.getattr_static(dbos.DBOS, "_sys_db"), property)
+    assert callable(dbos._sys_db.SystemDatabase.get_pending_workflows)
