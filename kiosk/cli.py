@@ -1090,12 +1090,13 @@ def serve_staff(
 
 @app.command("move")
 def move_house(
+    context: typer.Context,
     to_database: Annotated[
         str,
         typer.Option(
             envvar="COUNTERFOIL_MOVE_TO_DATABASE",
-            help="An empty PostgreSQL database. Better in the environment: others on this "
-            "computer see what is typed here.",
+            help="An empty PostgreSQL database; one with a password in the environment only: "
+            "others on this computer see what is typed here.",
             show_envvar=True,
         ),
     ] = "",
@@ -1109,8 +1110,11 @@ def move_house(
     """Move what is kept: records to PostgreSQL, files to S3. Stopped, it can be started again."""
     if not (to_database or to_blobs):
         raise typer.BadParameter("Say where to: --to-database, --to-blobs, or both.")
-    from kiosk.move import move
+    from kiosk.move import move, refuse_typed_password
 
+    typed = context.get_parameter_source("to_database")
+    if typed is not None and typed.name == "COMMANDLINE":
+        refuse_typed_password(to_database)
     with _progress("Moving", None) as told:
         for line in move(
             database_url=to_database, blobs_url=to_blobs, at=_now(), told=lambda _what, n: told(n)

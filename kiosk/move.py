@@ -7,11 +7,38 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
+from forms.errors import UserError
 from kiosk import compose
 from kiosk.settings import settings
 from storage.blobs import FolderBlobs
+from storage.database import driver_url
 from storage.in_use import alone, is_marked
 from storage.mover import check_drained, move_blobs, move_database
+
+
+class PasswordTyped(UserError):
+    """A command line holds a password: every user of the computer can read it meanwhile."""
+
+    code = "password-typed"
+    message = (
+        "Nothing was moved: a password in a command can be read by every user of this computer."
+    )
+    remedy = (
+        "Put the whole address into COUNTERFOIL_MOVE_TO_DATABASE, or the password into a .pgpass "
+        "file and leave it out here. Then change that password: it has been seen."
+    )
+
+
+def refuse_typed_password(url: str) -> None:
+    """Stop whoever typed a database's address with its password.
+
+    Raises:
+        PasswordTyped: it holds one.
+        DatabaseUnsuitable: it is no address of a database that this runs on.
+    """
+    address = driver_url(url)
+    if address.password is not None or {"password", "sslpassword"} & address.query.keys():
+        raise PasswordTyped
 
 
 def move(

@@ -476,6 +476,21 @@ def test_a_move_asks_where_to_and_refuses_while_something_runs_or_waits(
     assert "Stop the staff site" in running.stderr
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://nobody:S3CRET@127.0.0.1:9/none", "postgresql://127.0.0.1:9/x?password=S3CRET"],
+)
+def test_a_password_is_not_to_be_typed_where_everybody_can_read_it(
+    data: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = run("move", "--to-database", address)
+    assert typed.exit_code == 1
+    assert "COUNTERFOIL_MOVE_TO_DATABASE" in typed.stderr
+    assert "S3CRET" not in typed.output
+    monkeypatch.setenv("COUNTERFOIL_MOVE_TO_DATABASE", address)
+    assert "a password in a command" not in run("move").stderr
+
+
 def test_our_own_mistake_with_one_scan_is_told_and_the_others_are_taken_in(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
