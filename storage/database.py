@@ -268,10 +268,10 @@ class Database:
 
         On a server the lock is asked for again and again, never waited for: a statement that waits
         would hold up the building of indexes beside it for ever. Of an embedded database it is one
-        on a file beside it.
+        on a file beside it, a file for each thing, so that a long one holds up no other.
         """
         if self.file is not None:
-            with _alone_beside(self.file):
+            with _alone_beside(self.file, what):
                 yield
             return
         key = lock_key(f"counterfoil {what}")
@@ -522,9 +522,10 @@ def _make(_dialect: object, _record: object, arguments: list[Any], _named: objec
 
 
 @contextmanager
-def _alone_beside(file: Path) -> Iterator[None]:
+def _alone_beside(file: Path, what: str) -> Iterator[None]:
     """Hold a lock that ends with the process, on a file of its own: never on the database's."""
-    handle = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o660)
+    lock = file.with_name(f"{file.name}.{what}.lock")
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o660)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

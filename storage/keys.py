@@ -298,16 +298,23 @@ class KeyFolder:
         """Give the ids of the pairs that may lock, the newest last."""
         return _ids(self.folder, "pub")
 
-    def lock(self, secret: bytes, scope: str, site: str) -> Locked:
-        """Lock a data key with the newest pair.
+    def lock(self, secret: bytes, scope: str, site: str, *, kek: str = "") -> Locked:
+        """Lock a data key.
+
+        Args:
+            secret: the key.
+            scope: what it is for.
+            site: the installation's name.
+            kek: the pair to lock with; "" for the newest.
 
         Raises:
             KeysMissing: there is none.
         """
-        published = self.published()
-        if not published:
-            raise KeysMissing
-        kek = published[-1]
+        if not kek:
+            published = self.published()
+            if not published:
+                raise KeysMissing
+            kek = published[-1]
         public = self._publics.get(kek)
         if public is None:
             public = X25519PublicKey.from_public_bytes(self._read(f"kek-{kek}.pub"))

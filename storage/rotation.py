@@ -94,6 +94,18 @@ def rotate(
         KeysMissing: an old private half is gone; what it locks cannot be opened any more.
         SealBroken: a data key was changed.
     """
+    with store.database.turn("rotate"):  # two at once would undo each other's work for ever
+        return _rotate(store, by, at, grace_seconds, progress, may_destroy)
+
+
+def _rotate(
+    store: Store,
+    by: str,
+    at: datetime,
+    grace_seconds: float,
+    progress: Callable[[int], None],
+    may_destroy: Callable[[], bool],
+) -> int:
     vault, folder = store.vault, store.vault.folder
     with store.look() as kept:
         known = sorted(rows_of(kept).scalars(select(KekRow.id)))
@@ -148,7 +160,8 @@ def _lock_anew(
         if not some:
             return done
         anew = [
-            (old, vault.folder.lock(vault.folder.unlock(old), old.scope, old.site)) for old in some
+            (old, vault.folder.lock(vault.folder.unlock(old), old.scope, old.site, kek=target))
+            for old in some
         ]
         with store.begin() as kept:
             rows_of(kept).connection().execute(

@@ -199,6 +199,44 @@ def test_a_writer_slower_than_the_rotation_fails_and_loses_nothing(
     store.close()
 
 
+def test_two_rotations_at_once_come_to_an_end_one_after_the_other(
+    place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    before = secrets_of(tmp_path)
+    first, second = opened(tmp_path), opened(tmp_path)
+    looked, published = threading.Event(), threading.Event()
+    make, publish = second.vault.folder.make_pair, first.vault.folder.publish
+
+    def make_when_the_other_has_published() -> str:
+        looked.set()
+        published.wait(0.5)
+        return make()
+
+    def publish_and_wait(kek: str) -> None:
+        publish(kek)
+        published.set()
+        looked.wait(0.5)
+
+    second.vault.folder.make_pair = make_when_the_other_has_published  # type: ignore[method-assign]
+    first.vault.folder.publish = publish_and_wait  # type: ignore[method-assign]
+    done: list[int] = []
+
+    def turn(store: Store) -> None:
+        done.append(rotate(store, by="pat", at=NOW, grace_seconds=0.1))
+
+    threads = [threading.Thread(target=turn, args=(each,), daemon=True) for each in (second, first)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(15)
+    assert done == [KEYS, KEYS]
+    assert len(pairs(first)) == 1
+    assert secrets_of(tmp_path) == before
+    first.close()
+    second.close()
+
+
 def test_a_pair_that_letters_still_need_stays_until_they_are_collected(
     place: Path, tmp_path: Path
 ) -> None:
