@@ -739,7 +739,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
 @keys.command("rotate")
 def rotate_keys() -> None:
-    """Lock everything with a new key pair and destroy the old one, while everything runs.
+    """Lock everything with a new key pair and let the old one go, while everything runs.
 
     Backups made before hold the old pair, sealed to the recovery key, and can still be restored.
     """
@@ -749,15 +749,12 @@ def rotate_keys() -> None:
         done = rotate(
             house.store, by=_who(), at=_now(), may_destroy=lambda: not house.mailbox.holds_any()
         )
-        held = house.mailbox.holds_any()
     typer.echo(f"{_count(done, 'data key is', 'data keys are')} locked with the new pair.")
-    if held:
-        _say(
-            "Letters from a kiosk still need the pair before, so it stays. When they have been "
-            "collected, run this again."
-        )
-        return
-    _say("Backups from before hold the pair that was destroyed, sealed to the recovery key.")
+    _say(
+        "The pair before locks nothing any more. It stays for a day, and while letters from a "
+        "kiosk wait; then the next `retention run` or `keys rotate` destroys it. Backups from "
+        "before hold it, sealed to the recovery key."
+    )
 
 
 @keys.callback()
@@ -886,6 +883,7 @@ def run_retention(
     from kiosk import keeping
     from storage.purge import remove_blobs
     from storage.retention import run
+    from storage.rotation import destroy_retired
 
     with _house() as house, _steps() as step:
         spans = keeping.clocks_of(house.settings)
@@ -900,6 +898,7 @@ def run_retention(
         )
         if not dry_run:
             remove_blobs(house.store, house.raw)
+            destroy_retired(house.store, may_destroy=lambda: not house.mailbox.holds_any())
             written = keeping.write_certificates(house)
     typer.echo(f"{'Due' if dry_run else 'Destroyed'}: {keeping.told_counts(done.counts)}.")
     if done.held:

@@ -20,6 +20,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -286,6 +287,20 @@ class KeyFolder:
         """Let no new data key be locked with this pair; what was locked still opens."""
         (self.folder / f"kek-{kek}.pub").unlink(missing_ok=True)
         sync_folder(self.folder)
+
+    def retire(self, kek: str) -> None:
+        """Note, durably, that a private half is needed from now on only for what is on its way."""
+        with suppress(FileNotFoundError):
+            handle = os.open(self._opening / f"kek-{kek}.key", os.O_RDONLY)
+            try:
+                os.utime(handle)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def retired_seconds(self, kek: str) -> float:
+        """Say how long ago a private half was retired; if it never was, how long it is here."""
+        return time.time() - (self._opening / f"kek-{kek}.key").stat().st_mtime
 
     def destroy(self, kek: str) -> None:
         """Remove a private half: what is still locked with it can never be opened again."""

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -151,6 +152,10 @@ Handler = Callable[["Kept", Letter], None]
 """Keeps a letter inside the transaction that it is given."""
 
 
+Opens = Callable[[], bool]
+"""Says whether a letter that was put can be opened: its pair of keys is still in use."""
+
+
 class Slot(Protocol):
     """Where letters lie until they are collected."""
 
@@ -158,8 +163,17 @@ class Slot(Protocol):
         """Make the place where it is missing."""
         ...
 
-    def put(self, name: str, sealed: bytes) -> None:
-        """Add a letter durably; one of that name that lies there already is the same."""
+    def put(self, name: str, sealed: bytes, opens: Opens) -> bool:
+        """Add a letter durably; one of that name that lies there already is the same.
+
+        Args:
+            name: its name.
+            sealed: the letter.
+            opens: asked when it is there.
+
+        Returns:
+            False when its keys were rotated meanwhile: it must be sealed anew and put again.
+        """
         ...
 
     def names(self) -> list[str]:
@@ -220,8 +234,15 @@ class Mailbox:
         plain = head + b"\n" + letter.body
         if len(plain) > LARGEST:
             raise ValueError("too large for a letter")
-        locked = self._keys.lock(plain, f"letter/{letter.name}", self._site)
-        self._slot.put(letter.name, _MAGIC + locked.kek.encode() + b"\n" + locked.locked)
+        while True:
+            locked = self._keys.lock(plain, f"letter/{letter.name}", self._site)
+            sealed = _MAGIC + locked.kek.encode() + b"\n" + locked.locked
+            if self._slot.put(letter.name, sealed, partial(self._opens, locked.kek)):
+                return
+
+    def _opens(self, kek: str) -> bool:
+        """Say whether a pair is in use; a rotation then sees the letter before it destroys one."""
+        return kek in self._keys.published()
 
     def collect(self, store: Store, handler: Handler, *, at: datetime) -> Collected:
         """Open the letters in order, have each kept, and remove it only when that is committed.
@@ -374,7 +395,7 @@ class FolderSlot:
         with suppress(FileExistsError):
             (self.folder / _ASIDE).mkdir(mode=0o700)
 
-    def put(self, name: str, sealed: bytes) -> None:
+    def put(self, name: str, sealed: bytes, opens: Opens) -> bool:
         """Write beside the place, fsync, rename, and make the rename durable."""
         temporary = f"{_NEW}{secrets.token_hex(16)}"
         try:
@@ -402,6 +423,7 @@ class FolderSlot:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull from None
             raise MailboxMissing from None
+        return opens()
 
     def names(self) -> list[str]:
         """Name the letters in the order of their files' times; whatever else lies there too."""
@@ -521,16 +543,23 @@ class TableSlot:
     def make(self) -> None:
         """Do nothing: the table is made with the others."""
 
-    def put(self, name: str, sealed: bytes) -> None:
-        """Add a row; it is on the disk when the database has committed it."""
+    def put(self, name: str, sealed: bytes, opens: Opens) -> bool:
+        """Add a row; it is on the disk when the database has committed it.
+
+        What cannot be opened is taken back: whoever may only add could not put it right later.
+        """
         add = text(
             "INSERT INTO mailbox (name, sealed) VALUES (:name, :sealed) ON CONFLICT DO NOTHING"
         )
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection, connection.begin() as adding:
                 connection.execute(add, {"name": name, "sealed": sealed})
+                if not opens():
+                    adding.rollback()
+                    return False
         except SQLAlchemyError:
             raise MailboxMissing from None
+        return True
 
     def names(self) -> list[str]:
         """Name the letters in the order they came."""

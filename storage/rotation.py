@@ -4,7 +4,8 @@ The new private half is durable and its row is in the database before anybody lo
 Then every data key is locked anew, some at a time, each batch a transaction of its own, so that
 a rotation that was stopped goes on where it was. The old private half is destroyed last: its row
 is referred to by the data keys it locks, so the database itself refuses to let it go while one
-is left, and refuses a data key that a slow writer still locks with it afterwards.
+is left, and refuses a data key that a slow writer still locks with it afterwards. It stays for a
+day more, for a letter that a kiosk had sealed and not yet left, and goes with whatever asks then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.events import MACHINE
-from storage.keys import KeyFolder, Locked, Vault
+from storage.keys import Locked, Vault
 from storage.models import DataKeyRow, KekRow
 from storage.store import Store, rows_of
 
@@ -28,6 +29,9 @@ AT_ONCE = 200
 
 GRACE_SECONDS = 1.0
 """How long a writer that has chosen the old pair has to commit before its row may go."""
+
+LETTERS_SECONDS = 24 * 60 * 60.0
+"""How long an old private half stays for letters that a kiosk had just sealed with it."""
 
 
 _KEYS = cast("Table", DataKeyRow.__table__)
@@ -76,10 +80,12 @@ def rotate(
     grace_seconds: float = GRACE_SECONDS,
     progress: Callable[[int], None] = lambda _: None,
     may_destroy: Callable[[], bool] = lambda: True,
+    keep_seconds: float = LETTERS_SECONDS,
 ) -> int:
     """Lock every data key with a new pair and destroy the old ones; give how many were locked.
 
-    A rotation that was stopped is finished, and no further pair is made then.
+    A rotation that was stopped is finished, and no further pair is made then. The old private
+    halves are destroyed by `destroy_retired`, here or wherever it is called next.
 
     Args:
         store: whose keys; its folder's private halves must be readable.
@@ -87,15 +93,45 @@ def rotate(
         at: when, UTC.
         grace_seconds: see `GRACE_SECONDS`.
         progress: told how many have been locked anew so far.
-        may_destroy: asked last; while letters wait that were sealed with an old pair, its private
-            half must stay. It goes with the next rotation that may.
+        may_destroy: see `destroy_retired`.
+        keep_seconds: see `destroy_retired`.
 
     Raises:
         KeysMissing: an old private half is gone; what it locks cannot be opened any more.
         SealBroken: a data key was changed.
     """
     with store.database.turn("rotate"):  # two at once would undo each other's work for ever
-        return _rotate(store, by, at, grace_seconds, progress, may_destroy)
+        done = _rotate(store, by, at, grace_seconds, progress)
+        destroy_retired(store, may_destroy=may_destroy, keep_seconds=keep_seconds)
+        return done
+
+
+def destroy_retired(
+    store: Store,
+    *,
+    may_destroy: Callable[[], bool] = lambda: True,
+    keep_seconds: float = LETTERS_SECONDS,
+) -> int:
+    """Destroy private halves that lock nothing any more; give how many.
+
+    Args:
+        store: whose keys.
+        may_destroy: asked last; while letters wait, the private halves that may open them stay.
+        keep_seconds: how long one stays after its rotation, for letters that are on their way.
+    """
+    folder = store.vault.folder
+    with store.look() as kept:
+        known = sorted(rows_of(kept).scalars(select(KekRow.id)))
+    due = [
+        kek
+        for kek in folder.private()
+        if known and kek < known[0] and folder.retired_seconds(kek) >= keep_seconds
+    ]
+    if not due or not may_destroy():
+        return 0
+    for kek in due:
+        folder.destroy(kek)
+    return len(due)
 
 
 def _rotate(
@@ -104,15 +140,10 @@ def _rotate(
     at: datetime,
     grace_seconds: float,
     progress: Callable[[int], None],
-    may_destroy: Callable[[], bool],
 ) -> int:
     vault, folder = store.vault, store.vault.folder
     with store.look() as kept:
         known = sorted(rows_of(kept).scalars(select(KekRow.id)))
-    if known and any(kek < known[0] for kek in folder.private()):
-        if may_destroy():
-            _destroy_older(folder, known[0])  # Stopped when all but this was done.
-        return 0
     going_on = len(known) > 1
     target = known[-1] if going_on else folder.make_pair()
     if not going_on:
@@ -124,6 +155,9 @@ def _rotate(
     for kek in folder.published():
         if kek != target:
             folder.unpublish(kek)
+    for kek in folder.private():
+        if kek in known and kek != target:
+            folder.retire(kek)
     time.sleep(grace_seconds)
     while True:
         done = _lock_anew(store, vault, target, progress, done)
@@ -134,15 +168,7 @@ def _rotate(
         except IntegrityError:
             continue  # A slow writer has just kept one more.
         break
-    if may_destroy():
-        _destroy_older(folder, target)
     return done
-
-
-def _destroy_older(folder: KeyFolder, target: str) -> None:
-    for kek in folder.private():
-        if kek < target:
-            folder.destroy(kek)
 
 
 def _lock_anew(

@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from sqlalchemy import event, select
 
 from storage import rotation
 from storage.keys import KeyFolder, KeysMissing, LocalOpener, Vault
-from storage.mailbox import FolderSlot, Letter, Mailbox
+from storage.mailbox import FolderSlot, Letter, Mailbox, Opens, Slot, TableSlot
 from storage.models import DataKeyRow, KekRow
-from storage.rotation import pairs, rotate
+from storage.rotation import LETTERS_SECONDS, destroy_retired, pairs, rotate
 from storage.store import Store, rows_of
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -58,7 +59,10 @@ def test_rotating_locks_everything_anew_and_destroys_the_old_pair(
     before, store = secrets_of(tmp_path), opened(tmp_path)
     (old,) = pairs(store)
     told: list[int] = []
-    assert rotate(store, by="pat", at=NOW, grace_seconds=0, progress=told.append) == KEYS
+    assert (
+        rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0, progress=told.append)
+        == KEYS
+    )
     (new,) = pairs(store)
     assert (new.data_keys, new.newest, new.opens) == (KEYS, True, True)
     assert (new.id > old.id, told) == (True, [KEYS])
@@ -74,7 +78,7 @@ def test_what_the_old_pair_locks_is_never_opened_again(place: Path, tmp_path: Pa
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)
     shutil.copy(tmp_path / "c.db", tmp_path / "stolen.db")
     store = opened(tmp_path)
-    rotate(store, by="pat", at=NOW, grace_seconds=0)
+    rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0)
     store.close()
     stolen = Store(f"sqlite:///{tmp_path}/stolen.db", Vault(KeyFolder(tmp_path / "keys")))
     with stolen.look() as kept, pytest.raises(KeysMissing):
@@ -110,7 +114,7 @@ def rotate_and_die(folder: Path, dies_at: int) -> int:
 
             setattr(store.vault.folder, name, around)
         rotation.AT_ONCE = 2
-        rotate(store, by="pat", at=NOW, grace_seconds=0)
+        rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0)
         store.close()
     except BaseException:
         os._exit(1)
@@ -176,7 +180,7 @@ def test_a_writer_slower_than_the_rotation_fails_and_loses_nothing(
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)
     store = opened(tmp_path)
     _, chosen = Vault(KeyFolder(tmp_path / "keys"), LocalOpener(KeyFolder(tmp_path))).make("page/x")
-    rotate(store, by="pat", at=NOW, grace_seconds=0)
+    rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0)
 
     def keep() -> None:
         with store.begin() as kept:
@@ -223,7 +227,7 @@ def test_two_rotations_at_once_come_to_an_end_one_after_the_other(
     done: list[int] = []
 
     def turn(store: Store) -> None:
-        done.append(rotate(store, by="pat", at=NOW, grace_seconds=0.1))
+        done.append(rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0.1))
 
     threads = [threading.Thread(target=turn, args=(each,), daemon=True) for each in (second, first)]
     for each in threads:
@@ -250,7 +254,14 @@ def test_a_pair_that_letters_still_need_stays_until_they_are_collected(
     (old,) = folder.private()
 
     def turn() -> None:
-        rotate(store, by="pat", at=NOW, grace_seconds=0, may_destroy=lambda: not box.holds_any())
+        rotate(
+            store,
+            by="pat",
+            at=NOW,
+            grace_seconds=0,
+            may_destroy=lambda: not box.holds_any(),
+            keep_seconds=0,
+        )
 
     turn()
     assert folder.has_private(old)
@@ -260,5 +271,55 @@ def test_a_pair_that_letters_still_need_stays_until_they_are_collected(
     assert got == [b"said"]
     turn()
     assert not folder.has_private(old)
+    assert len(folder.private()) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_a_letter_that_was_sealed_before_a_rotation_and_left_after_it_is_kept(
+    place: Path, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(place, tmp_path / "place")
+    store = opened(tmp_path / "place")
+    store.upgrade()
+    slot: Slot = FolderSlot(tmp_path / "mailbox")
+    if kind == "table":
+        slot = TableSlot(store.database.engine)
+    box = Mailbox(slot, store.vault.folder, site="local")
+    box.make()
+    put, turns = slot.put, 0
+
+    def slow(name: str, sealed: bytes, opens: Opens) -> bool:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            rotate(store, by="pat", at=NOW, grace_seconds=0, keep_seconds=0)
+        return put(name, sealed, opens)
+
+    slot.put = slow  # type: ignore[method-assign]
+    box.post(Letter(key="k" * 20, kind="rj-1", body=b"said"))
+    assert (turns, len(store.vault.folder.private())) == (2, 1)
+    got: list[bytes] = []
+    box.collect(store, lambda _kept, letter: got.append(letter.body), at=NOW)
+    assert (got, box.aside()) == ([b"said"], {})
+    store.close()
+
+
+def test_an_old_pair_stays_for_a_day_for_letters_that_are_on_their_way(
+    place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    store = opened(tmp_path)
+    folder = store.vault.folder
+    (old,) = folder.private()
+    half = tmp_path / "keys" / "opening" / f"kek-{old}.key"
+    os.utime(half, (0, 0))  # made long ago
+    rotate(store, by="pat", at=NOW, grace_seconds=0)
+    assert folder.has_private(old)
+    assert destroy_retired(store) == 0
+    long_ago = time.time() - LETTERS_SECONDS - 1
+    os.utime(half, (long_ago, long_ago))
+    assert destroy_retired(store, may_destroy=lambda: False) == 0
+    assert destroy_retired(store) == 1
     assert len(folder.private()) == 1
     store.close()
