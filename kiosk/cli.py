@@ -785,7 +785,8 @@ def back_up(
         from storage.backup import check as look_at
 
         with _progress("Checking", None) as told:
-            found = look_at(file, settings().key_folder, told)
+            opens = keeping.recovery_key_at_hand(file)
+            found = look_at(file, settings().key_folder, told, key=opens)
         typer.echo(f"{shown(file)} is whole: {_in_backup(found)}.")
         return
     with _house() as house, _steps() as step:

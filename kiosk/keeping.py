@@ -15,7 +15,7 @@ from kiosk.files import look_before_writing, told
 from kiosk.settings import Settings
 from pipeline.kept import RecordState, Status
 from storage import backup, recovery, restore
-from storage.archive import Manifest
+from storage.archive import Archive, Manifest
 from storage.certificates import Certificate
 from storage.erasure import purge_what_has_no_key
 from storage.purge import erased_scopes, remove_blobs
@@ -151,6 +151,17 @@ def recovery_key(path: Path, key: Path | None) -> RecoveryKey:
         return RecoveryKey.parse((key or beside).read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         raise RecoveryKeyMissing from None
+
+
+def recovery_key_at_hand(path: Path) -> RecoveryKey | None:
+    """Find the recovery key of a backup in the environment or beside it; None when it is away."""
+    try:
+        found = recovery_key(path, None)
+        with Archive(path) as archive:
+            ours = recovery.name_of(found.public) == archive.manifest.recovery
+    except (RecoveryKeyMissing, recovery.RecoveryKeyMistyped):
+        return None
+    return found if ours else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +318,7 @@ __all__ = [
     "prove",
     "put_back",
     "recovery_key",
+    "recovery_key_at_hand",
     "told_counts",
     "write_certificates",
 ]

@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from forms.errors import UserError
-from storage.dump import read_back, told
+from storage.dump import DumpOdd, read_back, told, values
 
 FORMAT = 1
 ABOUT, SEALED, DATA_KEYS = "counterfoil-backup", "keys.sealed", "data-keys"
 MANIFEST, MAC = "manifest.json", "manifest.mac"
 TABLES, BLOBS, FILES, LETTERS = "tables/", "blobs/", "files/", "letters/"
+PAIRS = f"{TABLES}keks"
 
 _BLOCK = 512
 _PIECE = 1 << 20
@@ -65,6 +66,14 @@ class BackupDamaged(UserError):
     remedy = "Copy it again from where it was written, or use the backup before it."
 
 
+class BackupKeysDiffer(UserError):
+    """The keys in it are not the ones of its data."""
+
+    code = "backup-keys-differ"
+    message = "The keys in the backup do not belong to the data in it."
+    remedy = "Make another backup now, and use the one before this until then."
+
+
 class BackupNewer(UserError):
     """Written by a later release."""
 
@@ -92,6 +101,8 @@ class Manifest:
         sums: SHA-256 of the members that are neither.
         pages: how many pages in which state.
         records: how many records in which state.
+        locks: key pairs that lock new data keys, of those in the sealed keys.
+        opens: key pairs whose private half is in the sealed keys.
     """
 
     id: str
@@ -108,6 +119,8 @@ class Manifest:
     sums: Mapping[str, str]
     pages: Mapping[str, int]
     records: Mapping[str, int]
+    locks: tuple[str, ...] = ()
+    opens: tuple[str, ...] = ()
     format: int = FORMAT
 
     def to_bytes(self) -> bytes:
@@ -126,7 +139,8 @@ class Manifest:
             said = json.loads(data)
             if said["format"] > FORMAT:
                 raise BackupNewer
-            said["missing"] = tuple(said["missing"])
+            for name in {"missing", "locks", "opens"} & set(said):
+                said[name] = tuple(said[name])
             return cls(**said)
         except (ValueError, KeyError, TypeError):
             raise BackupDamaged from None
@@ -257,6 +271,30 @@ class Archive:
                     raise BackupDamaged
                 yield digest, data
 
+    def pairs(self) -> set[str]:
+        """Give the key pairs that the database knows; none before there were any.
+
+        Raises:
+            BackupDamaged: their table is none.
+        """
+        if PAIRS not in self._parts:
+            return set()
+        try:
+            with self.open(PAIRS) as table:
+                return values(table, "id")
+        except DumpOdd:
+            raise BackupDamaged from None
+
+    def fit(self, locks: Collection[str], opens: Collection[str]) -> None:
+        """Make sure that with these key pairs all data keys open, and new ones can be made.
+
+        Raises:
+            BackupKeysDiffer: they do not, or cannot.
+        """
+        needed = {str(each.columns["kek"]) for each in self.data_keys()}
+        if not locks or not self.pairs().issuperset(locks) or not needed <= set(opens):
+            raise BackupKeysDiffer
+
     def data_keys(self) -> Iterator[DataKey]:
         """Give the data keys that were not blanked.
 
@@ -293,6 +331,7 @@ class Archive:
 
         Raises:
             BackupDamaged: one differs, is missing, or is one too many.
+            BackupKeysDiffer: the keys that it says are in it do not open its data.
         """
         said = self.manifest
         sums = dict(said.sums) | {TABLES + n: each["sha256"] for n, each in said.tables.items()}
@@ -315,6 +354,8 @@ class Archive:
             pass
         if said.data_keys != {"count": lines, "bytes": keys.size}:
             raise BackupDamaged
+        if said.opens:
+            self.fit(said.locks, said.opens)
         return said
 
     def _key_lines(self) -> Iterator[tuple[int, bytes]]:

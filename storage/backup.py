@@ -14,10 +14,11 @@ import hashlib
 import hmac
 import io
 import os
+import re
 import tarfile
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -49,6 +50,8 @@ from storage.keys import KeyFolder
 from storage.mailbox import Mailbox, kek_of
 from storage.models import EventHeadRow
 from storage.store import Kept, Store, rows_of
+
+_HALF = re.compile(r"(?:opening/)?kek-([0-9]{4}-[0-9a-f]{12})\.(pub|key)")
 
 TRIES = 5
 """How often a backup is begun anew because something was purged under its hands."""
@@ -183,7 +186,11 @@ def mac(audit_key: bytes, said: bytes) -> bytes:
 
 
 def check(
-    path: Path, keys: Path | None = None, told: Callable[[int], None] = lambda _: None
+    path: Path,
+    keys: Path | None = None,
+    told: Callable[[int], None] = lambda _: None,
+    *,
+    key: recovery.RecoveryKey | None = None,
 ) -> Manifest:
     """Compare every byte of a backup with what its manifest says.
 
@@ -191,14 +198,19 @@ def check(
         path: the backup.
         keys: the key folder; with it, that this installation wrote it is checked too.
         told: called with the number of blobs looked at.
+        key: opens its keys; with it, that they open its data is not only taken from its manifest.
 
     Raises:
-        BackupUnreadable, BackupCut, BackupDamaged, BackupNewer: see their words.
+        BackupUnreadable, BackupCut, BackupDamaged, BackupNewer, BackupKeysDiffer: see their words.
+        RecoveryKeyWrong: `key` does not open it.
     """
     with Archive(path) as archive:
         manifest = archive.check(told)
         if keys is not None and KeyFolder(keys).complete():
             prove(archive, KeyFolder(keys).audit_key)
+        if key is not None:
+            packed = unpack(key.open(archive.read(SEALED), INFO + manifest.id.encode()))
+            archive.fit(*halves(packed))
         return manifest
 
 
@@ -241,10 +253,11 @@ class _Writing:
         """Write the members but the last two; None when something changed under its hands."""
         about = f"{id} {at.isoformat()} {recovery.name_of(public)}\n"
         self._sums[ABOUT] = self.writer.add(ABOUT, about.encode())
-        letters = self._letters(mailbox) & _opened_by(pack(keys))
+        letters = self._letters(mailbox) & halves(unpack(pack(keys)))[1]
         with self._store.look() as kept:
             connection = _one_moment(kept)
             found = dump.tables(connection)
+            known = _known(connection)
             tables = {each.name: self._table(connection, each) for each in found if _inside(each)}
             pairs, data_keys, lines = self._data_keys(connection)
             counters = dump.counters(connection)
@@ -254,8 +267,9 @@ class _Writing:
             newest = f"{head.number}:{head.hash}"
             wanted = sorted(kept.intakes.blobs())
         with lines:
-            folder = pack(keys)
-            if not pairs | letters <= _opened_by(folder):  # the keys were rotated meanwhile
+            folder = pack(keys, known | letters)
+            locks, opens = halves(unpack(folder))
+            if not locks or not pairs | letters | locks <= opens:  # rotated meanwhile
                 return None
             missing, put = self._copy_blobs(wanted)
             if missing and not self._still_named(missing):
@@ -282,6 +296,8 @@ class _Writing:
             sums=self._sums,
             pages=pages,
             records=records,
+            locks=tuple(sorted(locks)),
+            opens=tuple(sorted(opens)),
         )
 
     def _letters(self, mailbox: Mailbox | None) -> set[str]:
@@ -345,14 +361,35 @@ def _one_moment(kept: Kept) -> Connection:
     return rows.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
-def _opened_by(folder: bytes) -> set[str]:
-    """Give the pairs whose private halves are in a packed key folder."""
-    names = (PurePosixPath(name).name for name in unpack(folder))
-    return {n.removeprefix("kek-").removesuffix(".key") for n in names if n.endswith(".key")}
+def _known(connection: Connection) -> set[str]:
+    """Give the key pairs that the database knows."""
+    return set(connection.scalars(select(Table("keks", MetaData(), autoload_with=connection).c.id)))
 
 
-def pack(keys: Path) -> bytes:
+def halves(names: Collection[str]) -> tuple[set[str], set[str]]:
+    """Give the pairs whose public halves are among a key folder's files, and the private ones."""
+    found: dict[str, set[str]] = {"pub": set(), "key": set()}
+    for met in filter(None, map(_HALF.fullmatch, names)):
+        found[met[2]].add(met[1])
+    return found["pub"], found["key"]
+
+
+def belongs(name: str, known: Collection[str]) -> bool:
+    """Say whether a file of the key folder belongs to a database that knows these key pairs.
+
+    A rotation may have made and published a pair that this moment of the database knows nothing
+    of; one that has been retired opens nothing in it.
+    """
+    met = _HALF.fullmatch(name)
+    return met[1] in known if met else not PurePosixPath(name).name.startswith("kek-")
+
+
+def pack(keys: Path, known: Collection[str] = ()) -> bytes:
     """Put the key folder's files in one piece, names and rights with them.
+
+    Args:
+        keys: the folder.
+        known: take only the halves of these pairs; none of them means all that are there.
 
     Raises:
         KeysNotReadable: one may not be read, or there is none.
@@ -366,8 +403,11 @@ def pack(keys: Path) -> bytes:
                 plain = path.is_file() and not path.is_symlink()
                 if not plain or path.name.startswith(".") or path.suffix == ".lock":
                     continue
+                name = path.relative_to(keys).as_posix()
+                if known and not belongs(name, known):
+                    continue
                 data = path.read_bytes()
-                head = tarfile.TarInfo(path.relative_to(keys).as_posix())
+                head = tarfile.TarInfo(name)
                 head.size, head.mode = len(data), path.stat().st_mode & 0o777
                 packed.addfile(head, io.BytesIO(data))
     except OSError:

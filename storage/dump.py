@@ -79,6 +79,23 @@ def write(connection: Connection, table: Table, out: IO[bytes]) -> int:
     return number
 
 
+def values(source: IO[bytes], column: str) -> set[str]:
+    """Give what stands in a column of text of a dump; nothing when it has no such column.
+
+    Raises:
+        DumpOdd: it is no dump.
+    """
+    try:
+        with gzip.GzipFile(fileobj=source, mode="rb") as lines:
+            names = json.loads(next(lines))
+            if column not in names:
+                return set()
+            place = names.index(column)
+            return {str(json.loads(line)[place]) for line in lines}
+    except (StopIteration, ValueError, LookupError, TypeError, EOFError, OSError):
+        raise DumpOdd from None
+
+
 def load(
     connection: Connection, names: Iterable[str], open_table: Callable[[str], IO[bytes]]
 ) -> dict[str, int]:

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from storage import backup, dump, recovery
-from storage.archive import Archive, BackupCut, BackupDamaged, BackupUnreadable, Manifest
+from storage.archive import (
+    Archive,
+    BackupCut,
+    BackupDamaged,
+    BackupKeysDiffer,
+    BackupUnreadable,
+    Manifest,
+)
 from storage.blobs import FolderBlobs
 from storage.database import Database, DatabaseNewer
 from storage.keys import KeyFolder, Vault
@@ -330,6 +337,54 @@ def test_a_lost_blob_is_told_and_the_rest_is_kept(
     assert made.manifest.blobs["count"] == 5
     assert home.key is not None
     put_back(tmp_path / "holed.backup", home.key, Place(tmp_path / "there"))
+
+
+def rotating_meanwhile(home: Place, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    """Have a rotation publish a new pair between the view of the database and its keys."""
+    pack, calls = backup.pack, 0
+
+    def pack_late(keys: Path, known: Any = ()) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            folder = KeyFolder(keys)
+            folder.publish(folder.make_pair())
+        return pack(keys, changed.get("known", known))
+
+    monkeypatch.setattr(backup, "pack", pack_late)
+
+
+def test_a_backup_taken_while_keys_are_rotated_holds_the_keys_of_its_own_moment(
+    home: Place, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotating_meanwhile(home, monkeypatch)
+    path = tmp_path / "late.backup"
+    home.write(path, store)
+    assert len(KeyFolder(home.folder / "keys").published()) == 2
+    backup.check(path, home.folder / "keys", key=home.key)
+    there = Place(tmp_path / "there")
+    assert home.key is not None
+    put_back(path, home.key, there)
+    again = Store(there.target.url, Vault(KeyFolder(there.folder / "keys")))
+    again.upgrade()
+    with again.begin() as kept:
+        kept.keys.make("page/new")
+    again.close()
+
+
+def test_a_backup_with_keys_that_its_data_does_not_know_is_found_by_looking_at_it(
+    home: Place, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotating_meanwhile(home, monkeypatch, known=())
+    path = tmp_path / "late.backup"
+    home.write(path, store)
+    with pytest.raises(BackupKeysDiffer):
+        backup.check(path)
+    with Archive(path) as opened:
+        whole = opened.manifest
+    monkeypatch.setattr(Archive, "check", lambda *_: replace(whole, locks=(), opens=()))
+    with pytest.raises(BackupKeysDiffer):  # of an older release, whose manifest does not say
+        backup.check(path, key=home.key)
 
 
 def archive_of(path: Path) -> Manifest:
