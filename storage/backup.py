@@ -406,7 +406,10 @@ def pack(keys: Path, known: Collection[str] = ()) -> bytes:
                 name = path.relative_to(keys).as_posix()
                 if known and not belongs(name, known):
                     continue
-                data = path.read_bytes()
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:  # a rotation has just come to its end
+                    continue
                 head = tarfile.TarInfo(name)
                 head.size, head.mode = len(data), path.stat().st_mode & 0o777
                 packed.addfile(head, io.BytesIO(data))

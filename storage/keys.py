@@ -288,6 +288,15 @@ class KeyFolder:
         (self.folder / f"kek-{kek}.pub").unlink(missing_ok=True)
         sync_folder(self.folder)
 
+    def set_aside(self, kek: str) -> None:
+        """Let nobody lock with a pair of other data; its public half stays under another name.
+
+        Its private half stays where it is: letters that were sealed with it may still come.
+        """
+        public = self.folder / f"kek-{kek}.pub"
+        public.replace(public.with_name(f"{public.name}.unknown"))
+        sync_folder(self.folder)
+
     def retire(self, kek: str) -> None:
         """Note, durably, that a private half is needed from now on only for what is on its way."""
         with suppress(FileNotFoundError):

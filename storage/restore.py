@@ -33,9 +33,10 @@ from storage.archive import (
     BackupDamaged,
     Manifest,
 )
-from storage.backup import INFO, BlobStore, prove, unpack
+from storage.backup import INFO, BlobStore, belongs, prove, unpack
 from storage.database import Database, DatabaseNewer
 from storage.folders import sync_folder
+from storage.keys import KeyFolder
 from storage.mailbox import Mailbox
 from storage.models import Base
 from storage.recovery import write_durably
@@ -171,7 +172,7 @@ def restore(
         try:
             _refuse(database, target, manifest, keys)
             _mark(target, manifest)
-            _put_keys(keys, target.keys)
+            _put_keys(keys, target.keys, archive.pairs())
             for done, (digest, data) in enumerate(archive.blobs(), start=1):
                 if not target.blobs.has(digest):
                     target.blobs.put(data)
@@ -273,16 +274,31 @@ def _mark(target: Target, manifest: Manifest) -> None:
     write_durably(target.data / MARK, json.dumps({"backup": manifest.id}).encode(), mode=0o600)
 
 
-def _put_keys(keys: Keys, folder: Path) -> None:
-    """Put the keys in their folder, durably; those that are there are the same ones."""
+def _put_keys(keys: Keys, folder: Path, known: Collection[str]) -> None:
+    """Put the keys in their folder, durably; those that are there are the same ones.
+
+    Args:
+        keys: of the backup.
+        folder: where to.
+        known: the key pairs that its database knows. Others may be there, when the folder has
+            outlived a rotation after the backup: nothing may be locked with them.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, (mode, data) in keys.items():
+        if known and not belongs(name, known):
+            continue
         place = folder / name
         place.parent.mkdir(exist_ok=True, mode=0o700)
         if not place.exists() or place.read_bytes() != data:
             write_durably(place, data, mode=mode)
     sync_folder(folder)
     sync_folder(folder.parent)
+    here = KeyFolder(folder)
+    for kek in here.published():
+        if known and kek not in known:
+            here.set_aside(kek)
+    if known and not here.published():
+        here.publish(max(known))
 
 
 def _put_letters(archive: Archive, mailbox: Mailbox | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -275,6 +276,35 @@ def test_a_restore_killed_half_way_is_done_again_by_the_same_command(
     assert exported() == before
     assert "as written" in done("audit", "verify")
     assert list(there.glob(".restoring*")) == []
+
+
+def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(house: House) -> None:
+        bring(house, "A1234BC")
+
+    def fill_more(house: House) -> None:
+        bring(house, "B2345CD")
+
+    keys = tmp_path / "elsewhere"
+    monkeypatch.setenv("COUNTERFOIL_KEYS", str(keys))
+    in_house(fill)
+    before = exported()
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    done("keys", "rotate")
+    newer = {each.name: each.read_bytes() for each in (keys / "opening").iterdir()}
+    for old in sorted(newer)[:-1]:  # as a day later
+        (keys / "opening" / old).unlink()
+    shutil.rmtree(data)
+    assert "Restored" in done("restore", file)
+    assert exported() == before
+    assert "as written" in done("audit", "verify")
+    in_house(fill_more)
+    done("keys", "rotate")
+    assert "B2345CD" in exported()
+    assert {each.name for each in (keys / "opening").iterdir()} >= set(newer)
 
 
 def test_an_export_is_in_the_register_with_its_sum_and_its_records(
