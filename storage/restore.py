@@ -69,6 +69,17 @@ class RestoreUnfinished(UserError):
     remedy = "Run the same `counterfoil restore` again; it goes on where it can."
 
 
+class OtherUnfinished(UserError):
+    """Another backup than this one was cut off half way here."""
+
+    code = "other-restore-unfinished"
+    message = "Another backup was being restored here and that was cut off, so nothing was changed."
+    remedy = (
+        "Restore that one again, or name an empty folder in COUNTERFOIL_DATA (and an empty "
+        "database, if you set one) for this one."
+    )
+
+
 class SiteDiffers(UserError):
     """The backup is of another installation than the settings say."""
 
@@ -156,7 +167,8 @@ def restore(
 
     Raises:
         BackupUnreadable, BackupCut, BackupDamaged, BackupNewer, RecoveryKeyWrong, NotEmpty,
-        SiteDiffers, NoRoom, DatabaseNewer, ErasuresUnreadable: nothing was changed.
+        OtherUnfinished, SiteDiffers, NoRoom, DatabaseNewer, ErasuresUnreadable: nothing was
+            changed.
     """
     with Archive(path) as archive:
         count = int(archive.manifest.blobs.get("count", 0))
@@ -247,7 +259,10 @@ def _refuse(database: Database, target: Target, manifest: Manifest, keys: Keys) 
         raise SiteDiffers(manifest.site)
     if not database.knows(manifest.revision):
         raise DatabaseNewer
-    if not unfinished(target.data):
+    if unfinished(target.data):
+        if _begun(target.data) not in ("", manifest.id):
+            raise OtherUnfinished
+    else:
         here = {each.name for each in target.data.iterdir()} if target.data.is_dir() else set()
         if here - _IN_NOBODYS_WAY - _empty_folders(target.data, here):
             raise NotEmpty
@@ -267,6 +282,14 @@ def _empty_folders(data: Path, names: Collection[str]) -> set[str]:
 def _tables_of(database: Database) -> set[str]:
     with database.engine.connect() as connection:
         return set(Base.metadata.tables) & set(inspect(connection).get_table_names())
+
+
+def _begun(data: Path) -> str:
+    """Give the id of the backup that was being put into a folder; "" when the mark says nothing."""
+    try:
+        return str(json.loads((data / MARK).read_bytes())["backup"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _mark(target: Target, manifest: Manifest) -> None:

@@ -31,6 +31,7 @@ from storage.recovery import RecoveryKey, RecoveryKeyWrong, public_half
 from storage.restore import (
     MARK,
     NotEmpty,
+    OtherUnfinished,
     Restored,
     SiteDiffers,
     Target,
@@ -325,6 +326,22 @@ def test_what_was_half_restored_is_restored_again(
         assert [each.name for each in there.folder.glob(f"{MARK}*")] == []
 
 
+def test_no_other_backup_is_restored_over_one_that_was_cut_off(
+    home: Place, store: Store, made: tuple[Path, RecoveryKey], tmp_path: Path
+) -> None:
+    path, key = made
+    other = tmp_path / "tuesday.backup"
+    home.write(other, store)
+    there = Place(tmp_path / "there")
+    restore(path, key, there.target)  # and cut off before it was finished
+    before = everything(there.folder / "counterfoil.db")
+    with pytest.raises(OtherUnfinished):
+        restore(other, key, there.target)
+    assert everything(there.folder / "counterfoil.db") == before
+    assert unfinished(there.folder)
+    put_back(path, key, there)
+
+
 def test_a_lost_blob_is_told_and_the_rest_is_kept(
     home: Place, store: Store, tmp_path: Path
 ) -> None:
@@ -413,14 +430,18 @@ def server_url(postgres_server: Any) -> Iterator[str]:
 
 
 def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
-    home: Place, made: tuple[Path, RecoveryKey], tmp_path: Path, server_url: str
+    home: Place, store: Store, made: tuple[Path, RecoveryKey], tmp_path: Path, server_url: str
 ) -> None:
     url = server_url
     before = rows_told(f"sqlite:///{tmp_path}/counterfoil.db")
     path, key = made
     server = Place(tmp_path / "server")
     target = replace(server.target, url=url)
+    other = tmp_path / "other.backup"
+    home.write(other, store)
     restore(path, key, target)
+    with pytest.raises(OtherUnfinished):  # what is in the database is not of that one
+        restore(other, key, target)
     finish(server.folder)
     assert rows_told(url) == before
     with Database(url).engine.connect() as connection:
@@ -428,11 +449,11 @@ def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
     with pytest.raises(NotEmpty):
         restore(path, key, replace(Place(tmp_path / "again").target, url=url))
 
-    store = Store(url, Vault(KeyFolder(server.folder / "keys")))
-    with store.begin() as kept:
+    on_server = Store(url, Vault(KeyFolder(server.folder / "keys")))
+    with on_server.begin() as kept:
         kept.events.add("head-given", "events", by="pat", at=NOW)
-    server.write(tmp_path / "server.backup", store)
-    store.close()
+    server.write(tmp_path / "server.backup", on_server)
+    on_server.close()
     there = Place(tmp_path / "there")
     restore(tmp_path / "server.backup", key, there.target)
     assert rows_told(there.target.url) == rows_told(url)
