@@ -259,13 +259,13 @@ class Store:
             at: when, UTC.
 
         Raises:
-            OSError: it cannot be noted outside; nothing is kept.
+            OSError: it is in the list and cannot be noted outside: do it again.
         """
         with self.begin() as kept:
             kept.events.add("backup-put-back", "events", by=by, at=at)
             head = kept.events.head()
-            if self.witness is not None and self.witness.heads is not None:
-                self.witness.heads.note(head, at=at, put_back=True)
+        if self.witness is not None and self.witness.heads is not None:
+            self.witness.heads.note(head, at=at, put_back=True)
 
     def close(self) -> None:
         """Note the newest head outside, and close every connection."""

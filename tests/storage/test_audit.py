@@ -386,6 +386,28 @@ def test_a_backup_put_back_on_purpose_is_accepted_in_the_open_and_nothing_else_i
     store.close()
 
 
+def test_that_a_backup_was_put_back_is_noted_outside_when_it_is_in_the_list_and_not_before(
+    tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "counterfoil.db"
+    shutil.copy(empty, file)
+    store = Store(f"sqlite:///{file}", witness=witness_from(tmp_path / "keys", tmp_path / "heads"))
+    store.upgrade()
+    seen: list[tuple[bool, list[str]]] = []
+    note_it = HeadFile.note
+
+    def note_and_look(self: HeadFile, head: Head, *, at: datetime, put_back: bool = False) -> None:
+        with store.look() as kept:
+            seen.append((put_back, [each.what for each in kept.events.of("events")]))
+        note_it(self, head, at=at, put_back=put_back)
+
+    monkeypatch.setattr(HeadFile, "note", note_and_look)
+    store.accept_put_back(by="pat", at=NOW)
+    assert (True, ["backup-put-back"]) in seen
+    assert store.verify_events().put_back
+    store.close()
+
+
 def test_heads_are_noted_in_time_after_so_many_events_and_at_the_end(
     log: Store, tmp_path: Path
 ) -> None:
