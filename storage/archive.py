@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from forms.errors import UserError
+from storage.blobs import Stored
 from storage.dump import DumpOdd, read_back, told, values
 
 FORMAT = 1
@@ -256,20 +257,13 @@ class Archive:
         """Give the names under a prefix, without it."""
         return tuple(n.removeprefix(prefix) for n in self._parts if n.startswith(prefix))
 
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Give the blobs one after another, each compared with its name.
-
-        Raises:
-            BackupDamaged: one is not what its name says.
-        """
+    def blobs(self) -> Iterator[tuple[Stored, io.BufferedReader]]:
+        """Give the blobs one after another: what each must be, and a stream of its bytes."""
         for member in self._members():
             if member.name.startswith(BLOBS):
                 digest = member.name.removeprefix(BLOBS)
-                self._file.seek(member.offset)
-                data = self._file.read(member.size)
-                if hashlib.sha256(data).hexdigest() != digest:
-                    raise BackupDamaged
-                yield digest, data
+                with io.BufferedReader(_Window(self._file, member)) as data:
+                    yield Stored(digest=digest, size=member.size), data
 
     def pairs(self) -> set[str]:
         """Give the key pairs that the database knows; none before there were any.
@@ -342,9 +336,11 @@ class Archive:
                 if hashlib.file_digest(member, "sha256").hexdigest() != expected:
                     raise BackupDamaged
         names, size, number = hashlib.sha256(), 0, 0
-        for digest, data in self.blobs():
-            names.update(digest.encode())
-            size, number = size + len(data), number + 1
+        for stored, data in self.blobs():
+            if hashlib.file_digest(data, "sha256").hexdigest() != stored.digest:
+                raise BackupDamaged
+            names.update(stored.digest.encode())
+            size, number = size + stored.size, number + 1
             seen(number)
         if said.blobs != {"count": number, "bytes": size, "sha256": names.hexdigest()}:
             raise BackupDamaged

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO
 
 from sqlalchemy import Connection, MetaData, Table, select
 
@@ -44,7 +44,7 @@ from storage.archive import (
     Writer,
     key_line,
 )
-from storage.blobs import BlobDamaged, BlobMissing
+from storage.blobs import PIECE, BlobDamaged, BlobMissing, BlobStore
 from storage.folders import sync_folder
 from storage.keys import KeyFolder
 from storage.mailbox import Mailbox, kek_of
@@ -82,22 +82,6 @@ class PurgedMeanwhile(UserError):
     code = "purged-meanwhile"
     message = "Things were purged while the backup was being written, so it was not finished."
     remedy = "Run it again when the purging is over."
-
-
-class BlobStore(Protocol):
-    """Bytes by their SHA-256, as they are kept: sealed."""
-
-    def get(self, digest: str) -> bytes:
-        """Give bytes back."""
-        ...
-
-    def put(self, data: bytes) -> str:
-        """Keep bytes durably."""
-        ...
-
-    def has(self, digest: str) -> bool:
-        """Say whether bytes are kept."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,14 +315,17 @@ class _Writing:
         """Copy blobs; give those that are not there, and what the others came to."""
         missing, names, size = [], hashlib.sha256(), 0
         for number, digest in enumerate(wanted, start=1):
-            try:
-                data = self._blobs.get(digest)
-            except (BlobMissing, BlobDamaged):
-                missing.append(digest)
-                continue
-            self.writer.add(BLOBS + digest, data)
+            # That one is damaged is told when all of it has been read: it goes by way of a file.
+            with tempfile.SpooledTemporaryFile(max_size=PIECE, dir=str(self._folder)) as data:
+                try:
+                    for piece in self._blobs.stream(digest):
+                        data.write(piece)
+                except (BlobMissing, BlobDamaged):
+                    missing.append(digest)
+                    continue
+                size += data.tell()
+                self.writer.add(BLOBS + digest, data)
             names.update(digest.encode())
-            size += len(data)
             self._told(number, len(wanted))
         count = len(wanted) - len(missing)
         return missing, {"count": count, "bytes": size, "sha256": names.hexdigest()}

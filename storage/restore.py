@@ -33,7 +33,8 @@ from storage.archive import (
     BackupDamaged,
     Manifest,
 )
-from storage.backup import INFO, BlobStore, belongs, prove, unpack
+from storage.backup import INFO, belongs, prove, unpack
+from storage.blobs import BlobStore
 from storage.database import Database, DatabaseNewer
 from storage.folders import sync_folder
 from storage.keys import KeyFolder
@@ -185,9 +186,9 @@ def restore(
             _refuse(database, target, manifest, keys)
             _mark(target, manifest)
             _put_keys(keys, target.keys, archive.pairs())
-            for done, (digest, data) in enumerate(archive.blobs(), start=1):
-                if not target.blobs.has(digest):
-                    target.blobs.put(data)
+            for done, (stored, data) in enumerate(archive.blobs(), start=1):
+                if not target.blobs.has(stored.digest) and target.blobs.put_stream(data) != stored:
+                    raise BackupDamaged  # it was whole a moment ago: the disk that it is on fails
                 told("Putting back", done, count)
             for name in archive.names(FILES):
                 write_durably(target.data / name, archive.read(FILES + name), mode=0o600)

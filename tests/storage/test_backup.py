@@ -6,11 +6,12 @@ import gzip
 import io
 import shutil
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -23,7 +24,7 @@ from storage.archive import (
     BackupUnreadable,
     Manifest,
 )
-from storage.blobs import FolderBlobs
+from storage.blobs import FolderBlobs, Stored
 from storage.database import Database, DatabaseNewer
 from storage.keys import KeyFolder, Vault
 from storage.mailbox import FolderSlot, Letter, LetterOdd, Mailbox
@@ -300,12 +301,12 @@ def test_what_was_half_restored_is_restored_again(
             pass
 
         class Stopping(FolderBlobs):
-            def put(self, data: bytes) -> str:
+            def put_stream(self, source: BinaryIO) -> Stored:
                 nonlocal left
                 left -= 1
                 if left < 0:
                     raise Stopped
-                return super().put(data)
+                return super().put_stream(source)
 
         def told(doing: str, done: int, total: int) -> None:
             nonlocal left
@@ -324,6 +325,26 @@ def test_what_was_half_restored_is_restored_again(
             tmp_path / "counterfoil.db"
         )
         assert [each.name for each in there.folder.glob(f"{MARK}*")] == []
+
+
+def test_memory_stays_flat_however_large_a_file_is(
+    home: Place, store: Store, desk: Any, bring_file: Any, tmp_path: Path
+) -> None:
+    large = 64 << 20
+    (serial,) = desk.issue()
+    bring_file(desk.read(serial, 1, sure=True), data=bytes(large))
+    path, there = tmp_path / "large.backup", Place(tmp_path / "there")
+    tracemalloc.start()
+    try:
+        home.write(path, store)
+        backup.check(path)
+        assert home.key is not None
+        restore(path, home.key, there.target)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > large
+    assert most < large / 4
 
 
 def test_no_other_backup_is_restored_over_one_that_was_cut_off(
