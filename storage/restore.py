@@ -36,7 +36,7 @@ from storage.archive import (
 from storage.backup import INFO, belongs, prove, unpack
 from storage.blobs import BlobStore
 from storage.database import Database, DatabaseNewer
-from storage.folders import sync_folder
+from storage.folders import make_folder, sync_folder
 from storage.keys import KeyFolder
 from storage.mailbox import Mailbox
 from storage.models import Base
@@ -47,6 +47,8 @@ MARK = ".restoring"
 
 ERASED = ".erased"
 """Ends the name of a file beside a backup: a scope a line, erased since it was written."""
+
+_GROUP_READS = 0o040
 
 _IN_NOBODYS_WAY = frozenset({MARK, "problems.log"})
 
@@ -191,7 +193,7 @@ def restore(
                     raise BackupDamaged  # it was whole a moment ago: the disk that it is on fails
                 told("Putting back", done, count)
             for name in archive.names(FILES):
-                write_durably(target.data / name, archive.read(FILES + name), mode=0o600)
+                write_durably(target.data / name, archive.read(FILES + name), mode=0o640)
             _put_letters(archive, target.mailbox)
             rows = _put_database(database, archive, scopes)
         finally:
@@ -294,12 +296,15 @@ def _begun(data: Path) -> str:
 
 
 def _mark(target: Target, manifest: Manifest) -> None:
-    target.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(target.data, mode=0o700)
     write_durably(target.data / MARK, json.dumps({"backup": manifest.id}).encode(), mode=0o600)
 
 
 def _put_keys(keys: Keys, folder: Path, known: Collection[str]) -> None:
     """Put the keys in their folder, durably; those that are there are the same ones.
+
+    Where the group could read the keys of keyed hashes it can again: on a box where the worker
+    and the staff site are users of their own they share them, and never the private halves.
 
     Args:
         keys: of the backup.
@@ -307,12 +312,18 @@ def _put_keys(keys: Keys, folder: Path, known: Collection[str]) -> None:
         known: the key pairs that its database knows. Others may be there, when the folder has
             outlived a rotation after the backup: nothing may be locked with them.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, (mode, data) in keys.items():
+    shared = bool(keys["audit.key"][0] & _GROUP_READS)
+    make_folder(folder.parent)
+    make_folder(folder, mode=0o750 if shared else 0o700)
+    shared = bool(folder.stat().st_mode & _GROUP_READS)
+    for name, (_, data) in keys.items():
         if known and not belongs(name, known):
             continue
         place = folder / name
-        place.parent.mkdir(exist_ok=True, mode=0o700)
+        make_folder(place.parent, mode=0o700)
+        mode = 0o600 if place.parent != folder else 0o640 if shared else 0o600
+        if place.suffix == ".pub":
+            mode = 0o644
         if not place.exists() or place.read_bytes() != data:
             write_durably(place, data, mode=mode)
     sync_folder(folder)

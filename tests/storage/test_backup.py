@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import shutil
 import sqlite3
+import tempfile
+import traceback
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +29,7 @@ from storage.archive import (
 )
 from storage.blobs import FolderBlobs, Stored
 from storage.database import Database, DatabaseNewer
-from storage.keys import KeyFolder, Vault
+from storage.keys import KeyFolder, NoOpener, Vault
 from storage.mailbox import FolderSlot, Letter, LetterOdd, Mailbox
 from storage.recovery import RecoveryKey, RecoveryKeyWrong, public_half
 from storage.restore import (
@@ -325,6 +328,68 @@ def test_what_was_half_restored_is_restored_again(
             tmp_path / "counterfoil.db"
         )
         assert [each.name for each in there.folder.glob(f"{MARK}*")] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="being two users takes root")
+def test_the_staff_sites_user_goes_on_with_what_the_workers_user_has_restored(
+    home: Place, store: Store
+) -> None:
+    worker, staff, group = 54001, 54002, 54000
+    (home.folder / "keys" / "audit.key").chmod(0o640)  # as where the group lists the folder
+    with tempfile.TemporaryDirectory() as name:
+        box = Path(name)
+        box.chmod(0o755)
+        path = box / "monday.backup"
+        home.write(path, store)
+        path.chmod(0o644)
+        data = box / "data"
+        data.mkdir()
+        os.chown(data, worker, group)
+        data.chmod(0o2770)
+        there = Place(data)
+
+        def put() -> None:
+            assert home.key is not None
+            put_back(path, home.key, there)
+
+        def work() -> None:
+            mine = Store(there.target.url, Vault(KeyFolder(data / "keys"), NoOpener()))
+            mine.upgrade()
+            with mine.begin() as kept:
+                kept.keys.make("page/new")
+                kept.keys.lookup("file", "name")
+                (blob, *_) = kept.intakes.blobs()
+            assert there.blobs.get(blob)
+            there.blobs.put(b"new")
+            mine.close()
+            for each in (data / "keys" / "opening", *(data / "keys").glob("opening/*")):
+                assert not os.access(each, os.R_OK)
+            assert not os.access(data / "keys", os.W_OK)
+
+        assert as_user(worker, group, put) == ""
+        assert as_user(staff, group, work) == ""
+
+
+def as_user(user: int, group: int, act: Callable[[], None]) -> str:
+    """Do something in a process of another user, as the services do; gives what went wrong."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        said = ""
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            os.umask(0o007)
+            act()
+        except BaseException:
+            said = traceback.format_exc()
+        os.write(writing, said.encode()[-4000:])
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as told:
+        return told.read()
 
 
 def test_memory_stays_flat_however_large_a_file_is(
