@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kiosk.compose import House
     from kiosk.health import Pulse
     from storage.archive import Manifest
+    from storage.erasures import Shown
 
 _WRONG_USE: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of every kind of wrong use; Typer gives it no name of its own."""
@@ -1002,8 +1003,10 @@ def ask_to_erase(
         with house.store.look() as kept:
             digest = kept.people_index.digest(number)
             theirs = kept.erasures.theirs(digest, records)
+            going = kept.erasures.shown(theirs)
         counts = rehearse(house.store, digest, records, at=_now())
         typer.echo(f"This would destroy: {keeping.told_counts(counts)}.")
+        _show_going(going)
         for each in theirs.named:
             typer.echo(f"Record {each} of others names them; --also {each} takes it along.")
         if dry_run:
@@ -1023,11 +1026,19 @@ def confirm_erasure(
     number: Annotated[int, typer.Argument(help="The number that `erase` gave.")],
     by: Annotated[str, typer.Option(help="User name of who confirms; asks for the password.")],
 ) -> None:
-    """Destroy what was asked for; nobody can undo it."""
+    """Destroy what was asked for; nobody can undo it. What goes is shown before the password."""
     from kiosk import keeping
     from storage.erasure import erase as erase_person
 
     with _house() as house:
+        keeping.fill_index(house)
+        with house.store.look() as kept:
+            theirs = kept.erasures.asked(number)
+            going = kept.erasures.shown(theirs)
+        typer.echo(
+            f"This destroys, with {_count(len(theirs.sheets), 'blank copy', 'blank copies')}:"
+        )
+        _show_going(going)
         with house.store.look() as kept:
             confirmer = keeping.prove(kept, by, _password(by))
         done = erase_person(house.store, house.raw, number, by=confirmer, at=_now())
@@ -1035,6 +1046,14 @@ def confirm_erasure(
     typer.echo(done.to_text())
     for each in written:
         typer.echo(f"Certificate: {shown(each)}")
+
+
+def _show_going(going: Sequence[Shown]) -> None:
+    """List what goes, ids only, so that somebody else's record is seen among it."""
+    for each in going:
+        unseen = "" if each.verified else ", not verified yet: compare the number on the paper"
+        pages = _count(each.pages, "page", "pages")
+        typer.echo(f"  {each.record}  {each.form or 'form not known'}  {pages}{unseen}")
 
 
 def _typed(person: str) -> str:

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
+from pipeline.kept import RecordState
 from storage.events import Events
 from storage.holds import reason_code
 from storage.models import ErasureRow, PageRow, RecordRow
 from storage.people_index import NAMED, OF, PeopleIndex
+
+VERIFIED = RecordState.VERIFIED
 
 
 class NobodyFound(UserError):
@@ -62,6 +65,23 @@ class Theirs:
         return bool(self.records or self.pages or self.sheets or self.named)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What people see of a record before it goes: enough to know the wrong one by.
+
+    Attributes:
+        record: its id; or a page's that belongs to none.
+        form: id of its form; "" when that is not known.
+        pages: how many.
+        verified: people have seen to all of it; until then a number may have been misread.
+    """
+
+    record: str
+    form: str
+    pages: int
+    verified: bool
+
+
 class Erasures:
     """Requests to erase somebody, inside one transaction."""
 
@@ -89,6 +109,34 @@ class Erasures:
             sheets=tuple(sorted(serials - set(self._rows.scalars(gone)))),
             named=tuple(sorted({str(each) for each in self._rows.scalars(naming)} - records)),
         )
+
+    def shown(self, theirs: Theirs) -> tuple[Shown, ...]:
+        """Give the records and pages that would go, for somebody to look at before they do."""
+        found = (
+            select(PageRow.record, PageRow.form, RecordRow.state, func.count())
+            .join(RecordRow, RecordRow.id == PageRow.record)
+            .where(PageRow.record.in_(theirs.records))
+            .group_by(PageRow.record, PageRow.form, RecordRow.state)
+            .order_by(PageRow.record)
+        )
+        records = [
+            Shown(record=str(record), form=form or "", pages=n, verified=state == VERIFIED)
+            for record, form, state, n in self._rows.execute(found)
+        ]
+        pages = self._rows.scalars(select(PageRow).where(PageRow.id.in_(theirs.pages)))
+        lone = [Shown(record=r.id, form=r.form or "", pages=1, verified=False) for r in pages]
+        return (*records, *lone)
+
+    def asked(self, number: int) -> Theirs:
+        """Give what would go now if a request were confirmed.
+
+        Raises:
+            ErasureUnknown: none of that number waits.
+        """
+        row = self._rows.get(ErasureRow, number)
+        if row is None or not row.person:
+            raise ErasureUnknown
+        return self.theirs(row.person, row.also)
 
     def ask(
         self, person: str, *, reason: str, by: str, at: datetime, also: Sequence[str] = ()

@@ -959,8 +959,7 @@ class Decisions:
         self._events.add(
             "field-decided", page.id, by=decision.by, at=decision.at, code=decision.field
         )
-        if not decision.cannot_read:
-            self._people.add_decision(page, decision.field, decision.value)
+        self._people.decided(page, decision.field)
         record = self._records.row(page.record)
         self._records.settle(record, by=decision.by, at=decision.at)
         return decision

@@ -1,7 +1,9 @@
 """Finds what is kept about a person without opening any of it: by a keyed hash of their number.
 
-A page is put in when it is kept and whenever somebody decides on it, a copy when it is issued.
-What was kept before there was an index is put in by `fill`, which needs the keys.
+A page is put in when it is kept, a copy when it is issued. When somebody decides on a number, what
+the machine had made of it is taken out again: a misread number is another person's, whom a hold
+or an erasing would otherwise find here. What was kept before there was an index is put in by
+`fill`, which needs the keys.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms import library
 from forms.errors import UserError
-from forms.fields import Fillable, Text
+from forms.fields import Text
 from pipeline.roll import PRISON_NUMBER
 from pipeline.stages import PersonMatch
 from storage.models import DecisionRow, PageRow, PersonDueRow, PersonIndexRow, ReadingRow, SheetRow
@@ -68,19 +70,21 @@ class PeopleIndex:
     def add_page(
         self, row: PageRow, matches: Iterable[PersonMatch], values: Mapping[str, object]
     ) -> None:
-        """Note everybody whom a page that was just read may be about.
+        """Note everybody whom a page that was just read may be about, and nobody from before.
 
         Args:
             row: the page; its form is known.
             matches: with the roll.
             values: what its fields were read as, by name.
         """
+        self._take_out(row.id)
         self._add({(m.match, _role(m.person)) for m in matches if m.match}, page=row.id)
         self._add(_numbers(row, values), page=row.id)
 
-    def add_decision(self, row: PageRow, field: str, value: object) -> None:
-        """Note the person whom a decision named."""
-        self._add(_numbers(row, {field: value}), page=row.id)
+    def decided(self, row: PageRow, field: str) -> None:
+        """Note anew whom a page is about, when what was decided just now is a number."""
+        if any(each.name == field for each in _number_fields(row)):
+            self._note_anew(row)
 
     def pages_of(self, digest: str, roles: Collection[str] = (OF, NAMED)) -> tuple[str, ...]:
         """Give the pages about somebody, also those of a copy that was issued to them."""
@@ -136,12 +140,39 @@ class PeopleIndex:
         row = self._rows.get(PageRow, page)
         if row is None:
             return
-        readings = self._rows.scalars(
-            select(ReadingRow).where(ReadingRow.page == page, ReadingRow.attempt == row.attempt)
+        self._note_anew(row)
+
+    def _note_anew(self, row: PageRow) -> None:
+        """Note whom a page is about: people's newest words where there are any, else the machine's.
+
+        Whoever the machine took for a person whose number somebody decided on is out. Where they
+        said that it cannot be read, nobody contradicted the machine and nobody confirmed it: then
+        the page only names that one.
+        """
+        numbers = {each.name: each.person for each in _number_fields(row)}
+        read = select(ReadingRow).where(
+            ReadingRow.page == row.id,
+            ReadingRow.attempt == row.attempt,
+            ReadingRow.field.in_(numbers),
         )
-        self.add_page(row, people_from_json(row.people), {r.field: r.value for r in readings})
-        for each in self._rows.scalars(select(DecisionRow).where(DecisionRow.page == page)):
-            self.add_decision(row, each.field, each.value)
+        values = {each.field: each.value for each in self._rows.scalars(read)}
+        said = select(DecisionRow).where(DecisionRow.page == row.id, DecisionRow.field.in_(numbers))
+        newest = {each.field: each for each in self._rows.scalars(said.order_by(DecisionRow.id))}
+        matches = {m.person: m.match for m in people_from_json(row.people) if m.match}
+        unsure = set()
+        for field, decision in newest.items():
+            machine = {values.pop(field, None), matches.pop(numbers[field], None)}
+            if decision.cannot_read:
+                unsure |= {(each, NAMED) for each in machine if isinstance(each, str)}
+            else:
+                values[field] = decision.value
+        self._take_out(row.id)
+        self._add({(match, _role(person)) for person, match in matches.items()}, page=row.id)
+        self._add(_numbers(row, values), page=row.id)
+        self._add(unsure, page=row.id)
+
+    def _take_out(self, page: str) -> None:
+        self._rows.execute(delete(PersonIndexRow).where(PersonIndexRow.page == page))
 
     def _add(self, people: Iterable[tuple[str, str]], *, page: str = "", serial: str = "") -> None:
         for number, role in people:
@@ -161,18 +192,18 @@ def _numbers(row: PageRow, values: Mapping[str, object]) -> list[tuple[str, str]
     """Give the prison numbers among a page's values, and whether the page is theirs."""
     return [
         (str(values[each.name]), _role(each.person))
-        for each in _fields(row)
-        if isinstance(each, Text)
-        and each.identifies == "number"
-        and isinstance(values.get(each.name), str)
+        for each in _number_fields(row)
+        if isinstance(values.get(each.name), str)
     ]
 
 
-def _fields(row: PageRow) -> tuple[Fillable, ...]:
+def _number_fields(row: PageRow) -> tuple[Text, ...]:
+    """Give the fields of a page's form that hold a prison number."""
     try:
-        return tuple(library.definition(row.form, row.version).fillable())
+        every = library.definition(row.form, row.version).fillable()
     except UserError:
         return ()
+    return tuple(each for each in every if isinstance(each, Text) and each.identifies == "number")
 
 
 def _role(person: str) -> str:

@@ -390,10 +390,13 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
     told = done(*asked, given=PASSWORD + "\n")
     assert "1 records" in told
     assert "confirm 1" in told
+    line = f"  {theirs[0]}  rj-1  1 page"
+    assert line in told.splitlines()
     assert exported().count("\n") == 3
     same = run("erase", "confirm", "1", "--by", "vera", given=PASSWORD + "\n")
     assert "cannot confirm it as well" in same.stderr
     certificate = done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert line in certificate.splitlines()
     assert "asked-by-person" in certificate
     assert "confirmed by sam" in certificate
     assert "Exported files that hold the person" in certificate

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from pipeline.stages import Reading, State
+from pipeline.stages import PersonMatch, Reading, State
 from storage.erasures import NobodyFound, SamePerson
 from storage.people_index import NumberOdd
 from storage.store import Store, rows_of
@@ -17,21 +18,77 @@ def number(field: str, value: str) -> Reading:
     return Reading(field=field, kind="comb", state=State.FILLED, value=value, confidence=0.9)
 
 
-def test_a_page_is_found_by_what_was_read_and_by_what_somebody_decided(
+def test_a_page_is_found_by_what_was_read_until_somebody_decides(
     store: Store, desk: Any, bring_file: Any
 ) -> None:
     (serial,) = desk.issue()
     page, _ = bring_file(desk.read(serial, 1), desk.read(serial, 2, sure=True))
-    desk.decide(page, value="B2345CD")
     with store.look() as kept:
         people = kept.people_index
         assert page in people.pages_of(people.digest("a1234 bc"))
+    desk.decide(page, value="B2345CD")
+    with store.look() as kept:
+        people = kept.people_index
+        assert page not in people.pages_of(people.digest("a1234 bc"))
         assert page in people.pages_of(people.digest("B2345CD"))
         assert people.pages_of(people.digest("C3456DE")) == ()
         with pytest.raises(NumberOdd):
             people.digest("SMITH")
         plain = rows_of(kept).execute(text("SELECT * FROM people_index")).all()
         assert "A1234BC" not in str(plain)
+
+
+def misread(desk: Any, bring_file: Any) -> str:
+    """Bring a page whose number, and whose person, the machine took for another's."""
+    (serial,) = desk.issue(pages=1)
+    match = PersonMatch(
+        person="sender",
+        match="A8438WI",
+        confidence=0.99,
+        agreed=("number",),
+        candidates=(("A8438WI", 0.99),),
+    )
+    read = desk.read(serial, 1, readings=[number("me_number", "A8438WI")])
+    (page,) = bring_file(replace(read, pages=1, people=(match,)))
+    return str(page)
+
+
+def test_a_number_put_right_leaves_nothing_with_the_person_it_was_misread_as(
+    store: Store, desk: Any, bring_file: Any
+) -> None:
+    page = misread(desk, bring_file)
+    record = desk.page(page).record
+    with store.look() as kept:
+        theirs = kept.erasures.theirs(kept.people_index.digest("A8438WI"))
+        assert theirs.records == (record,)
+    desk.decide(page, value="A9999ZZ")
+    with store.begin() as kept:
+        stranger = kept.people_index.digest("A8438WI")
+        assert not kept.erasures.theirs(stranger).anything
+        with pytest.raises(NobodyFound):
+            kept.erasures.ask("A8438WI", reason="asked", by="vera", at=desk.now)
+        kept.holds.add(person="A8438WI", reason="inquest", by="vera", at=desk.now)
+        assert not kept.holds.held().records
+        asked = kept.erasures.ask("A9999ZZ", reason="asked", by="vera", at=desk.now)
+        assert kept.erasures.asked(asked).records == (record,)
+        (shown,) = kept.erasures.shown(kept.erasures.asked(asked))
+        assert (shown.record, shown.form, shown.pages) == (record, "rj-1", 1)
+    desk.decide(page, value="A8438WI")
+    with store.look() as kept:
+        assert not kept.erasures.theirs(kept.people_index.digest("A9999ZZ")).anything
+        assert kept.erasures.theirs(kept.people_index.digest("A8438WI")).records == (record,)
+
+
+def test_a_number_that_nobody_can_read_is_nobodys_for_certain(
+    store: Store, desk: Any, bring_file: Any
+) -> None:
+    page = misread(desk, bring_file)
+    with store.begin() as kept:
+        shown = kept.pages.get(page)
+        kept.decisions.add(shown.decide("me_number", None, cannot_read=True, by="pat", at=desk.now))
+    with store.look() as kept:
+        theirs = kept.erasures.theirs(kept.people_index.digest("A8438WI"))
+        assert (theirs.records, theirs.named) == ((), (shown.record,))
 
 
 def test_what_only_names_somebody_is_another_persons_too(
