@@ -45,7 +45,7 @@ def rehearse(store: Store, digest: str, also: Sequence[str], *, at: datetime) ->
             raise OnHold
         theirs = kept.erasures.theirs(digest, also)
         for kind, each in _steps(theirs):
-            counts += _one(kept, kind, each, by="", at=at, certificate=0, why="rehearsal")
+            counts += _one(kept, kind, *each, by="", at=at, certificate=0, why="rehearsal")
     return {name: n for name, n in sorted(counts.items()) if n}
 
 
@@ -82,7 +82,7 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
         named = kept.certificates.noted(certificate, "named", theirs.named)
     for kind, each in _steps(theirs):
         with store.begin() as kept:
-            gone = _one(kept, kind, each, by=by, at=at, certificate=certificate, why=reason)
+            gone = _one(kept, kind, *each, by=by, at=at, certificate=certificate, why=reason)
             kept.certificates.count(certificate, gone)
     with store.begin() as kept:
         kept.certificates.count(certificate, _roll(kept, digest, certificate, by=by, at=at))
@@ -179,27 +179,31 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
     return {name: n for name, n in sorted(counts.items()) if n}
 
 
-def _steps(theirs: Theirs) -> tuple[tuple[str, str], ...]:
+def _steps(theirs: Theirs) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Give what goes, transaction by transaction.
+
+    Their lone pages go first and together, so that they stand in no way of a record's file.
+    """
     return (
-        *(("record", each) for each in theirs.records),
-        *(("page", each) for each in theirs.pages),
-        *(("sheet", each) for each in theirs.sheets),
+        *([("page", theirs.pages)] if theirs.pages else []),
+        *(("record", (each,)) for each in theirs.records),
+        *(("sheet", (each,)) for each in theirs.sheets),
     )
 
 
 def _one(
-    kept: Kept, kind: str, each: str, *, by: str, at: datetime, certificate: int, why: str
+    kept: Kept, kind: str, *ids: str, by: str, at: datetime, certificate: int, why: str
 ) -> Counter[str]:
     purge = Purge(kept, kept.holds.held(), by=by, at=at, certificate=certificate, why=why)
     match kind:
         case "record":
-            purge.record(each)
+            purge.record(*ids)
         case "page":
-            purge.pages(each)
+            purge.pages(*ids)
         case "original":
-            purge.original(each)
+            purge.original(*ids)
         case _:
-            purge.sheet(each)
+            purge.sheet(*ids)
     return purge.counts
 
 

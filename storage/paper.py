@@ -8,7 +8,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -32,6 +44,7 @@ from storage.models import (
     ArrivalRow,
     DecisionRow,
     DraftDueRow,
+    ErasedScopeRow,
     EventRow,
     IntakeRow,
     PageRow,
@@ -159,15 +172,19 @@ class Intakes:
             sighting: the ledger's id of the file, when it appeared there before.
 
         Returns:
-            The intake, which is an old one when the same bytes were here before; `blob` and
-            `secret` are then of no use any more. The old one's name stays sealed.
+            The intake, which is an old one when the same bytes are here; `blob` and `secret` are
+            then of no use any more. The old one's name stays sealed. Bytes that were destroyed
+            here since are taken in anew: pages set aside with them can be read again this way,
+            and those that were read end as duplicates.
         """
         digest = self._keys.lookup("file", digest)
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
+        if row is not None and _destroyed(row):
+            row = self._let_go(row)
         duplicate = row is not None
         if row is None:
             row = IntakeRow(
-                id=digest[:32],
+                id=self._new_id(digest),
                 digest=digest,
                 blob=blob,
                 size=size,
@@ -266,10 +283,12 @@ class Intakes:
         return convert.intake(self._row(intake_id), named=False)
 
     def find(self, digest: str) -> Intake | None:
-        """Find a file by the SHA-256 of its bytes, hex; its name stays sealed. None: never came."""
+        """Find a file by the SHA-256 of its bytes, hex; its name stays sealed. None: not here."""
         kept = self._keys.lookup("file", digest)
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == kept))
-        return convert.intake(row, named=False) if row else None
+        if row is None or _destroyed(row):
+            return None
+        return convert.intake(row, named=False)
 
     def last(self, limit: int = 50) -> tuple[Intake, ...]:
         """Give the newest files, newest first."""
@@ -399,11 +418,33 @@ class Intakes:
             if each
         )
 
+    def _let_go(self, row: IntakeRow) -> None:
+        """Have a file whose original was destroyed no longer be found by its bytes."""
+        gone = self._keys.lookup("file destroyed", row.id)
+        self._rows.execute(update(IntakeRow).where(IntakeRow.id == row.id).values(digest=gone))
+        self._rows.expunge(row)
+
+    def _new_id(self, digest: str) -> str:
+        """Give a new file's id: by its bytes, but never one that was destroyed before.
+
+        The old one's keys are destroyed again in every backup that comes back, and its reading
+        has been done.
+        """
+        wanted = digest[:32]
+        known = select(IntakeRow.id).where(IntakeRow.id == wanted)
+        erased = select(ErasedScopeRow.scope).where(ErasedScopeRow.scope == file_scope(wanted))
+        taken = self._rows.scalar(known) or self._rows.scalar(erased)
+        return secrets.token_hex(16) if taken else wanted
+
     def _row(self, intake_id: str) -> IntakeRow:
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))
         if row is None:
             raise PageUnknown
         return row
+
+
+def _destroyed(row: IntakeRow) -> bool:
+    return not row.blob and row.sealed is None
 
 
 def _page_of(file: IntakeRow, index: int) -> PageRow:
@@ -741,7 +782,7 @@ class Pages:
         if row.status != Status.SET_ASIDE:
             raise PageNotSetAside
         file = self._rows.scalars(select(IntakeRow).where(IntakeRow.id == row.intake)).one()
-        if not file.blob and file.sealed is None:
+        if _destroyed(file):
             raise OriginalDestroyed
         row.attempt += 1
         row.begun = 0

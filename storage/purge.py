@@ -41,14 +41,17 @@ _CHUNK = 200
 
 
 class FileStillRead(UserError):
-    """Other people's pages of the same file have not been read."""
+    """Other people's pages of the same file have not been read, or were set aside."""
 
     code = "file-still-read"
     message = (
-        "Other pages of the same file still wait to be read, and destroying the file would lose "
-        "them."
+        "Other pages of the same file still wait to be read or were set aside, and destroying the "
+        "file would lose them."
     )
-    remedy = "Run `counterfoil work --until-idle`, see to what was set aside, then do this again."
+    remedy = (
+        "Run `counterfoil work --until-idle`, try again what was set aside (scan anew what cannot "
+        "be read), then do this again."
+    )
 
 
 class Remover(Protocol):
@@ -183,12 +186,11 @@ class Purge:
     def in_the_way(self, intake_id: str, but: Collection[str] = ()) -> bool:
         """Say whether destroying a file would lose pages that nobody has read yet.
 
-        Those are pages that wait for a worker, and pages set aside of which there is no picture.
+        Those are pages that wait for a worker, and pages set aside: trying one again takes the
+        file, whether there is a picture of it or not.
         """
         found = select(PageRow.id).where(
-            PageRow.intake == intake_id,
-            PageRow.status.in_(WAITING)
-            | ((PageRow.status == Status.SET_ASIDE) & PageRow.upright.is_(None)),
+            PageRow.intake == intake_id, PageRow.status.in_((*WAITING, Status.SET_ASIDE))
         )
         return bool(set(self._rows.scalars(found)) - set(but))
 

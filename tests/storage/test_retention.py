@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from pipeline.kept import RecordState, Status
 from pipeline.stages import Quarantined
 from storage import retention
 from storage.blobs import FolderBlobs
+from storage.erasure import rehearse
 from storage.holds import HeldNothing, HoldUnknown, ReasonOdd
 from storage.keys import KeyGone
 from storage.paper import OriginalDestroyed
-from storage.purge import remove_blobs
+from storage.purge import FileStillRead, Purge, erased_scopes, remove_blobs
 from storage.retention import Clocks, Ran, RetentionOdd, Span, clocks
 from storage.store import Store, rows_of
 
@@ -234,16 +236,87 @@ def test_pages_set_aside_together_do_not_stand_in_each_others_way(
 
 
 def test_a_page_of_a_destroyed_original_cannot_be_read_again(
-    store: Store, desk: Any, bring_file: Any, spans: Clocks, raw: FolderBlobs
+    store: Store, desk: Any, bring_file: Any
 ) -> None:
     (serial,) = desk.issue()
-    read = desk.read(serial, 1, sure=True)
-    pages = bring_file(read, desk.read(serial, 2, sure=True), desk.read("XXXXXXXX", 1))
-    assert desk.page(pages[2]).status == Status.SET_ASIDE
-    keep = Clocks(records=spans.records, others=dict(spans.others) | never("set-aside"))
-    assert run(store, keep, years_on(desk.now, 7)).counts["originals"] == 1
+    pages = bring_file(desk.read(serial, 1, sure=True), desk.read("XXXXXXXX", 1))
+    assert desk.page(pages[1]).status == Status.SET_ASIDE
+    destroy_original(store, desk, pages[1])
     with pytest.raises(OriginalDestroyed), store.begin() as kept:
-        kept.pages.again(pages[2], by="pat", at=desk.now)
+        kept.pages.again(pages[1], by="pat", at=desk.now)
+
+
+def destroy_original(store: Store, desk: Any, page: str) -> None:
+    with store.begin() as kept:
+        file = kept.pages.get(page).intake
+        number = kept.certificates.begin("retention", by="pat", at=desk.now)
+        held = kept.holds.held()
+        Purge(kept, held, by="pat", at=desk.now, certificate=number, why="test").original(file)
+
+
+def test_a_page_set_aside_with_a_picture_keeps_its_file_from_being_destroyed(
+    store: Store, desk: Any, bring_file: Any
+) -> None:
+    (serial,) = desk.issue(person="A1234BC", pages=1)
+    pages = bring_file(desk.read(serial, 1, sure=True), desk.read("XXXXXXXX", 1, readings=()))
+    assert desk.page(pages[1]).upright
+    with store.look() as kept:
+        digest = kept.people_index.digest("A1234BC")
+    with pytest.raises(FileStillRead):
+        rehearse(store, digest, (), at=desk.now)
+    with store.begin() as kept:
+        kept.pages.again(pages[1], by="pat", at=desk.now)
+    desk.keep(pages[1], desk.read(desk.issue(pages=1)[0], readings=()), attempt=2)
+    assert rehearse(store, digest, (), at=desk.now)["records"] == 1
+
+
+def test_a_persons_own_pages_set_aside_are_in_no_way(
+    store: Store, desk: Any, bring_file: Any
+) -> None:
+    (serial,) = desk.issue(person="A1234BC", pages=1)
+    bring_file(desk.read(serial, 1, sure=True), desk.read("XXXXXXXX", 1), desk.read("YYYYYYYY", 1))
+    with store.look() as kept:
+        digest = kept.people_index.digest("A1234BC")
+    counts = rehearse(store, digest, (), at=desk.now)
+    assert (counts["pages"], counts["files"]) == (3, 1)
+
+
+def test_bytes_that_were_destroyed_are_read_anew_when_they_come_again(
+    store: Store, desk: Any, bring_file: Any
+) -> None:
+    (serial,) = desk.issue(pages=1)
+    known = desk.read(serial, 1, sure=True)
+    aside = Quarantined(source="f", page_index=1, code="page-blank", message="m", remedy="r")
+    first = bring_file(known, aside, data=b"the batch")
+    assert bring_again(desk, b"the batch") == ()
+    destroy_original(store, desk, first[0])
+    with store.look() as kept:
+        assert kept.intakes.find(hashlib.sha256(b"the batch").hexdigest()) is None
+    again = bring_file(known, desk.read(desk.issue(pages=1)[0], 1), data=b"the batch")
+    assert not set(first) & set(again)
+    assert [desk.page(each).status for each in again] == [Status.DUPLICATE, Status.AWAITING]
+    assert bring_again(desk, b"the batch") == ()
+    with store.look() as kept:
+        assert kept.ledger.sum().adds_up
+
+
+def bring_again(desk: Any, data: bytes) -> tuple[str, ...]:
+    return tuple(desk.take(2, data))
+
+
+def test_a_file_that_comes_again_after_all_of_it_went_has_keys_of_its_own(
+    store: Store, desk: Any, bring_file: Any, spans: Clocks
+) -> None:
+    (serial,) = desk.issue(pages=1)
+    first = bring_file(desk.read(serial, 1, sure=True), data=b"the file")
+    assert run(store, spans, years_on(desk.now, 7)).counts["files"] == 1
+    again = bring_file(desk.read(desk.issue(pages=1)[0], 1), data=b"the file")
+    assert not set(first) & set(again)
+    with store.look() as kept:
+        gone = erased_scopes(rows_of(kept))
+        assert f"page/{first[0]}" in gone
+        assert f"page/{again[0]}" not in gone
+        assert f"file/{desk.page(again[0]).intake}" not in gone
 
 
 def test_a_run_cut_off_anywhere_is_ended_by_the_next_with_one_certificate(
