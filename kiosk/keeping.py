@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from forms.errors import UserError
 from kiosk.compose import House, open_house, open_mailbox, place_of
@@ -17,11 +20,11 @@ from pipeline.kept import RecordState, Status
 from storage import backup, recovery, restore
 from storage.archive import Archive, Manifest
 from storage.certificates import Certificate
-from storage.erasure import purge_what_has_no_key
-from storage.purge import erased_scopes, remove_blobs
+from storage.erasure import purge_what_has_no_key, reach_this_backup
+from storage.purge import remove_blobs
 from storage.recovery import RecoveryKey, write_durably
 from storage.retention import Clocks, clocks
-from storage.store import Kept, rows_of
+from storage.store import Kept
 
 CLOCKS = "retention.toml"
 """The file in the data folder that says for how long things are kept."""
@@ -102,21 +105,24 @@ def back_up(
     with house.store.begin() as kept:
         kept.backups.begin(name, path.absolute(), by=by, at=at)
     with told():
-        made = backup.write(
-            path,
-            id=name,
-            store=house.store,
-            blobs=house.raw,
-            keys=keys,
-            files={CLOCKS: house.settings.data / CLOCKS},
-            site=house.settings.site,
-            at=at,
-            mailbox=house.mailbox,
-            told=shown,
-        )
-        with house.store.look() as kept:
-            scopes = erased_scopes(rows_of(kept))
-        restore.write_erasures(path, scopes, house.vault.folder.audit_key)
+        try:
+            made = backup.write(
+                path,
+                id=name,
+                store=house.store,
+                blobs=house.raw,
+                keys=keys,
+                files={CLOCKS: house.settings.data / CLOCKS},
+                site=house.settings.site,
+                at=at,
+                mailbox=house.mailbox,
+                told=shown,
+            )
+        except (UserError, OSError):  # Nothing is left of it, so nobody has to destroy it.
+            with suppress(UserError, SQLAlchemyError), house.store.begin() as kept:
+                kept.backups.forget(name, by=by, at=at)
+            raise
+        reach_this_backup(house.store, path, name)
     with house.store.begin() as kept:
         kept.backups.end(made.manifest, made.size, by=by, at=at)
     return BackedUp(manifest=made.manifest, size=made.size, key=key)

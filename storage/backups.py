@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Rows
 
 from storage.archive import Manifest
@@ -76,6 +76,29 @@ class Backups:
         row.pages, row.records = sum(manifest.pages.values()), sum(manifest.records.values())
         row.recovery, row.head = manifest.recovery, manifest.head
         self._events.add("backup-made", row.id, by=by, at=at, code=manifest.recovery)
+
+    def forget(self, id: str, *, by: str, at: datetime) -> None:  # noqa: A002
+        """Take a backup that is no more off the register, and destroy where it lay."""
+        self._rows.execute(delete(BackupRow).where(BackupRow.id == id))
+        self._keys.delete(f"backup/{id}")
+        self._events.add("backup-forgotten", id, by=by, at=at)
+
+    def forget_old(self, *, by: str, at: datetime) -> int:
+        """Forget those that are past their time and not where they were put; give how many.
+
+        The newest that was finished stays: it says since when there has been none.
+        """
+        newest = self.newest()
+        old = [
+            each
+            for each in self.placed()
+            if each.backup.destroy_by < at
+            and (newest is None or each.backup.id != newest.id)
+            and not each.path.exists()
+        ]
+        for each in old:
+            self.forget(each.backup.id, by=by, at=at)
+        return len(old)
 
     def newest(self) -> Backup | None:
         """Give the last one that was finished; None before the first."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import delete, func, select
 
@@ -92,7 +93,7 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
             {"number": e.number, "of": f"{e.at:%Y-%m-%d %H:%M}", "by": e.by, "sha256": e.digest}
             for e in kept.exports.with_any(before)
         ]
-    reached, left = reach_backups(store)
+    reached, left = reach_backups(store, by=by, at=at)
     with store.begin() as kept:
         kept.certificates.end(
             certificate,
@@ -107,13 +108,20 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
         return kept.certificates.seal(certificate, by=by, at=at)
 
 
-def reach_backups(store: Store) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
+def reach_backups(
+    store: Store, *, by: str, at: datetime
+) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
     """Blank every destroyed data key in the backups that are where they were put.
+
+    One that is being written now blanks its own when it is done, see `reach_this_backup`; until
+    then it counts as not reached. One that is gone and past its time is forgotten.
 
     Returns:
         Those that were reached, and those that were not, each with when it was made; the latter
         with the day by which they are to be destroyed.
     """
+    with store.begin() as kept:
+        kept.backups.forget_old(by=by, at=at)
     with store.look() as kept:
         scopes = erased_scopes(rows_of(kept))
         placed = kept.backups.placed()
@@ -125,18 +133,40 @@ def reach_backups(store: Store) -> tuple[list[Mapping[str, str]], list[Mapping[s
             "of": f"{each.backup.made_at or each.backup.begun_at:%Y-%m-%d %H:%M}",
         }
         try:
-            with Archive(each.path, change=True) as archive:
-                if archive.manifest.id != each.backup.id:
-                    raise OSError("another backup has taken its place")
-                archive.blank(scopes)
+            _blank(each.path, each.backup.id, scopes)
             reached.append(told)
         except (UserError, OSError):
-            if each.backup.made_at is not None:
-                left.append(told | {"destroy by": f"{each.backup.destroy_by:%d %B %Y}"})
+            if each.backup.destroy_by >= at:
+                unfinished = {} if each.backup.made_at else {"state": "not finished"}
+                left.append(
+                    told | unfinished | {"destroy by": f"{each.backup.destroy_by:%d %B %Y}"}
+                )
             continue
         with suppress(OSError):
             write_erasures(each.path, scopes, store.vault.folder.audit_key)
     return reached, left
+
+
+def reach_this_backup(store: Store, path: Path, id: str) -> None:  # noqa: A002  a backup's own
+    """Blank in a backup that has just appeared what was destroyed while it was being written.
+
+    What is destroyed from now on finds the backup in its place.
+
+    Raises:
+        UserError, OSError: it is not there, or cannot be changed.
+    """
+    with store.look() as kept:
+        scopes = erased_scopes(rows_of(kept))
+    if scopes:
+        _blank(path, id, scopes)
+    write_erasures(path, scopes, store.vault.folder.audit_key)
+
+
+def _blank(path: Path, id: str, scopes: Sequence[str]) -> None:  # noqa: A002  a backup's own
+    with Archive(path, change=True) as archive:
+        if archive.manifest.id != id:
+            raise OSError("another backup has taken its place")
+        archive.blank(scopes)
 
 
 def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, int]:

@@ -180,7 +180,8 @@ class Intakes:
         digest = self._keys.lookup("file", digest)
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.digest == digest))
         if row is not None and _destroyed(row):
-            row = self._let_go(row)
+            self._let_go(row)
+            row = None
         duplicate = row is not None
         if row is None:
             row = IntakeRow(

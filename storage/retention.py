@@ -331,6 +331,7 @@ def run(
         told(done, len(todo))
     step.certified(store, step.small)
     with store.begin() as kept:
+        kept.backups.forget_old(by=by, at=at)
         number = kept.certificates.unended("retention")
         if number is not None:
             kept.certificates.end(number, at=at, held=step.held, waiting=step.waiting)

@@ -17,6 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 from typer.testing import CliRunner, Result
 
+from forms.errors import UserError
 from forms.page_id import PageId
 from kiosk import compose, keeping
 from kiosk.cli import app
@@ -26,6 +27,11 @@ from pipeline.kept import Status
 from pipeline.ports import Person, Sheet, page_scope
 from pipeline.stages import PageRead, PersonMatch, Reading, State
 from storage import people
+from storage.archive import Archive
+from storage.certificates import Certificate
+from storage.erasure import erase, reach_backups
+from storage.purge import erased_scopes
+from storage.store import rows_of
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 LONG_AGO = NOW.replace(year=NOW.year - 8, day=1)
@@ -441,3 +447,68 @@ def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) ->
     refused = run("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
     assert "legal hold" in refused.stderr
     assert exported().count("\n") == 1
+
+
+def test_what_is_erased_while_a_backup_is_written_is_not_in_it(data: Path, tmp_path: Path) -> None:
+    staff("vera", "sam")
+    file = tmp_path / "now.backup"
+    theirs: list[str] = []
+
+    def back_up(house: House) -> None:
+        theirs.extend(bring(house, "A1234BC", "B2345CD"))
+        certificates: list[Certificate] = []
+
+        def meanwhile(_done: int, _total: int) -> None:
+            if not certificates:
+                with house.store.begin() as kept:
+                    asked = kept.erasures.ask("A1234BC", reason="asked", by="vera", at=NOW)
+                certificates.append(erase(house.store, house.raw, asked, by="sam", at=NOW))
+
+        keeping.back_up(house, file, by="pat", at=NOW, shown=meanwhile)
+        (left,) = certificates[0].more["backups_left"]
+        assert left["state"] == "not finished"
+        with house.store.look() as kept:
+            gone = set(erased_scopes(rows_of(kept)))
+        with Archive(file) as archive:
+            assert gone.isdisjoint(each.scope for each in archive.data_keys())
+        assert (tmp_path / "now.backup.erased").exists()
+
+    in_house(back_up)
+    assert "is whole" in done("backup", "--check", file)
+
+
+def test_a_backup_past_its_time_and_gone_is_forgotten_with_its_key(
+    data: Path, tmp_path: Path
+) -> None:
+    def look(house: House) -> None:
+        for number, days in enumerate((40, 39, 38)):
+            at = NOW - timedelta(days=days)
+            keeping.back_up(house, tmp_path / f"{number}.backup", by="pat", at=at)
+        (tmp_path / "0.backup").unlink()
+        (tmp_path / "2.backup").unlink()
+        with house.store.look() as kept:
+            first, second, last = (each.id for each in kept.backups.list())
+        reached, left = reach_backups(house.store, by="pat", at=NOW - timedelta(days=20))
+        assert ([each["backup"] for each in reached], len(left)) == ([second[:8]], 2)
+        reached, left = reach_backups(house.store, by="pat", at=NOW)
+        assert ([each["backup"] for each in reached], left) == ([second[:8]], [])
+        with house.store.look() as kept:
+            assert [each.id for each in kept.backups.list()] == [second, last]
+            assert kept.keys.find(f"backup/{first}") is None
+            assert kept.keys.find(f"backup/{last}") is not None
+
+    in_house(look)
+
+
+def test_a_backup_that_failed_is_on_no_list(data: Path, tmp_path: Path) -> None:
+    def look(house: House) -> None:
+        bring(house, "A1234BC")
+
+        def full(_done: int, _total: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        with pytest.raises(UserError):
+            keeping.back_up(house, tmp_path / "a.backup", by="pat", at=NOW, shown=full)
+        assert reach_backups(house.store, by="pat", at=NOW) == ([], [])
+
+    in_house(look)
