@@ -211,8 +211,8 @@ do_rollback() {
         sync "$DATA"
     else
         start
-        stop "The data was changed for the new release and lies on a database server: restore the backup" \
-            "made before the upgrade (docs/operating.md, \"When an upgrade fails\")."
+        stop "The data was changed for the new release, and the copy from before lies on a database server or" \
+            "was deleted after a week: restore the backup made before the upgrade (docs/operating.md, \"When an upgrade fails\")."
     fi
     point_at "$old"; units; start
     well || return 1

@@ -912,6 +912,8 @@ def run_retention(
     if not dry_run:
         for each in written:
             typer.echo(f"Certificate: {shown(each)}")
+        if done.counts:
+            _say_rotate()
 
 
 @retention.callback()
@@ -1046,6 +1048,14 @@ def confirm_erasure(
     typer.echo(done.to_text())
     for each in written:
         typer.echo(f"Certificate: {shown(each)}")
+    _say_rotate()
+
+
+def _say_rotate() -> None:
+    _say(
+        "A copy of the database from before still opens what was destroyed: "
+        "`counterfoil keys rotate` ends that."
+    )
 
 
 def _show_going(going: Sequence[Shown]) -> None:

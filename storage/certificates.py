@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Rows
 
 from storage.events import Events
-from storage.models import CertificateRow, EventHeadRow
+from storage.models import CertificateRow, EventHeadRow, LedgerRow
 
 WORDS = {
     "records": "records",
@@ -47,7 +47,7 @@ class Certificate:
         reason: code of an erasure's reason.
         counts: what went, by kind.
         more: what else has to be known: what is held or waits; of an erasure the exports and the
-            backups that still hold the person.
+            backups that still hold the person; and what may lie elsewhere.
         head: number and hash of the newest event when it ended.
     """
 
@@ -114,7 +114,17 @@ _LISTS = {
     "backups_left": "Backups that could not be reached: destroy each by its date.",
     "backups_reached": "Backups out of which the person can no longer be opened.",
     "named": "Records of others that name the person: somebody must decide on each.",
+    "elsewhere": "What no program can reach from here:",
 }
+
+COPIES = (
+    "Copies of the database from before this, together with the keys of today, still open what "
+    "was destroyed. `counterfoil keys rotate` ends that; backups made before can still be restored."
+)
+SCANS = (
+    "Scans that were taken in lie in done/ of the watched folder for some days more "
+    "(COUNTERFOIL_DONE_DAYS); what has to go sooner must be deleted there."
+)
 
 
 def _one_line(each: Any) -> str:
@@ -178,7 +188,9 @@ class Certificates:
         """End one: nothing more is destroyed under its number."""
         row = self._rows.get_one(CertificateRow, number)
         row.ended_at = at
-        row.more = dict(row.more) | more
+        watched = self._rows.scalar(select(LedgerRow.number).where(LedgerRow.place != "").limit(1))
+        elsewhere = [COPIES, *([SCANS] if watched is not None else [])]
+        row.more = dict(row.more) | more | {"elsewhere": elsewhere}
 
     def seal(self, number: int, *, by: str, at: datetime) -> Certificate:
         """Write the head of the events into an ended one, and its own sum into the events."""

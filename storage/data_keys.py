@@ -2,8 +2,9 @@
 
 Scopes: "file/<intake>" for a file and its name, "page/<page>" for what a page says and its
 picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an import of the
-roll, "staff/<username>". Deleting a key makes everything sealed under it unreadable for good,
-in every copy of the database too.
+roll, "staff/<username>". Deleting a key makes everything sealed under it unreadable from here on.
+Whoever has a copy of the database from before, and the key pair of that time, can still open it:
+`storage.rotation` destroys the pair.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Keys:
                 self._locked[scope] = Locked(scope=scope, site=site, kek=kek, locked=locked)
 
     def delete(self, *scopes: str) -> int:
-        """Destroy keys: what was sealed under them is gone for good. Gives how many were there."""
+        """Destroy keys: nothing here opens what was sealed under them. Gives how many."""
         gone = self._rows.execute(delete(DataKeyRow).where(DataKeyRow.scope.in_(scopes)))
         for scope in scopes:
             self._met.pop(scope, None)

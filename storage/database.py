@@ -220,9 +220,25 @@ class Database:
                 raw.close()
         except (OperationalError, sqlite3.OperationalError):
             return False
-        for copy in self.file.parent.glob(f"{self.file.name}.before-*"):
-            copy.unlink()
+        self._drop_copies()
         return not busy
+
+    def drop_copies(self) -> None:
+        """Delete copies that a killed upgrade has left beside an embedded database.
+
+        Whatever was destroyed since is still in them, and can be opened.
+        """
+        if self.file is not None and any(self._copies()):
+            with self.turn("upgrade"):  # Whoever upgrades now needs theirs.
+                self._drop_copies()
+
+    def _drop_copies(self) -> None:
+        for copy in self._copies():
+            copy.unlink(missing_ok=True)
+
+    def _copies(self) -> Iterator[Path]:
+        assert self.file is not None
+        return self.file.parent.glob(f"{self.file.name}.before-*")
 
     def knows(self, revision: str) -> bool:
         """Say whether this release knows how tables were at a revision."""

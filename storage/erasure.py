@@ -88,6 +88,7 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
     with store.begin() as kept:
         kept.certificates.count(certificate, _roll(kept, digest, certificate, by=by, at=at))
     remove_blobs(store, blobs)
+    store.database.drop_copies()
     with store.look() as kept:
         exports = [
             {"number": e.number, "of": f"{e.at:%Y-%m-%d %H:%M}", "by": e.by, "sha256": e.digest}

@@ -1,8 +1,11 @@
 """Destroys what may no longer be kept: the key first, then the rows, then the sealed bytes.
 
 One subject is one transaction, with its event and its line in the certificate. When its data keys
-are gone, nothing that was sealed under them can be opened any more, in whatever copy of the
-database or of a blob. Sealed bytes that nothing refers to are noted in the same transaction and
+are gone, nothing that was sealed under them can be opened out of this database any more, nor out
+of any copy of a blob. A copy of the database from before has the locked keys in it: with the key
+pair of today it opens what was destroyed, until `storage.rotation` has destroyed that pair. In
+backups that are within reach the keys are blanked (`storage.erasure`).
+Sealed bytes that nothing refers to are noted in the same transaction and
 removed after it; what a crash leaves is removed by the next run.
 """
 
@@ -217,7 +220,7 @@ class Purge:
         self._kept.events.add("file-purged", intake, by=self._by, at=self._at, code=self._why)
 
     def shred(self, *scopes: str) -> int:
-        """Destroy data keys for good, in every backup that comes back too; give how many."""
+        """Destroy data keys here, and in every backup that comes back; give how many."""
         gone = self._kept.keys.delete(*scopes)
         self._rows.execute(delete(UnsealedRow).where(UnsealedRow.scope.in_(scopes)))
         for scope in scopes:

@@ -330,6 +330,7 @@ def run(
         step.certified(store, partial(step.one, each), each.rule)
         told(done, len(todo))
     step.certified(store, step.small)
+    store.database.drop_copies()
     with store.begin() as kept:
         kept.backups.forget_old(by=by, at=at)
         number = kept.certificates.unended("retention")

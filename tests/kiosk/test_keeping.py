@@ -348,10 +348,17 @@ def test_retention_runs_dry_and_for_good_and_a_hold_stops_it(data: Path) -> None
     assert "1 due and on hold" in held.stderr
     assert exported()
     done("hold", "remove", "1")
-    told = done("retention", "run")
+    left = data / "counterfoil.sqlite.before-0008"
+    left.write_bytes((data / "counterfoil.sqlite").read_bytes())
+    ran = run("retention", "run")
+    assert "keys rotate" in ran.stderr
+    told = ran.stdout
     assert told.replace("Destroyed", "Due").splitlines()[0] == dry.strip()
     assert "certificate-0001.txt" in told
+    assert not left.exists()
     words = (data / "certificates" / "certificate-0001.txt").read_text("utf-8")
+    assert "`counterfoil keys rotate` ends that" in words
+    assert "done/" not in words
     assert "1  records" in words
     assert exported() == ""
     assert "as written" in done("audit", "verify")
@@ -409,6 +416,7 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
     assert "Backups that could not be reached" in certificate
     assert "Backups out of which the person can no longer be opened" in certificate
     assert "A1234BC" not in certificate
+    assert "`counterfoil keys rotate` ends that" in certificate
 
     left = exported()
     assert left.count("\n") == 2
@@ -512,3 +520,36 @@ def test_a_backup_that_failed_is_on_no_list(data: Path, tmp_path: Path) -> None:
         assert reach_backups(house.store, by="pat", at=NOW) == ([], [])
 
     in_house(look)
+
+
+def test_an_old_copy_of_the_database_opens_what_was_erased_until_the_keys_are_rotated(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_KEYS", str(tmp_path / "keys"))
+    theirs: list[str] = []
+    in_house(lambda house: theirs.extend(bring(house, "A1234BC")))
+    shutil.copytree(data, tmp_path / "copy")
+
+    def erase_them(house: House) -> None:
+        with house.store.begin() as kept:
+            asked = kept.erasures.ask("A1234BC", reason="asked", by="vera", at=NOW)
+        erase(house.store, house.raw, asked, by="sam", at=NOW)
+
+    in_house(erase_them)
+
+    def opened() -> object:
+        found: list[object] = []
+
+        def look(house: House) -> None:
+            with house.store.look() as kept:
+                found.append(kept.records.get(theirs[0]).pages[0].reading("me_number").value)
+
+        with monkeypatch.context() as there:
+            there.setenv("COUNTERFOIL_DATA", str(tmp_path / "copy"))
+            in_house(look)
+        return found[0]
+
+    assert opened() == "A1234BC"  # as the certificate says
+    done("keys", "rotate")
+    with pytest.raises(UserError):
+        opened()
