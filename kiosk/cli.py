@@ -292,7 +292,8 @@ def watch(
     """Take in whatever appears in a folder, until told to stop.
 
     Originals go to `done/` in it when they are safe, and to `set-aside/` with a reason when they
-    are no files or not complete. Nothing is deleted; names are not told.
+    are no files or not complete. What it moved to `done/` it deletes there after 30 days (set
+    COUNTERFOIL_DONE_DAYS; 0 is never), and nothing else; names are not told.
     """
     import threading
 

@@ -55,6 +55,17 @@ class KeyDeskOdd(UserError):
     )
 
 
+class DoneDaysOdd(UserError):
+    """Files in `done` cannot be kept for what the setting says."""
+
+    code = "done-days-odd"
+    message = "COUNTERFOIL_DONE_DAYS does not say for how many days files lie in done/."
+    remedy = "Set it to a whole number up to 9999 (0 is for ever), or unset it: then it is 30."
+
+
+DONE_DAYS = 30
+"""For how many days files lie in `done/` of a watched folder where nobody says otherwise."""
+
 KEY_DESK_RATE = 600
 """How many data keys one session is given a minute where nobody says otherwise."""
 
@@ -79,6 +90,7 @@ class Settings:
             said by the usual AWS variables, which `storage.s3_blobs` reads.
         mailbox: the folder where a kiosk leaves letters; in the data folder unless it is named.
         keep_years: what a printed consent promises: for how many years it is kept.
+        done_days: for how many days files lie in `done/` of a watched folder; 0 is for ever.
         open_without_sandbox: developers only: open files where no sandbox holds.
         audit_heads: the file in which heads of the list of events are noted, better on another
             disk; None is `heads.log` in the data folder.
@@ -96,7 +108,7 @@ class Settings:
     blobs_url: str | None = field(default=None, repr=False)
     mailbox: Path | None = None
     keep_years: int = KEEP_YEARS
-
+    done_days: int = DONE_DAYS
     open_without_sandbox: bool = False
     audit_heads: Path | None = None
     metrics_port: int | None = None
@@ -123,6 +135,7 @@ def settings() -> Settings:
 
     Raises:
         KeepYearsOdd: no number of years.
+        DoneDaysOdd: no number of days.
         MetricsPortOdd: no port.
         SandboxSettingOdd: neither yes nor nothing.
         KeyDeskOdd: no number of keys.
@@ -143,6 +156,7 @@ def settings() -> Settings:
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         mailbox=_path("COUNTERFOIL_MAILBOX"),
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
+        done_days=_days(os.environ.get("COUNTERFOIL_DONE_DAYS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
         metrics_port=_port(os.environ.get("COUNTERFOIL_METRICS_PORT", "").strip()),
@@ -186,4 +200,13 @@ def _years(said: str) -> int:
         return KEEP_YEARS
     if not re.fullmatch(r"[1-9][0-9]?", said):
         raise KeepYearsOdd
+    return int(said)
+
+
+def _days(said: str) -> int:
+    """Read for how many days files lie in `done`."""
+    if not said:
+        return DONE_DAYS
+    if not re.fullmatch(r"[0-9]{1,4}", said):
+        raise DoneDaysOdd
     return int(said)

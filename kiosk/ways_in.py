@@ -93,6 +93,7 @@ def watch_folder(
         trouble=trouble,
         bug=bug,
         settle_seconds=settle_seconds,
+        done_days=house.settings.done_days,
     )
     watching.run(stop, every=min(LOOK_SECONDS, max(0.05, settle_seconds)), until_idle=until_idle)
     return aside

@@ -9,7 +9,7 @@ found again by hashes that only that folder's own files can make.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,6 +119,9 @@ class Sum:
         return came == self.arrivals + self.erased
 
 
+_TAKEN_IN = LedgerRow.state.in_((Fate.ACCEPTED, Fate.DUPLICATE))
+
+
 class Ledger:
     """Every file that came in sight."""
 
@@ -173,6 +176,33 @@ class Ledger:
             row.spot, row.size = "", size
         else:
             self._add(way=way, size=size, state=fate, intake=intake, at=at)
+
+    def moved(self, spots: Mapping[str, str]) -> None:
+        """Note where files of a watched folder that were taken in are about to lie, by a hash.
+
+        Args:
+            spots: by the line's id.
+        """
+        for name, spot in spots.items():
+            self._rows.execute(
+                update(LedgerRow).where(LedgerRow.id == name, _TAKEN_IN).values(spot=spot)
+            )
+
+    def done(self, place: str, before: datetime) -> Mapping[str, Sighting]:
+        """Give the files of a watched folder taken in before a moment, by where each lies."""
+        found = select(LedgerRow).where(
+            _TAKEN_IN,
+            LedgerRow.place == place,
+            LedgerRow.spot != "",
+            LedgerRow.ended_at <= before,
+        )
+        return {row.spot: sighting(row) for row in self._rows.scalars(found)}
+
+    def swept(self, names: Sequence[str], *, by: str, at: datetime) -> None:
+        """Note that files which had been taken in were deleted where they lay."""
+        for name in names:
+            self._rows.execute(update(LedgerRow).where(LedgerRow.id == name).values(spot=""))
+            self._events.add("file-done-deleted", name, by=by, at=at)
 
     def set_aside(self, name: str, reason: str, *, spot: str = "", by: str, at: datetime) -> bool:
         """End a line: the file was set aside; says whether it had not ended before.

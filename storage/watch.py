@@ -9,8 +9,9 @@ has not changed over some looks and nobody has it open; then it goes, always by 
 
 A file's line in the ledger has an id made from BATCH and the name, so whoever finds it in
 `.taking` after a crash knows what became of it: one that ended is only moved on. Nothing is ever
-deleted or written over. Times are differences of a clock that nobody can set. A file's name goes
-into no message: it may be a person's.
+written over. Nothing is deleted but what we moved to `done` ourselves, as the ledger knows, when it
+has lain there for its time: those are whole scans in clear. Times are differences of a clock that
+nobody can set. A file's name goes into no message: it may be a person's.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 
@@ -70,6 +71,9 @@ UNFINISHED_SECONDS = 15 * 60.0
 
 ENDLESS_SECONDS = 6 * 3600.0
 """So long a file may go on changing before it is set aside."""
+
+SWEEP_SECONDS = 3600.0
+"""Between two looks at what has lain in `done` for its time."""
 
 TRIES = 3
 """How often our own mistake with one file is tried before it is set aside."""
@@ -172,6 +176,7 @@ class Watch:
         trouble: told what holds everything up, once; and None when it goes on.
         bug: told of our own mistake with one file, for the log of bugs.
         settle_seconds: so long a file has to be unchanged.
+        done_days: so long a file lies in `done`; 0 is for ever.
         unfinished_seconds: see `UNFINISHED_SECONDS`.
         clock: seconds; only differences count.
         now: the time, UTC.
@@ -191,6 +196,7 @@ class Watch:
         trouble: Callable[[UserError | None], None] = lambda _: None,
         bug: Callable[[Exception], None] = lambda _: None,
         settle_seconds: float = 4.0,
+        done_days: int = 0,
         unfinished_seconds: float = UNFINISHED_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -198,6 +204,7 @@ class Watch:
         self._folder, self._store, self._box, self._by = folder, store, box, by
         self._told, self._say_trouble, self._bug = told, trouble, bug
         self._settle, self._unfinished = settle_seconds, unfinished_seconds
+        self._done_days, self._swept = done_days, -SWEEP_SECONDS
         self._clock, self._now = clock, now
         self._seen: dict[tuple[str, ...], _Seen] = {}
         self._tries: dict[str, int] = {}
@@ -266,6 +273,7 @@ class Watch:
                 batch = f"{prefix}-{secrets.token_hex(16)}"
                 got = self._claim(root, batch, files[start : start + BATCH])
                 self._see_to(root, batch, got)
+        self._sweep(root)
         self._note(FolderStuck() if self._stuck else None)
         waits = holds_any(root.here, (TAKING, DONE, ASIDE))
         return waits or bool(self._absent or _claimed(root))
@@ -361,7 +369,7 @@ class Watch:
             with self._store.begin() as kept:
                 sizes = {name: each.size for name, each in names.items()}
                 lines = kept.ledger.appear(sizes, way=WAY, place=self.place, at=self._now())
-            over: list[Found] = []
+            over: dict[str, Found] = {}
             try:
                 for name, each in names.items():
                     fate = lines[name].fate
@@ -370,7 +378,7 @@ class Watch:
                     elif fate is Fate.SET_ASIDE:
                         self._put_aside(root, mine, each, lines[name])
                     if fate in (Fate.ACCEPTED, Fate.DUPLICATE):
-                        over.append(each)
+                        over[name] = each
             finally:
                 self._move_on(root, mine, over)
         clear(root.taking, batch)
@@ -474,17 +482,33 @@ class Watch:
                 os.fsync(source)
                 return
 
-    def _move_on(self, root: _Root, mine: int, files: Iterable[Found]) -> None:
-        """Move files that are safe to `done`; what cannot be moved stays where it is safe too."""
+    def _move_on(self, root: _Root, mine: int, files: Mapping[str, Found]) -> None:
+        """Move files that are safe to `done`; what cannot be moved stays where it is safe too.
+
+        Where each will lie is noted first. Another file that takes the name meanwhile has the
+        move tried again at the next look.
+        """
+        spots: dict[str, str] = {}
+        moves: list[tuple[Found, str]] = []
+        for line, each in files.items():
+            *above, name = each.path
+            with suppress(OSError), made(root.done, above) as target:
+                for other in names_for(name):
+                    spot = self._spot((DONE, *above, other))
+                    if not there(other, target) and spot not in spots.values():
+                        spots[line] = spot
+                        moves.append((each, other))
+                        break
+        if spots:
+            with self._store.begin() as kept:
+                kept.ledger.moved(spots)
+        self._stuck |= len(moves) < len(files)
         touched: set[tuple[str, ...]] = set()
-        for each in files:
+        for each, other in moves:
             *above, name = each.path
             try:
-                with inside(mine, above) as source, made(root.done, above) as target:
-                    for other in names_for(name):
-                        with suppress(FileExistsError):
-                            rename(name, source, other, target)
-                            break
+                with inside(mine, above) as source, inside(root.done, above) as target:
+                    rename(name, source, other, target)
             except FileNotFoundError:
                 continue
             except OSError:
@@ -495,6 +519,28 @@ class Watch:
             with inside(root.done, folder) as target, inside(mine, folder) as source:
                 os.fsync(target)
                 os.fsync(source)
+
+    def _sweep(self, root: _Root) -> None:
+        """Delete what we moved to `done` and has lain there for its time; nothing else there."""
+        if not self._done_days or self._clock() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = self._clock()
+        before = self._now() - timedelta(days=self._done_days)
+        with self._store.look() as kept:
+            due = kept.ledger.done(self.place, before)
+        gone: list[str] = []
+        for found in walk(root.done) if due else ():
+            line = due.get(self._spot((DONE, *found.path)))
+            if line is None or not found.regular or found.size != line.size:
+                continue
+            *above, name = found.path
+            with suppress(OSError), inside(root.done, above) as folder:
+                os.unlink(name, dir_fd=folder)
+                os.fsync(folder)
+                gone.append(line.id)
+        if gone:
+            with self._store.begin() as kept:
+                kept.ledger.swept(gone, by=self._by, at=self._now())
 
     def _fetch_again(
         self,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kiosk.cli import app
 from kiosk.compose import open_house, reading_kit, sandbox_of
-from kiosk.settings import KeepYearsOdd, SandboxSettingOdd, settings
+from kiosk.settings import DoneDaysOdd, KeepYearsOdd, SandboxSettingOdd, settings
 
 
 def words_of(pdf: Path) -> str:
@@ -39,6 +39,21 @@ def test_what_is_no_number_of_years_is_refused(
     assert refused.exit_code == 1
     assert "whole number from 1 to 99" in refused.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("said", "days"), [("", 30), ("0", 0), (" 7 ", 7)])
+def test_files_lie_in_done_for_as_many_days_as_the_setting_says(
+    said: str, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_DONE_DAYS", said)
+    assert settings().done_days == days
+
+
+@pytest.mark.parametrize("said", ["-1", "10000", "seven", "7.5", "\u0667"])
+def test_what_is_no_number_of_days_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERFOIL_DONE_DAYS", said)
+    with pytest.raises(DoneDaysOdd):
+        settings()
 
 
 @pytest.mark.parametrize("form", ["rj-3h", "rj-3r"])

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -666,3 +666,65 @@ def test_every_reason_has_a_sentence_and_a_remedy() -> None:
         told: UserError = problem()
         assert told.message.endswith(".")
         assert told.remedy.endswith(".")
+
+
+def test_what_was_moved_to_done_goes_in_its_time_and_nothing_else_there(post: Post) -> None:
+    now = [NOW]
+    watching = post.watch(done_days=30, now=lambda: now[0])
+    post.put("a.pdf", b"one")
+    post.put("wing/a.pdf", b"two")
+    post.put("again.pdf", b"one")
+    post.look(watching)
+    assert post.here()["done"] == ["a.pdf", "again.pdf", "wing/a.pdf"]
+    post.put("done/theirs.pdf", b"somebody put it there")
+    (post.folder / "done" / "wing" / "a.pdf").write_bytes(b"somebody else's")
+    post.put("b.pdf", b"three")
+    now[0] += timedelta(days=29)
+    post.clock.at += watch.SWEEP_SECONDS
+    post.look(watching)
+    assert len(post.here()["done"]) == 5
+    now[0] += timedelta(days=1)
+    post.clock.at += watch.SWEEP_SECONDS
+    post.look(watching)
+    assert post.here()["done"] == ["b.pdf", "theirs.pdf", "wing/a.pdf"]
+    assert post.fates() == {"accepted": 3, "duplicate": 1}
+    with post.store.look() as kept:
+        assert [each.what for each in kept.events.last(2)] == ["file-done-deleted"] * 2
+    assert post.troubles == []
+
+
+def test_what_was_moved_to_done_stays_where_nobody_set_a_time(post: Post) -> None:
+    now = [NOW]
+    watching = post.watch(now=lambda: now[0])
+    post.put("a.pdf")
+    post.look(watching)
+    now[0] += timedelta(days=9999)
+    post.clock.at += 2 * watch.SWEEP_SECONDS
+    post.look(watching)
+    assert post.here()["done"] == ["a.pdf"]
+
+
+def test_two_files_of_one_name_in_a_batch_both_lie_in_done_and_both_go(post: Post) -> None:
+    now = [NOW]
+    watching = post.watch(done_days=1, now=lambda: now[0])
+    for data in (b"one", b"two"):
+        post.put("a.pdf", data)
+        post.look(watching)
+    assert len(post.here()["done"]) == 2
+    now[0] += timedelta(days=1)
+    post.clock.at += watch.SWEEP_SECONDS
+    post.look(watching)
+    assert "done" not in post.here()
+
+
+def test_a_certificate_says_that_scans_lie_in_done_when_a_folder_is_watched(post: Post) -> None:
+    def elsewhere() -> str:
+        with post.store.begin() as kept:
+            number = kept.certificates.begin("retention", by="pat", at=NOW)
+            kept.certificates.end(number, at=NOW)
+            return kept.certificates.seal(number, by="pat", at=NOW).to_text()
+
+    assert "done/" not in elsewhere()
+    post.put("a.pdf")
+    post.look(post.watch())
+    assert "lie in done/ of the watched folder" in elsewhere()
