@@ -987,7 +987,8 @@ def ask_to_erase(
     reason: Annotated[str, typer.Option(help="A code such as asked-by-person; no names.")] = "",
     by: Annotated[str, typer.Option(help="User name of who asks; asks for the password.")] = "",
     also: Annotated[
-        list[str] | None, typer.Option(help="A record of others that names them and goes too.")
+        list[str] | None,
+        typer.Option(help="What goes too: a record of others that names them, a page set aside."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
@@ -999,7 +1000,7 @@ def ask_to_erase(
     from kiosk import keeping
     from storage.erasure import rehearse
 
-    records = [each.strip().upper() for each in also or ()]
+    records = [each.strip() for each in also or ()]
     number = _typed(person)
     with _house() as house:
         keeping.fill_index(house)
@@ -1007,6 +1008,9 @@ def ask_to_erase(
             digest = kept.people_index.digest(number)
             theirs = kept.erasures.theirs(digest, records)
             going = kept.erasures.shown(theirs)
+            in_the_way = kept.erasures.in_the_way(theirs)
+        for each in in_the_way:
+            _say(f"Page {each} of the same file was set aside: try it again, or --also {each}.")
         counts = rehearse(house.store, digest, records, at=_now())
         typer.echo(f"This would destroy: {keeping.told_counts(counts)}.")
         _show_going(going)

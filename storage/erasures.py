@@ -10,13 +10,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
-from pipeline.kept import RecordState
+from pipeline.kept import RecordState, Status
 from storage.events import Events
 from storage.holds import reason_code
 from storage.models import ErasureRow, PageRow, RecordRow
 from storage.people_index import NAMED, OF, PeopleIndex
 
 VERIFIED = RecordState.VERIFIED
+_ASIDE = PageRow.status == Status.SET_ASIDE
 
 
 class NobodyFound(UserError):
@@ -89,7 +90,12 @@ class Erasures:
         self._rows, self._events, self._people = rows, events, people
 
     def theirs(self, digest: str, also: Iterable[str] = ()) -> Theirs:
-        """Find what is a person's by the keyed hash of their number."""
+        """Find what is a person's by the keyed hash of their number.
+
+        Args:
+            digest: the keyed hash.
+            also: records, and pages set aside, that are to go too.
+        """
         serials = set(self._people.serials_of(digest))
         pages = self._rows.scalars(
             select(PageRow).where(PageRow.id.in_(self._people.pages_of(digest, [OF])))
@@ -97,15 +103,20 @@ class Erasures:
         records = {row.record for row in pages if row.record}
         issued = select(RecordRow.id).where(RecordRow.serial.in_(serials))
         records |= set(self._rows.scalars(issued))
-        known = select(RecordRow.id).where(RecordRow.id.in_(list(also)))
+        named = list(also)
+        known = select(RecordRow.id).where(RecordRow.id.in_([each.upper() for each in named]))
         records |= set(self._rows.scalars(known))
+        aside = select(PageRow.id).where(
+            PageRow.id.in_([each.lower() for each in named]), _ASIDE, PageRow.record.is_(None)
+        )
+        lone = {row.id for row in pages if not row.record} | set(self._rows.scalars(aside))
         naming = select(PageRow.record).where(
             PageRow.id.in_(self._people.pages_of(digest, [NAMED])), PageRow.record.is_not(None)
         )
         gone = select(RecordRow.serial).where(RecordRow.id.in_(records))
         return Theirs(
             records=tuple(sorted(records)),
-            pages=tuple(sorted(row.id for row in pages if not row.record)),
+            pages=tuple(sorted(lone)),
             sheets=tuple(sorted(serials - set(self._rows.scalars(gone)))),
             named=tuple(sorted({str(each) for each in self._rows.scalars(naming)} - records)),
         )
@@ -126,6 +137,16 @@ class Erasures:
         pages = self._rows.scalars(select(PageRow).where(PageRow.id.in_(theirs.pages)))
         lone = [Shown(record=r.id, form=r.form or "", pages=1, verified=False) for r in pages]
         return (*records, *lone)
+
+    def in_the_way(self, theirs: Theirs) -> tuple[str, ...]:
+        """Give the pages set aside that could not be tried again any more if this went."""
+        mine = PageRow.record.in_(theirs.records) | PageRow.id.in_(theirs.pages)
+        found = select(PageRow.id).where(
+            PageRow.intake.in_(select(PageRow.intake).where(mine)),
+            _ASIDE,
+            PageRow.id.not_in(theirs.pages),
+        )
+        return tuple(self._rows.scalars(found.order_by(PageRow.id)))
 
     def asked(self, number: int) -> Theirs:
         """Give what would go now if a request were confirmed.
@@ -148,7 +169,7 @@ class Erasures:
             reason: a code.
             by: who asks.
             at: when, UTC.
-            also: records that name them and are to go too.
+            also: records that name them, and pages set aside, that are to go too.
 
         Raises:
             NumberOdd, ReasonOdd: see their words.

@@ -52,8 +52,8 @@ class FileStillRead(UserError):
         "file would lose them."
     )
     remedy = (
-        "Run `counterfoil work --until-idle`, try again what was set aside (scan anew what cannot "
-        "be read), then do this again."
+        "Run `counterfoil work --until-idle` and try again what was set aside; scan the paper of "
+        "what cannot be read anew, and let `erase --also` take the page along."
     )
 
 

@@ -262,8 +262,12 @@ def test_a_page_set_aside_with_a_picture_keeps_its_file_from_being_destroyed(
     assert desk.page(pages[1]).upright
     with store.look() as kept:
         digest = kept.people_index.digest("A1234BC")
+        theirs = kept.erasures.theirs(digest)
+        assert kept.erasures.in_the_way(theirs) == (pages[1],)
+        assert kept.erasures.in_the_way(kept.erasures.theirs(digest, [pages[1]])) == ()
     with pytest.raises(FileStillRead):
         rehearse(store, digest, (), at=desk.now)
+    assert rehearse(store, digest, [pages[1]], at=desk.now)["pages"] == 2
     with store.begin() as kept:
         kept.pages.again(pages[1], by="pat", at=desk.now)
     desk.keep(pages[1], desk.read(desk.issue(pages=1)[0], readings=()), attempt=2)
