@@ -112,6 +112,17 @@ class DatabaseBusy(StoreAway):
     remedy = "Try again. If it happens often, the machine or its disk is overloaded."
 
 
+class DatabaseForbidden(UserError):
+    """The system does not let this user write to the file of the database."""
+
+    code = "database-forbidden"
+    message = "This user may not write to the data folder, so nothing was kept."
+    remedy = (
+        "Run this as the user, or in the group, that the data folder belongs to; the folder and "
+        "the files of the database in it must be writable for that group (chmod -R g+w)."
+    )
+
+
 class DatabaseUnsuitable(UserError):
     """The URL names a kind of database that this does not run on."""
 
@@ -401,6 +412,7 @@ def told() -> Iterator[None]:
     Raises:
         DatabaseAway: the server does not answer, or has ended the connection.
         DatabaseBusy: it waited too long for somebody else.
+        DatabaseForbidden: this user may not write to its file.
         DiskFull: there is no room for what was to be kept; nothing of it is.
     """
     try:
@@ -412,6 +424,8 @@ def told() -> Iterator[None]:
             raise DatabaseBusy from problem
         if is_full(problem):
             raise DiskFull from problem
+        if is_forbidden(problem):
+            raise DatabaseForbidden from problem
         raise
 
 
@@ -443,6 +457,14 @@ def is_full(problem: BaseException) -> bool:
     return name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE") or (
         getattr(problem.orig, "sqlstate", "") == "53100"
     )
+
+
+def is_forbidden(problem: BaseException) -> bool:
+    """Say whether an error means that this user may not write to an embedded database's file."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    name = getattr(problem.orig, "sqlite_errorname", "") or ""
+    return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
 
 
 def _engine(url: str, **options: Any) -> Engine:

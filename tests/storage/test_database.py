@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from storage.database import Database, DatabaseNewer, _config, _script, connect
+from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config, _script, connect
 from storage.keys import Vault
 from storage.models import Base
 from storage.store import Store
@@ -88,6 +88,14 @@ def test_the_group_may_write_to_a_new_database_if_the_umask_lets_it(tmp_path: Pa
     finally:
         os.umask(before)
     assert modes["shared.db"] == modes["shared.db-wal"] == modes["shared.db-shm"] == 0o660
+
+
+def test_who_may_not_write_to_the_file_is_told_so(store: Store, vault: Vault) -> None:
+    shut = Store(f"sqlite:///file:{store.database.file}?mode=ro&uri=true", vault)
+    told = pytest.raises(DatabaseForbidden, match="may not write to the data folder")
+    with told, shut.begin() as kept:
+        kept.events.add("a", "b", by="pat", at=_NOW)
+    shut.close()
 
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
