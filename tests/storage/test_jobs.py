@@ -181,6 +181,24 @@ def test_a_page_and_a_file_that_kill_workers_are_set_aside_and_what_is_in_hand_w
     assert {page.reason.code for page in aside} == {"reading-stopped"}
 
 
+def test_a_page_whose_file_was_lost_is_read_after_the_file_was_taken_in_again(
+    desk: Any, jobs: Jobs, box: IntakeBox, raw: FolderBlobs, command: list[str], tmp_path: Path
+) -> None:
+    put(box, tmp_path, "scan", f"{desk.issue()[0]} 1\n")
+    with desk.store.look() as kept:
+        (file,) = kept.intakes.last()
+    raw.remove(file.blob)
+    with (tmp_path / "log").open("wb") as out:
+        _supervise(desk.store, jobs, command, out)
+        with desk.store.look() as kept:
+            (page_id,) = kept.pages.aside("blob-missing")
+        put(box, tmp_path, "scan", (tmp_path / "scan").read_text())
+        with desk.store.begin() as kept:
+            jobs.again(kept, page_id, by="pat", at=NOW)
+        _supervise(desk.store, jobs, command, out)
+    assert desk.page(page_id).status is Status.AWAITING
+
+
 def test_a_page_asked_for_again_may_be_begun_as_often_as_a_new_one(desk: Any) -> None:
     (page_id,) = desk.take(1)
     with desk.store.begin() as kept:
