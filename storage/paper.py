@@ -264,7 +264,7 @@ class Intakes:
                 *there, IntakeRow.number >= start
             )
             first = self._rows.execute(after.order_by(IntakeRow.number).limit(1))
-            found |= dict(first.tuples())
+            found |= dict(first.all())
         return tuple(sorted(found.items()))
 
     def get(self, intake_id: str) -> Intake:
