@@ -7,11 +7,12 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from forms.errors import UserError
+from storage.folders import sync_folder
 
 OLD_KEPT = "A file of that name was there: it is now {}."
 """What people are told when `old_kept` kept one."""
@@ -126,6 +127,8 @@ def whole_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
                 os.fsync(file.fileno())
         with told():
             Path(name).replace(path)
+            with suppress(PermissionError):  # a folder that may be added to and not looked at
+                sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -21,8 +21,9 @@ from storage import backup, recovery, restore
 from storage.archive import Archive, Manifest
 from storage.certificates import Certificate
 from storage.erasure import purge_what_has_no_key, reach_this_backup
+from storage.folders import write_durably
 from storage.purge import remove_blobs
-from storage.recovery import RecoveryKey, write_durably
+from storage.recovery import RecoveryKey
 from storage.retention import Clocks, clocks
 from storage.store import Kept
 

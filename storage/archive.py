@@ -262,7 +262,8 @@ class Archive:
         for member in self._members():
             if member.name.startswith(BLOBS):
                 digest = member.name.removeprefix(BLOBS)
-                with io.BufferedReader(_Window(self._file, member)) as data:
+                window: io.BufferedReader = io.BufferedReader(_Window(self._file, member))
+                with window as data:
                     yield Stored(digest=digest, size=member.size), data
 
     def pairs(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""Folders that are still there after a power cut: each is synced into the one above it."""
+"""Folders and small files that are still there, and whole, after a power cut."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_durably(path: Path, data: bytes, *, mode: int) -> None:
+    """Write a small file whole or not at all, and have it on the disk."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from forms.errors import UserError
+from storage.folders import write_durably
 
 _LOCK = "in-use.lock"
 
@@ -90,18 +91,8 @@ def mark_moved(place: Path, at: datetime) -> None:
         place: the file or folder that is left behind, as it was.
         at: when, UTC.
     """
-    mark = _mark(place)
-    new = mark.with_name(f"{mark.name}.new")
-    with new.open("w") as file:
-        json.dump({"moved_at": at.isoformat(timespec="seconds")}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(mark)
-    folder = os.open(mark.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    said = json.dumps({"moved_at": at.isoformat(timespec="seconds")})
+    write_durably(_mark(place), said.encode(), mode=0o644)
 
 
 def is_marked(place: Path) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from forms.errors import UserError
-from storage.folders import sync_folder
+from storage.folders import write_durably
 
 PUBLIC = "recovery.pub"
 """The public half's file in the key folder."""
@@ -182,24 +181,6 @@ def paper(key: RecoveryKey) -> bytes:
         "# from the machine, on paper in a safe. Without it no backup can be read again.\n"
         f"{key.text}\n"
     ).encode()
-
-
-def write_durably(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a small file whole or not at all, and have it on the disk."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _check_of(secret: bytes) -> bytes:

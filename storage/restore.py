@@ -36,11 +36,10 @@ from storage.archive import (
 from storage.backup import INFO, belongs, prove, unpack
 from storage.blobs import BlobStore
 from storage.database import Database, DatabaseNewer
-from storage.folders import make_folder, sync_folder
+from storage.folders import make_folder, sync_folder, write_durably
 from storage.keys import KeyFolder
 from storage.mailbox import Mailbox
 from storage.models import Base
-from storage.recovery import write_durably
 
 MARK = ".restoring"
 """The file that stands in the data folder while a backup is being put there."""
