@@ -257,7 +257,7 @@ class Archive:
         """Give the names under a prefix, without it."""
         return tuple(n.removeprefix(prefix) for n in self._parts if n.startswith(prefix))
 
-    def blobs(self) -> Iterator[tuple[Stored, io.BufferedReader[_Window]]]:
+    def blobs(self) -> Iterator[tuple[Stored, io.BufferedReader]]:
         """Give the blobs one after another: what each must be, and a stream of its bytes."""
         for member in self._members():
             if member.name.startswith(BLOBS):
