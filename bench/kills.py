@@ -276,9 +276,10 @@ def _recoveries(trial: Trial, house: House, kills: Sequence[Kill]) -> list[Recov
 
 def _put_real(house: House, trial: Trial) -> None:
     """Register the demo's copies and put its scans in to be taken in first."""
-    from kiosk.demo import _register
+    from kiosk.demo import bundled_sheets
 
-    _register(house)
+    with house.store.begin() as kept:
+        kept.sheets.issue(bundled_sheets(at=datetime.now(UTC), by="trial"))
     for scan in sorted((DEMO / "scans").iterdir()):
         shutil.copy(scan, trial.inbox / f"00000-{scan.name}")
 

@@ -12,7 +12,6 @@ copies and the decisions, which nobody types here.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import os
 import subprocess
@@ -27,11 +26,9 @@ from pathlib import Path
 from bench.servers import Postgres, S3Server
 from forms.errors import UserError
 from kiosk.compose import House, open_house
+from kiosk.demo import BUNDLED, bundled_sheets
 from pipeline.kept import Status
-from pipeline.ports import Sheet
 
-ROOT = Path(__file__).parents[1]
-BUNDLED = ROOT / "demo"
 AT = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 FORMATS = ("csv", "jsonl")
 
@@ -66,8 +63,8 @@ def _run(work: Path, name: str, settings: Mapping[str, str], *, machines: int) -
     folders = [work / f"{name}-{number}" for number in range(machines)]
     places = [{**settings, "COUNTERFOIL_DATA": str(each)} for each in folders]
     began = time.monotonic()
-    with _house(places[0]) as house:
-        _register(house)
+    with _house(places[0]) as house, house.store.begin() as kept:
+        kept.sheets.issue(bundled_sheets(at=AT, by="pat"))
     _command(places[0], "roll", "import", str(BUNDLED / "roll.csv"))
     _command(places[0], "scan", str(BUNDLED / "scans"), good=(0, 1))
     each = max(1, 2 // machines)
@@ -114,30 +111,6 @@ def _decide(house: House) -> int:
         decided += done
         if not done:
             return decided
-
-
-def _register(house: House) -> None:
-    with (BUNDLED / "issued.csv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    with house.store.begin() as kept:
-        kept.sheets.issue(
-            [
-                Sheet(
-                    serial=row["serial"],
-                    form=row["form"],
-                    version=int(row["version"]),
-                    language=row["language"],
-                    large_print=False,
-                    pages=int(row["pages"]),
-                    issued_at=AT,
-                    establishment=row["establishment"],
-                    wing=row["wing"],
-                    person=row["person"] or None,
-                    issued_by="pat",
-                )
-                for row in rows
-            ]
-        )
 
 
 @contextmanager

@@ -131,27 +131,34 @@ def _prepare(house: House, data: Path) -> None:
 
 def _register(house: House) -> None:
     """Register the copies that the bundled scans were printed as, where they are not yet."""
-    with (BUNDLED / "issued.csv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    sheets = bundled_sheets(at=_now(), by=BY)
     with house.store.begin() as kept:
-        kept.sheets.issue(
-            [
-                Sheet(
-                    serial=row["serial"],
-                    form=row["form"],
-                    version=int(row["version"]),
-                    language=row["language"],
-                    large_print=False,
-                    pages=int(row["pages"]),
-                    issued_at=_now(),
-                    establishment=row["establishment"],
-                    wing=row["wing"],
-                    person=row["person"] or None,
-                    issued_by=BY,
-                )
-                for row in rows
-                if kept.sheets.find(row["serial"]) is None
-            ]
+        kept.sheets.issue([each for each in sheets if kept.sheets.find(each.serial) is None])
+
+
+def bundled_sheets(*, at: datetime, by: str) -> tuple[Sheet, ...]:
+    """Give the copies that the bundled scans were printed as.
+
+    Args:
+        at: when they are said to have been issued, UTC.
+        by: by whom.
+    """
+    with (BUNDLED / "issued.csv").open(encoding="utf-8", newline="") as lines:
+        return tuple(
+            Sheet(
+                serial=row["serial"],
+                form=row["form"],
+                version=int(row["version"]),
+                language=row["language"],
+                large_print=False,
+                pages=int(row["pages"]),
+                issued_at=at,
+                establishment=row["establishment"],
+                wing=row["wing"],
+                person=row["person"] or None,
+                issued_by=by,
+            )
+            for row in csv.DictReader(lines)
         )
 
 
