@@ -65,7 +65,13 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _high_water_mb(pid: int) -> float:
+    """Give the most memory a process has had, once it runs a program of its own.
+
+    Until then it is a copy of this one, whose memory it says.
+    """
     try:
+        if Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes():
+            return 0.0
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024

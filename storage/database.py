@@ -113,13 +113,14 @@ class DatabaseBusy(StoreAway):
 
 
 class DatabaseForbidden(UserError):
-    """The system does not let this user write to the file of the database."""
+    """This user may not write to the database's file, or this role not do that on a server."""
 
     code = "database-forbidden"
     message = "This user may not write to the data folder, so nothing was kept."
     remedy = (
         "Run this as the user, or in the group, that the data folder belongs to; the folder and "
-        "the files of the database in it must be writable for that group (chmod -R g+w)."
+        "the files of the database in it must be writable for that group (chmod -R g+w). On a "
+        "database server, sign in as the role this program is for (`counterfoil database roles`)."
     )
 
 
@@ -412,7 +413,7 @@ def told() -> Iterator[None]:
     Raises:
         DatabaseAway: the server does not answer, or has ended the connection.
         DatabaseBusy: it waited too long for somebody else.
-        DatabaseForbidden: this user may not write to its file.
+        DatabaseForbidden: this user may not write to its file, or this role to that table.
         DiskFull: there is no room for what was to be kept; nothing of it is.
     """
     try:
@@ -460,9 +461,11 @@ def is_full(problem: BaseException) -> bool:
 
 
 def is_forbidden(problem: BaseException) -> bool:
-    """Say whether an error means that this user may not write to an embedded database's file."""
+    """Say whether an error means that this user may not do that to the database."""
     if not isinstance(problem, DBAPIError):
         return False
+    if getattr(problem.orig, "sqlstate", None) == "42501":
+        return True
     name = getattr(problem.orig, "sqlite_errorname", "") or ""
     return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
 

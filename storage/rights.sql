@@ -1,6 +1,6 @@
 
 -- What the staff site may do with each table, and the kiosk. A table that is not named is not
--- theirs at all: the mailbox, letters, holds, exports, certificates, and what was erased.
+-- theirs at all: the mailbox, letters, holds, exports and certificates.
 DO $$
 DECLARE
     it record;
@@ -31,7 +31,8 @@ BEGIN
         ('wrong_tries', 'SELECT, INSERT, UPDATE, DELETE'),
         ('events', 'SELECT, INSERT'),
         ('event_head', 'SELECT, UPDATE'),
-        ('backups', 'SELECT')
+        ('backups', 'SELECT'),
+        ('erased_scopes', 'SELECT')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);
