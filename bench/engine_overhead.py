@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.trial.paper import issue
 from forms.page_id import PageId
 from kiosk.worker import supervise, work_here
 from pipeline.kept import Status
-from pipeline.ports import Sheet
 from pipeline.stages import Draft, Gray, PageRead, Reading, State
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
@@ -172,22 +172,7 @@ def _burn(pages: int, milliseconds: float, ready: Any, counted: Any) -> None:
 
 def _bring(store: Store, jobs: Jobs, home: Path, pages: int, now: datetime) -> None:
     """Issue copies of two pages and take them in as files of twenty pages."""
-    with store.begin() as kept:
-        serials = kept.sheets.draw((pages + 1) // 2)
-        kept.sheets.issue(
-            [
-                Sheet(
-                    serial=serial,
-                    form="rj-1",
-                    version=1,
-                    language="en",
-                    large_print=False,
-                    pages=2,
-                    issued_at=now,
-                )
-                for serial in serials
-            ]
-        )
+    serials = issue(store, pages, at=now)
     lines = [f"{serial} {page}" for serial in serials for page in (1, 2)][:pages]
     scans = home / "scans"
     scans.mkdir()
