@@ -2,10 +2,13 @@
 
     python -m bench.engine_overhead [--pages 200] [--ms 145]
 
-A fake recipe burns a known time of one core for each page (145 ms, what a page of RJ-1 costs), so
-what is left of the workers' processor time is the engine, the database and Python. Two plain
-processes that only burn are held against one in the same run: two cores that share what they are
-made of slow each other down with no engine at all. Prints one JSON line for each run, with n.
+A fake recipe burns a known time of one core for each page (145 ms, what a page of RJ-1 costs to
+read). The same pages are also read and kept by a plain loop that uses the same store and no engine:
+rows, sealing, pictures, events. What workers need beyond that is the engine: queue, checkpoints,
+watching each other. Two plain processes that only burn are held against one in the same run: two
+cores that share what they are made of slow each other down with no engine at all. Processor time
+counts from the first tenth of the pages to the last, where every worker is up. Prints one JSON line
+for each run, with n.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import hashlib
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ import numpy as np
 from bench.trial.paper import issue
 from forms.page_id import PageId
 from kiosk.worker import supervise, work_here
+from pipeline import work
 from pipeline.kept import Status
 from pipeline.stages import Draft, Gray, PageRead, Reading, State
 from storage.blobs import FolderBlobs
@@ -104,12 +109,11 @@ def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]
         jobs = Jobs(store)
         jobs.prepare()
         _bring(store, jobs, home, pages, now)
-        seen: list[tuple[float, int]] = []
+        seen: list[Look] = []
 
         def progress(counts: dict[Status, int]) -> None:
-            seen.append((time.monotonic(), counts[Status.AWAITING]))
+            seen.append(Look(time.monotonic(), counts[Status.AWAITING], _cpu_of_children()))
 
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = (sys.executable, "-m", "bench.engine_overhead", "--worker")
         worked = supervise(
             store,
@@ -119,19 +123,61 @@ def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]
             progress=progress,
             command=(*command, str(home), "--ms", str(milliseconds)),
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = worked.counts[Status.AWAITING]
         jobs.close()
         store.close()
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    begun, ended = _middle(seen)
+    kept = max(ended.kept - begun.kept, 1)
     return {
         "n_pages": pages,
         "workers": workers,
         "recipe_ms": milliseconds,
-        "kept": done,
-        "pages_per_s": round(_rate(seen), 2),
-        "worker_cpu_s": round(cpu, 2),
+        "kept": worked.counts[Status.AWAITING],
+        "pages_per_s": round(kept / max(ended.at - begun.at, 1e-9), 2),
+        "worker_ms_per_page": round(1000 * (ended.cpu - begun.cpu) / kept, 1),
     }
+
+
+def keeping(pages: int) -> float:
+    """Read pages of no cost and keep them in a plain loop, without an engine.
+
+    Returns:
+        Processor time a page, milliseconds.
+    """
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        home = Path(folder)
+        store = Store(f"sqlite:///{home}/counterfoil.db", Vault(KeyFolder(home / "keys")))
+        store.upgrade()
+        jobs = Jobs(store)
+        jobs.prepare()
+        _bring(store, jobs, home, pages, now)
+        blobs = SealedBlobs(FolderBlobs(home / "blobs"), store)
+        recipe = BurningRecipe(0)
+        waiting: list[str] = []
+        with store.look() as kept:
+            files = kept.pages.unsplit()
+        for each in files:
+            with store.begin() as kept:
+                begun, intake = kept.intakes.start(each), kept.intakes.unnamed(each)
+            split = work.split(intake, blobs, recipe, begun=begun)
+            with store.begin() as kept:
+                waiting += kept.intakes.split(each, split, at=now)
+        warm = len(waiting) // 10
+        for place, page in enumerate(waiting):
+            if place == warm:
+                before = time.process_time()
+            with store.begin() as kept:
+                job = kept.pages.start(page, 1)
+            assert job is not None
+            outcomes = work.read(job, blobs, recipe)
+            with store.begin() as kept:
+                kept.pages.keep(page, 1, outcomes, at=now)
+                kept.intakes.grow(page, outcomes, at=now)
+                kept.drafts.due_with(page)
+        took = time.process_time() - before
+        jobs.close()
+        store.close()
+    return 1000 * took / (len(waiting) - warm)
 
 
 def plain(pages: int, milliseconds: float, processes: int) -> float:
@@ -183,12 +229,32 @@ def _bring(store: Store, jobs: Jobs, home: Path, pages: int, now: datetime) -> N
         assert taken.problem is None
 
 
-def _rate(seen: Sequence[tuple[float, int]]) -> float:
-    """Pages a second between the first tenth and the last, where every worker is up."""
-    most = seen[-1][1]
-    begun = next(each for each in seen if each[1] >= most / 10)
-    ended = next(each for each in seen if each[1] >= 0.9 * most)
-    return (ended[1] - begun[1]) / max(ended[0] - begun[0], 1e-9)
+@dataclass(frozen=True)
+class Look:
+    """A moment: how many pages are kept, and what the workers have used, both since the start."""
+
+    at: float
+    kept: int
+    cpu: float
+
+
+def _cpu_of_children() -> float:
+    """Give the processor time of the processes that this one started and that run, seconds."""
+    mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    ticks = 0
+    for pid in mine:
+        with suppress(OSError):
+            told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(told[11]) + int(told[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _middle(seen: Sequence[Look]) -> tuple[Look, Look]:
+    """Give the looks after the first tenth of the pages and before the last."""
+    most = seen[-1].kept
+    begun = next(each for each in seen if each.kept >= most / 10)
+    ended = next(each for each in seen if each.kept >= 0.9 * most)
+    return begun, ended
 
 
 def main() -> None:
@@ -205,17 +271,17 @@ def main() -> None:
         blobs = SealedBlobs(FolderBlobs(given.worker / "blobs"), store)
         work_here(store, blobs, BurningRecipe(given.ms))
         return
-    empty = run(20, 0.0, 1)
-    start = empty["worker_cpu_s"]
-    print(json.dumps({"what": "start, 20 empty pages and stop of one worker", **empty}))
+    rows = keeping(given.pages)
+    print(json.dumps({"what": "keeping without an engine", "ms_per_page": round(rows, 1)}))
     rates = {}
     for workers in (1, 2):
         found = run(given.pages, given.ms, workers)
         rates[workers] = found["pages_per_s"]
-        burnt = given.pages * given.ms / 1000
-        engine = (found["worker_cpu_s"] - burnt - workers * start) / (given.pages - 20 * workers)
-        found["engine_cpu_ms_per_page"] = round(1000 * engine, 1)
-        found["engine_share"] = round(engine / (engine + given.ms / 1000), 3)
+        beyond = found["worker_ms_per_page"] - given.ms
+        found["keeping_and_engine_ms"] = round(beyond, 1)
+        found["engine_ms"] = round(beyond - rows, 1)
+        found["engine_share"] = round((beyond - rows) / found["worker_ms_per_page"], 3)
+        found["keeping_and_engine_share"] = round(beyond / found["worker_ms_per_page"], 3)
         print(json.dumps({"what": "reading", **found, "load": round(os.getloadavg()[0], 1)}))
     alone = {n: plain(given.pages, given.ms, n) for n in (1, 2)}
     times, possible = rates[2] / rates[1], alone[2] / alone[1]

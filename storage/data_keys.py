@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, event, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, event, func, insert, select
 from sqlalchemy.orm import Session as Rows
 
 from storage.keys import (
@@ -125,10 +125,8 @@ class Keys:
         """Fetch many keys at once, still locked, since they are about to be asked for."""
         wanted = sorted(set(scopes) - self._met.keys() - self._locked.keys())
         for start in range(0, len(wanted), CHUNK):
-            found = select(
-                DataKeyRow.scope, DataKeyRow.site, DataKeyRow.kek, DataKeyRow.locked
-            ).where(DataKeyRow.scope.in_(wanted[start : start + CHUNK]))
-            for scope, site, kek, locked in self._rows.execute(found):
+            some = {"scopes": wanted[start : start + CHUNK]}
+            for scope, site, kek, locked in self._rows.execute(_LOCKED, some):
                 self._locked[scope] = Locked(scope=scope, site=site, kek=kek, locked=locked)
 
     def delete(self, *scopes: str) -> int:
@@ -151,6 +149,11 @@ class Keys:
         if self._held_vault is None:
             raise CannotOpen
         return self._held_vault
+
+
+_LOCKED = select(DataKeyRow.scope, DataKeyRow.site, DataKeyRow.kek, DataKeyRow.locked).where(
+    DataKeyRow.scope.in_(bindparam("scopes", expanding=True))
+)
 
 
 @event.listens_for(Rows, "after_commit")

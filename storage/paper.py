@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -36,6 +37,7 @@ from pipeline.sandbox import SandboxMissing
 from pipeline.stages import PageRead, Quarantined
 from pipeline.triage import ask_whose, unprinted
 from storage import rows as convert
+from storage import sealing
 from storage.data_keys import Keys
 from storage.events import MACHINE, Events
 from storage.fetch import load_pages, load_records
@@ -881,12 +883,15 @@ class Pages:
         self._keep_one(row, outcome, at=at)
 
     def _keep_one(self, row: PageRow, outcome: work.Outcome, *, at: datetime) -> None:
+        with self._rows.no_autoflush:  # the row is written once, when all is known
+            self._keep_result(row, outcome, at=at)
+
+    def _keep_result(self, row: PageRow, outcome: work.Outcome, *, at: datetime) -> None:
         result = outcome.result
         row.upright = outcome.upright
         row.seconds = float(result.seconds)
         row.warnings = list(result.warnings)
         row.read_at = at
-        self._rows.flush()
         digest = self._keys.lookup("picture", result.digest) if result.digest else ""
         same = self._same_picture(row, digest)
         if same is not None:
@@ -902,13 +907,8 @@ class Pages:
     def _same_picture(self, row: PageRow, digest: str) -> str | None:
         if not digest:
             return None
-        found = select(PageRow.id).where(
-            PageRow.digest == digest,
-            PageRow.slot == row.slot,
-            PageRow.duplicate_of.is_(None),
-            PageRow.id != row.id,
-        )
-        return self._rows.scalar(found)
+        mine = {"digest": digest, "slot": row.slot, "page": row.id}
+        return self._rows.scalar(_SAME_PICTURE, mine)
 
     def _keep_read(self, row: PageRow, read: PageRead, *, at: datetime) -> None:
         _say_what(row, read)
@@ -933,19 +933,31 @@ class Pages:
         row.confidential = definition is not None and work.is_confidential(
             definition, read.readings
         )
-        self._rows.add_all(
-            convert.reading_row(row.id, row.attempt, place, each)
-            for place, each in enumerate(readings)
+        row.status = Status.AWAITING
+        sealing.add_all(
+            self._rows,
+            [
+                convert.reading_row(row.id, row.attempt, place, each)
+                for place, each in enumerate(readings)
+            ],
         )
         if row.upright is not None and any(work.wants_draft(each) for each in readings):
             self._rows.add(DraftDueRow(page=row.id, attempt=row.attempt))
-        row.status = Status.AWAITING
         self._events.add("page-read", row.id, by=MACHINE, at=at)
         self._records.take_page(row, at=at)
 
     def _set_aside(self, row: PageRow, problem: Quarantined, *, at: datetime) -> None:
         _put_aside(row, problem, at)
         self._events.add("page-set-aside", row.id, by=MACHINE, at=at, code=problem.code)
+
+
+_SAME_PICTURE = select(PageRow.id).where(
+    PageRow.digest == bindparam("digest"),
+    PageRow.slot == bindparam("slot"),
+    PageRow.duplicate_of.is_(None),
+    PageRow.id != bindparam("page"),
+)
+"""Made once, as is whatever else is asked for each page: making a query costs as much as asking."""
 
 
 class Decisions:

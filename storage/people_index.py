@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session as Rows
 
 from forms import library
@@ -172,7 +172,7 @@ class PeopleIndex:
         self._add(unsure, page=row.id)
 
     def _take_out(self, page: str) -> None:
-        self._rows.execute(delete(PersonIndexRow).where(PersonIndexRow.page == page))
+        self._rows.execute(_TAKE_OUT, {"page": page})
 
     def _add(self, people: Iterable[tuple[str, str]], *, page: str = "", serial: str = "") -> None:
         for number, role in people:
@@ -186,6 +186,9 @@ class PeopleIndex:
                 self._rows.flush()
             elif role == OF:
                 there.role = OF
+
+
+_TAKE_OUT = delete(PersonIndexRow).where(PersonIndexRow.page == bindparam("page"))
 
 
 def _numbers(row: PageRow, values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import Row, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -13,7 +13,7 @@ from pipeline.kept import KeptRecord, RecordState, Status
 from storage.events import MACHINE, Events
 from storage.fetch import CHUNK, load_records, undecided_readings
 from storage.models import DecisionRow, IntakeRow, PageRow, RecordRow, SheetRow
-from storage.pairing import Copy, Placed, pair
+from storage.pairing import Placed, pair
 
 
 class RecordUnknown(UserError):
@@ -153,18 +153,12 @@ class Records:
 
     def take_page(self, page: PageRow, *, at: datetime) -> None:
         """Put a page that was just read into the record of its copy; pair its copies anew."""
-        everyone = self._placed(page)
-        rows = {
-            row.id: row
-            for row in self._rows.scalars(
-                select(PageRow).where(PageRow.id.in_([each.page for each in everyone]))
-            )
-        }
-        records = {
-            row.id: row
-            for row in self._rows.scalars(select(RecordRow).where(RecordRow.serial == page.serial))
-        }
-        copies = pair(everyone)
+        self._rows.flush()
+        met = self._rows.execute(_PLACED, {"serial": page.serial, "page": page.id}).all()
+        rows = {row.id: row for row, _, _ in met}
+        of_serial = self._rows.scalars(_OF_SERIAL, {"serial": page.serial})
+        records = {row.id: row for row in of_serial}
+        copies = pair(_placed(met, records))
         moves = {
             member: copy.record
             for copy in copies
@@ -174,46 +168,16 @@ class Records:
         for member in moves:
             rows[member].record = None
         self._rows.flush()
-        touched: set[str] = set()
+        touched: dict[str, list[PageRow]] = {}
         for copy in copies:
             record = records.get(copy.record or "") or self._open(page.serial, records, at=at)
-            for member in copy.pages:
-                if member in moves:
-                    rows[member].record = record.id
-                    touched.add(record.id)
-        self._rows.flush()
-        self._drop_empty(copies, records)
+            if moves.keys() & set(copy.pages):
+                touched[record.id] = [rows[member] for member in copy.pages]
+            for member in moves.keys() & set(copy.pages):
+                rows[member].record = record.id
+        self._drop_empty({*touched, *(copy.record for copy in copies)}, records)
         for record_id in sorted(touched):
-            self.settle(records[record_id], by=MACHINE, at=at)
-
-    def _placed(self, page: PageRow) -> list[Placed]:
-        """Say where every page of a serial lies, and which are settled with their record."""
-        decided = exists().where(DecisionRow.page == PageRow.id)
-        found = (
-            select(PageRow, IntakeRow.number, decided)
-            .join(IntakeRow, IntakeRow.id == PageRow.intake)
-            .where(PageRow.serial == page.serial)
-            .where(or_(PageRow.record.is_not(None), PageRow.id == page.id))
-        )
-        met = self._rows.execute(found).all()
-        closed = select(RecordRow.id).where(
-            RecordRow.serial == page.serial,
-            or_(RecordRow.state == RecordState.VERIFIED, RecordRow.without_missing_by != ""),
-        )
-        settled = set(self._rows.scalars(closed)) | {
-            row.record for row, _, has in met if has and row.record
-        }
-        return [
-            Placed(
-                page=row.id,
-                number=row.number,
-                intake=number,
-                position=2 * row.page_index + row.slot,
-                record=row.record,
-                settled=row.record in settled,
-            )
-            for row, number, _ in met
-        ]
+            self._settle(records[record_id], touched[record_id], by=MACHINE, at=at)
 
     def _open(self, serial: str, records: dict[str, RecordRow], *, at: datetime) -> RecordRow:
         occurrence = max((row.occurrence for row in records.values()), default=0) + 1
@@ -233,10 +197,10 @@ class Records:
         self._events.add("record-opened", row.id, by=MACHINE, at=at, code=code)
         return row
 
-    def _drop_empty(self, copies: Sequence[Copy], records: dict[str, RecordRow]) -> None:
+    def _drop_empty(self, used: Collection[str | None], records: dict[str, RecordRow]) -> None:
         """Let go of a record that pairing left without a page; nobody had worked on it."""
-        used = {copy.record for copy in copies}
         for record_id in [r for r in records if r not in used]:
+            self._rows.flush()
             held = select(PageRow.id).where(PageRow.record == record_id).limit(1)
             if self._rows.scalar(held) is None:
                 self._rows.delete(records.pop(record_id))
@@ -245,9 +209,13 @@ class Records:
         """Say whether a record is verified, and its pages with it."""
         self._rows.flush()
         pages = self._rows.scalars(select(PageRow).where(PageRow.record == row.id)).all()
-        here = {page.id for page in pages}
-        undecided = self._rows.scalar(undecided_readings().where(PageRow.id.in_(here)).limit(1))
-        complete = row.without_missing_by != "" or not self._missing(row)
+        self._settle(row, pages, by=by, at=at)
+
+    def _settle(self, row: RecordRow, pages: Sequence[PageRow], *, by: str, at: datetime) -> None:
+        self._rows.flush()
+        undecided = self._rows.scalar(_UNDECIDED, {"pages": [page.id for page in pages]})
+        sheet = self._rows.get_one(SheetRow, row.serial)
+        complete = row.without_missing_by != "" or len(pages) >= sheet.pages
         done = undecided is None and complete
         if done and row.state != RecordState.VERIFIED:
             row.state, row.verified_at = RecordState.VERIFIED, at
@@ -258,3 +226,38 @@ class Records:
             self._events.add("record-reopened", row.id, by=by, at=at)
         for page in pages:
             page.status = Status.VERIFIED if done else Status.AWAITING
+
+
+_PLACED = (
+    select(PageRow, IntakeRow.number, exists().where(DecisionRow.page == PageRow.id))
+    .join(IntakeRow, IntakeRow.id == PageRow.intake)
+    .where(PageRow.serial == bindparam("serial"))
+    .where(or_(PageRow.record.is_not(None), PageRow.id == bindparam("page")))
+)
+"""The pages of a serial that are in a record, and one that is not yet; each with the number of its
+file, and whether anybody has decided on it."""
+
+_OF_SERIAL = select(RecordRow).where(RecordRow.serial == bindparam("serial"))
+_UNDECIDED = undecided_readings().where(PageRow.id.in_(bindparam("pages", expanding=True))).limit(1)
+
+
+def _placed(
+    met: Sequence[Row[PageRow, int, bool]], records: Mapping[str, RecordRow]
+) -> list[Placed]:
+    """Say where every page of a serial lies, and which are settled with their record."""
+    settled = {
+        row.id
+        for row in records.values()
+        if row.state == RecordState.VERIFIED or row.without_missing_by
+    } | {row.record for row, _, has in met if has and row.record}
+    return [
+        Placed(
+            page=row.id,
+            number=row.number,
+            intake=number,
+            position=2 * row.page_index + row.slot,
+            record=row.record,
+            settled=row.record in settled,
+        )
+        for row, number, _ in met
+    ]

@@ -9,10 +9,10 @@ no key either.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, overload
 
-from sqlalchemy import LargeBinary, event
+from sqlalchemy import LargeBinary, event, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from storage.keys import LEAST_BYTES, CannotOpen, DataKey
@@ -151,6 +151,23 @@ def _plain(row: Sealed) -> dict[str, Any]:
 
 def _open(row: Sealed) -> dict[str, Any]:
     return open_box(row, keys_of(object_session(row)).get(row.sealed_scope))
+
+
+def add_all(rows: Session, new: Sequence[Sealed]) -> None:
+    """Insert many rows of one class in one statement; they are sealed, and not followed further.
+
+    Row by row a page's readings cost a fifth of what keeping the page does.
+    """
+    if not new:
+        return
+    rows.flush()  # what they refer to
+    keys = keys_of(rows)
+    boxed = [{**_bare(each), COLUMN: _box(each, keys)} for each in new]
+    rows.execute(insert(type(new[0]).__table__), boxed)  # type: ignore[attr-defined]
+
+
+def _bare(row: Sealed) -> dict[str, Any]:
+    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
 
 
 @event.listens_for(Session, "before_flush")
