@@ -1,6 +1,6 @@
 """Kills: kill -9 of random parts and of the whole house while it takes in, reads and verifies.
 
-    python -m bench.kills [--kills 1000] [--pages 2000] [--database URL] [--blobs URL]
+    python -m bench.kills [--kills 1000] [--pages 2000] [--postgres | --database URL] [--blobs URL]
 
 A scanner puts files into a folder; one process takes them in, two workers under their supervisor
 read them, one process decides what people must decide. The bench kills a worker, another part or
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from bench.servers import Postgres
 from bench.trial import paper
 from bench.trial.crew import Crew
 from bench.trial.ledger import Found, check
@@ -337,23 +338,38 @@ def main() -> None:
     asked.add_argument("--poison", type=int, default=0, help="copies that kill their worker")
     asked.add_argument("--real", action="store_true", help="the demo's scans as well")
     asked.add_argument("--database", default="", help="an empty database; by default a file")
+    asked.add_argument("--postgres", action="store_true", help="a server of its own")
+    asked.add_argument(
+        "--pause",
+        type=float,
+        nargs=2,
+        default=(0.5, 2.0),
+        metavar=("LEAST", "MOST"),
+        help="seconds before each kill",
+    )
     asked.add_argument("--blobs", default="", help="a blob store; by default a folder")
     asked.add_argument("--json", action="store_true", help="print a line of JSON instead")
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory(prefix="counterfoil-kills-data-") as data:
+    with ExitStack() as stack:
+        data = stack.enter_context(tempfile.TemporaryDirectory(prefix="counterfoil-kills-data-"))
         os.environ["COUNTERFOIL_DATA"] = data
-        for name, value in (("DATABASE", given.database), ("BLOBS", given.blobs)):
+        database = given.database
+        if given.postgres:
+            database = stack.enter_context(Postgres.started(durable=True)).fresh()
+        for name, value in (("DATABASE", database), ("BLOBS", given.blobs)):
             if value:
                 os.environ[f"COUNTERFOIL_{name}_URL"] = value
         result = run(
             kills=given.kills,
             pages=given.pages,
             seed=given.seed,
+            pause=tuple(given.pause),
             poison=given.poison,
             real=given.real,
             told=True,
         )
     command = f"python -m bench.kills --kills {given.kills} --pages {given.pages}"
+    command += " --postgres" if given.postgres else ""
     if given.json:
         print(json.dumps({"command": command, **vars(result.found), "recovery": result.recovery}))
     else:
