@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, cast
+from typing import Literal, TypeVarTuple, cast
 
 from sqlalchemy import Select, case, func, or_, select, update
 from sqlalchemy.orm import Session as Rows
@@ -34,6 +34,8 @@ AGAIN_AFTER = timedelta(minutes=10)
 """An alert that nobody has taken on is sent again after so long."""
 
 SHOWN = 200
+
+Columns = TypeVarTuple("Columns")
 
 
 class AlertUnknown(UserError):
@@ -160,9 +162,8 @@ class Alerts:
     def count(self, *, establishments: Collection[str] = ()) -> tuple[int, int]:
         """Count what nobody has taken on: what cannot wait, and the rest."""
         found = select(AlertRow.kind, func.count()).where(AlertRow.seen_at.is_(None))
-        counted = dict(
-            self._rows.execute(_kept_to(found, establishments).group_by(AlertRow.kind)).all()
-        )
+        some = _kept_to(found, establishments).group_by(AlertRow.kind)
+        counted: dict[str, int] = dict(self._rows.execute(some).all())
         first = sum(n for kind, n in counted.items() if kind in AT_ONCE)
         return first, sum(counted.values()) - first
 
@@ -237,7 +238,7 @@ class Alerts:
 _FIRST = case((AlertRow.kind.in_(AT_ONCE), 0), else_=1)
 
 
-def _kept_to(found: Select[AlertRow], establishments: Collection[str]) -> Select[AlertRow]:
+def _kept_to(found: Select[*Columns], establishments: Collection[str]) -> Select[*Columns]:
     if not establishments:
         return found
     return found.where(AlertRow.establishment.in_([*establishments, ""]))
