@@ -131,7 +131,7 @@ class Alerts:
             establishment=establishment,
             wing=wing,
             serial=serial,
-            person=self._digest(number),
+            person=self.digest(number),
             confidential=confidential,
             sent=0,
             seen_by="",
@@ -222,7 +222,8 @@ class Alerts:
         self._keys.fetch([row.sealed_scope for row in rows if row.sealed is not None])
         return tuple(_alert(row) for row in rows)
 
-    def _digest(self, number: str | None) -> str:
+    def digest(self, number: str | None) -> str:
+        """Give the keyed hash of a prison number; "" for none, and for what is none."""
         try:
             return self._people.digest(number) if number else ""
         except NumberOdd:
