@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ from pipeline.stages import PersonMatch, Reading
 from pipeline.submissions import Danger, Submission, Word, to_letter
 from pipeline.triage import triage
 from storage.alerts import Alert
+from storage.holds import Held
 from storage.keys import KeyFolder, Vault
 from storage.mailbox import FolderSlot, Letter, LetterRefused, Mailbox
 from storage.models import (
@@ -32,6 +34,7 @@ from storage.models import (
     StatusWordRow,
     SubmissionRow,
 )
+from storage.purge import Purge
 from storage.status_book import FileSource, Page, StatusBook, Told, hash_of, write_book
 from storage.store import Store, rows_of
 from storage.submissions import KioskLetters, NotThatDay, SubmissionUnknown
@@ -524,11 +527,6 @@ def test_odd_letters_are_put_aside_and_do_not_stop_the_others(wing: Wing) -> Non
 
 
 def test_nothing_is_left_of_a_request_when_its_record_is_purged(wing: Wing) -> None:
-    from collections import Counter
-
-    from storage.holds import Held
-    from storage.purge import Purge
-
     asked = submission({**ME, "safe": "no", "born": "12-03"})
     wing.bring(asked)
     wing.bring(Word(code=asked.code, says="come", terminal="", at=NOW))
