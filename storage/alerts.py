@@ -44,6 +44,7 @@ class AlertUnknown(UserError):
     code = "alert-unknown"
     message = "There is no such alert here."
     remedy = "Go back to the list and choose it there."
+    status = 404
 
 
 @dataclass(frozen=True, kw_only=True)

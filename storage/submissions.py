@@ -76,6 +76,7 @@ class SubmissionUnknown(UserError):
     code = "submission-unknown"
     message = "No request from a kiosk has that serial number."
     remedy = "Go back to the list and choose it there."
+    status = 404
 
 
 class NotThatDay(UserError):

@@ -22,13 +22,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
-from forms.page_id import PageId, check_symbol
+from forms.page_id import PageId, check_symbol, new_serial
 from forms.published import published
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
 from pipeline import work
 from pipeline.ports import Person, page_scope
 from pipeline.ports import Sheet as Issued
+from pipeline.promises import promised_day
 from pipeline.stages import (
     Draft,
     Mark,
@@ -40,12 +41,16 @@ from pipeline.stages import (
     State,
     Value,
 )
+from pipeline.submissions import Danger, Submission, Word, to_letter
+from pipeline.triage import triage
 from storage import people
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.keys import KeyFolder, Vault
+from storage.mailbox import Letter
 from storage.sealed_blobs import SealedBlobs
 from storage.store import Store
+from storage.submissions import KioskLetters
 
 DPI = 150
 INK = 40
@@ -322,6 +327,38 @@ class Prison:
         for each in ids[len(numbers) :]:
             self.sets_aside(each, "page-code-missing", "We could not find it.", "Scan it again.")
         return ids
+
+    def hears(self, said: Submission | Word | Danger) -> None:
+        """Keep what was said at a kiosk."""
+        self._count += 1
+        kind, body = to_letter(said)
+        letter = Letter(key=f"key-of-a-test-{self._count:07d}", kind=kind, body=body)
+        letters = KioskLetters(lambda form, read: (triage(form, read), ()), clock=self.clock)
+        with self.store.begin() as kept:
+            letters(kept, letter)
+
+    def asks(self, *, language: str = "en", **answers: Any) -> str:
+        """Have somebody ask at a kiosk; give the id of the record it became."""
+        with self.store.begin() as kept:
+            terminal, _ = kept.terminals.invite(
+                "B wing, by the servery", establishment="MTI", wing="B", by="x", at=self.clock()
+            )
+        self.hears(
+            Submission(
+                form="rj-1",
+                version=1,
+                language=language,
+                terminal=terminal.id,
+                code=new_serial(),
+                promised=promised_day(self.clock()),
+                asks="full",
+                at=self.clock(),
+                answers={"me_number": "A1234BC", "safe": "yes", **answers},
+            )
+        )
+        with self.store.look() as kept:
+            newest = kept.records.newest()
+        return max((each for each in newest if each.asked), key=lambda r: r.pages[0].label).id
 
     def drafts(self, page_id: str, filled: Filled) -> None:
         """Draft a page's free text, as a worker does when nothing else waits."""

@@ -42,6 +42,9 @@ TABLE = {
     ("GET", "/records/{record_id}"): VERIFIERS,
     ("GET", "/records/{record_id}/verified"): VERIFIERS,
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
+    ("POST", "/records/{record_id}/request"): frozenset({"practitioner", "manager"}),
+    ("GET", "/alerts"): VERIFIERS,
+    ("POST", "/alerts/{alert_id}/seen"): VERIFIERS,
     ("GET", "/verify"): VERIFIERS,
     ("GET", "/verify/after/{page_id}"): VERIFIERS,
     ("GET", "/pages/{page_id}"): VERIFIERS,
@@ -75,6 +78,8 @@ def place(open_prison, samples):
         (line,) = kept.ledger.appear({"a" * 32: 9}, way="watch", place="p", at=at).values()
         kept.ledger.set_aside(line.id, "path-odd", by="test", at=at)
         prison.lying = line.number
+        prison.alert = kept.alerts.sound("stop", at=at, establishment="MTI")
+    prison.asked = prison.asks()
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
     prison.app = create_app(prison.kit())
@@ -90,8 +95,13 @@ def browsers(place, visit):
 
 def address(place, path: str) -> str:
     page = place.aside if path.startswith("/set-aside") else place.page
+    record = place.asked if path.endswith("/request") else place.record
     return path.format(
-        page_id=page, record_id=place.record, name="me_number", number=place.lying
+        page_id=page,
+        record_id=record,
+        name="me_number",
+        number=place.lying,
+        alert_id=place.alert,
     ).replace("/static/me_number", "/static/staff.css")
 
 
@@ -107,6 +117,7 @@ def test_each_route_lets_in_whom_the_table_says(place, browsers, visit, method, 
     if path == "/sign-out":  # It ends the session, which the other routes still need.
         browser = visit(place.app, WHO[role])
     form = {"csrf": browser.token("/sign-in" if not role else "/"), "answer": "\u0000", "seen": "0"}
+    form["act"] = "finish" if path.endswith("/request") else ""
     answer = browser.request(method, address(place, path), data=form if method == "POST" else None)
     if role in TABLE[method, path]:
         assert answer.status_code in (200, 303, 409, 422), answer.text

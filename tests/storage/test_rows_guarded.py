@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from forms.page_id import new_serial
 from pipeline.kept import Status
 from storage.database import DatabaseForbidden, roles
 from storage.jobs import Jobs
 from storage.keys import Vault
+from storage.mailbox import Letter, Mailbox, TableSlot
 from storage.paper import PageUnknown
 from storage.places import shown_to
-from storage.store import Store
+from storage.status_book import StatusBook, TableSource, Told, hash_of
+from storage.store import Store, rows_of
+from storage.terminals import TablePulses
 
 TABLES = ("sheets", "records", "pages", "intakes", "readings", "decisions", "drafts", "drafts_due")
 
@@ -208,6 +214,105 @@ def test_rows_of_a_page_go_when_it_is_purged_and_its_key_is_destroyed_and_not_be
         kept.keys.delete(f"page/{page_id}")
         assert kept.pages._rows.execute(gone, page).rowcount == 1
     owner.close()
+
+
+KIOSKS = (
+    "terminals",
+    "submissions",
+    "receipts",
+    "kiosk_words",
+    "status_words",
+    "kiosk_house",
+    "alerts",
+    "mailbox",
+    "letters",
+)
+"""Tables of what kiosks leave and are told."""
+
+
+def test_the_kiosk_may_ask_about_one_code_and_one_terminal_and_read_no_table(
+    made: str, vault: Vault, tmp_path: Path
+) -> None:
+    at, code, mark = datetime.now(UTC), new_serial(), "ab" * 32
+    worker = Store(as_role(made, "worker"), vault)
+    with worker.begin() as kept:
+        terminal, _ = kept.terminals.invite("B wing", establishment="MTI", by="pat", at=at)
+        pepper = kept.submissions.pepper()
+        kept.submissions.looked_after(alarmed=True, at=at)
+        rows_of(kept).execute(
+            text("INSERT INTO status_words VALUES (:code, 'visit', '2999-12-31', '')"),
+            {"code": hash_of(code, pepper)},
+        )
+        rows_of(kept).execute(
+            text("UPDATE terminals SET state = 'enrolled', until = '2999-12-31', mark = :mark"),
+            {"mark": mark},
+        )
+    (tmp_path / "pepper").write_text(pepper.hex())
+    kiosk = create_engine(as_role(made, "kiosk").replace("postgresql://", "postgresql+psycopg://"))
+    book = StatusBook(TableSource(kiosk), tmp_path)
+    assert book.look(code) == Told(word="visit", day=date(2999, 12, 31), late=False)
+    assert book.look(new_serial()) is None
+    assert (book.terminal(mark), book.terminal("cd" * 32)) == (terminal.id, None)
+    assert book.certificate(mark) is None
+    assert book.alarmed()
+    TablePulses(kiosk).beat(terminal.id)
+    with worker.begin() as kept:
+        (known,) = kept.terminals.list()
+        assert known.seen_at is not None
+        kept.terminals.revoke(terminal.id, by="pat", at=at)
+    assert book.terminal(mark) is None
+    for table in KIOSKS:
+        with pytest.raises(ProgrammingError, match="permission denied"), kiosk.begin() as asking:
+            asking.execute(text(f"SELECT * FROM {table}"))
+    kiosk.dispose()
+    worker.close()
+
+
+def test_what_the_kiosk_posts_it_cannot_read_and_the_functions_are_nobody_elses(
+    made: str, vault: Vault, staff: Store
+) -> None:
+    kiosk = create_engine(as_role(made, "kiosk").replace("postgresql://", "postgresql+psycopg://"))
+    box = Mailbox(TableSlot(kiosk), vault.folder, site="local")
+    box.post(Letter(key="key-of-a-test-0001", kind="referral", body=b"KESTREL"))
+    for asked in (
+        "SELECT sealed FROM mailbox",
+        "SELECT * FROM status_words",
+        "DELETE FROM mailbox",
+        "UPDATE mailbox SET aside = ''",
+        "SET ROLE counterfoil_worker",
+        "COPY mailbox TO STDOUT",
+        "INSERT INTO mailbox (name, sealed) VALUES ('x', '') RETURNING sealed",
+    ):
+        with pytest.raises(ProgrammingError), kiosk.begin() as asking:
+            asking.execute(text(asked))
+    with pytest.raises(DatabaseForbidden), staff.look([]) as kept:
+        rows_of(kept).execute(text("SELECT * FROM status_word('x')"))
+    kiosk.dispose()
+
+
+def test_alerts_and_requests_are_guarded_and_danger_nobody_knows_where_is_everybodys(
+    worker: Store, staff: Store
+) -> None:
+    at = datetime.now(UTC)
+    with worker.begin() as kept:
+        for prison in ("MTI", "LEI", ""):
+            kept.alerts.sound("danger", at=at, establishment=prison)
+    with staff.look(["MTI"]) as kept:
+        assert sorted(each.establishment for each in kept.alerts.waiting()) == ["", "MTI"]
+    with staff.begin(["MTI"]) as kept:
+        mine = next(each for each in kept.alerts.waiting() if each.establishment)
+        assert kept.alerts.see(mine.id, by="pat", at=at).seen_by == "pat"
+    for statement in (
+        "UPDATE alerts SET kind = 'stop'",
+        "DELETE FROM alerts",
+        "UPDATE submissions SET promised = ''",
+        "UPDATE terminals SET mark = 'x'",
+        "SELECT * FROM receipts",
+        "SELECT * FROM status_words",
+        "SELECT * FROM kiosk_words",
+    ):
+        with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+            rows_of(kept).execute(text(statement))
 
 
 def test_the_kiosk_may_read_nothing(made: str) -> None:
