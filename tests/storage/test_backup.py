@@ -12,12 +12,14 @@ import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
+from forms.page_id import new_serial
+from pipeline.submissions import Submission, to_letter
 from storage import backup, dump, recovery
 from storage.archive import (
     Archive,
@@ -43,7 +45,10 @@ from storage.restore import (
     restore,
     unfinished,
 )
+from storage.status_book import hash_of
 from storage.store import Store
+from storage.submissions import KioskLetters
+from storage.terminals import AUTHORITY_SCOPE
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -615,3 +620,42 @@ def test_letters_that_were_put_aside_come_back_to_be_tried_again(
     assert home.key is not None
     put_back(path, home.key, Place(tmp_path / "there"))
     assert Place(tmp_path / "there").mailbox.waiting() == 1
+
+
+def test_requests_from_kiosks_their_codes_alerts_and_terminals_come_back(
+    home: Place, store: Store, tmp_path: Path
+) -> None:
+    code, day = new_serial(), date(2026, 11, 26)
+    said = Submission(
+        form="rj-1",
+        version=1,
+        language="en",
+        terminal="",
+        code=code,
+        promised=day,
+        asks="full",
+        at=NOW,
+        answers={"me_number": "A1234BC", "safe": "no"},
+    )
+    kind, body = to_letter(said)
+    letters = KioskLetters(lambda form, read: (read, ()), clock=lambda: NOW)
+    with store.begin() as kept:
+        letters(kept, Letter(key="key-of-a-test-0001", kind=kind, body=body))
+        kept.terminals.invite("B wing", by="pat", at=NOW)
+        kept.submissions.refresh()
+        lines, authority = kept.submissions.lines(), kept.keys.get(AUTHORITY_SCOPE).secret
+    path, there = tmp_path / "kiosk.backup", Place(tmp_path / "there")
+    home.write(path, store)
+    assert home.key is not None
+    put_back(path, home.key, there)
+    again = Store(there.target.url, Vault(KeyFolder(there.folder / "keys")))
+    with again.begin() as kept:
+        assert kept.submissions.lines() == lines
+        assert lines[0].code == hash_of(code, kept.submissions.pepper())
+        assert kept.keys.get(AUTHORITY_SCOPE).secret == authority
+        assert [each.name for each in kept.terminals.list()] == ["B wing"]
+        assert [each.number for each in kept.alerts.waiting()] == ["A1234BC"]
+        (record,) = (each for each in kept.records.newest() if each.asked)
+        assert record.asked is not None
+        assert record.asked.promised == day
+    again.close()

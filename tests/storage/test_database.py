@@ -214,6 +214,34 @@ def test_data_kept_at_revision_0001_is_all_there_at_the_newest(
     assert list(tmp_path.glob("*.before-*")) == []
 
 
+REVISION_9 = """
+INSERT INTO sheets (serial, form, version, language, large_print, pages, establishment, wing, pad,
+    issued_at, issued_by, state, void_reason) VALUES ('7KQ4M2XD', 'rj-1', 1, 'en', false, 2, 'MTI',
+    'B', '', '2026-11-23 09:30:00', 'pat', 'issued', '');
+INSERT INTO letters (key, content, collected_at) VALUES ('aa', 'bb', '2026-11-23 09:30:00')
+"""
+
+
+def test_data_kept_at_revision_0009_is_all_there_and_kiosks_can_be_kept_beside_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0009", REVISION_9), vault)
+    store.upgrade()
+    with store.begin() as kept:
+        sheet = kept.sheets.find("7KQ4M2XD")
+        assert sheet is not None
+        assert (sheet.establishment, sheet.pages) == ("MTI", 2)
+        assert kept.submissions.find("7KQ4M2XD") is None
+        assert (kept.alerts.waiting(), kept.terminals.list()) == ((), ())
+        assert kept.submissions.house() is None
+        terminal, _ = kept.terminals.invite("B wing", by="pat", at=_NOW)
+        kept.alerts.sound("danger", at=_NOW, terminal=terminal.id, number="A1234BC")
+    with store.look() as kept:
+        (alert,) = kept.alerts.waiting()
+        assert alert.number == "A1234BC"
+    store.close()
+
+
 def test_what_came_in_before_there_was_a_ledger_stands_in_it(
     keep_at: Callable[[str, str], str], vault: Vault
 ) -> None:

@@ -21,7 +21,10 @@ from pipeline.promises import promised_day
 from pipeline.stages import PersonMatch, Reading
 from pipeline.submissions import Danger, Submission, Word, to_letter
 from pipeline.triage import triage
+from storage import retention
 from storage.alerts import Alert
+from storage.blobs import FolderBlobs
+from storage.erasure import erase
 from storage.holds import Held
 from storage.keys import KeyFolder, Vault
 from storage.mailbox import FolderSlot, Letter, LetterRefused, Mailbox
@@ -524,6 +527,45 @@ def test_odd_letters_are_put_aside_and_do_not_stop_the_others(wing: Wing) -> Non
         wing.collect()
     assert len(wing.records()) == 1
     assert list(wing.mailbox.aside().values()) == [LetterRefused.code] * 4
+
+
+@both
+def test_an_erased_person_is_erased_out_of_alerts_too(wing: Wing) -> None:
+    blobs = FolderBlobs(wing.folder / "blobs")
+    wing.bring(submission({**ME, "safe": "no"}))
+    wing.bring(Danger(answer="yes", terminal="", at=NOW, number="A1234BC"))
+    wing.bring(Danger(answer="yes", terminal="", at=NOW, number="B7777BB"))
+    with wing.store.begin() as kept:
+        number = kept.erasures.ask("A1234BC", reason="asked", by="pat", at=NOW)
+        digest = kept.people_index.digest("A1234BC")
+    erase(wing.store, blobs, number, by="sam", at=NOW)
+    assert [alert.number for alert in wing.alerts()] == ["B7777BB"]
+    assert wing.records() == ()
+    with wing.store.look() as kept:
+        assert not kept.erasures.theirs(digest).anything
+        assert kept.ledger.sum().adds_up
+
+
+def test_alerts_go_a_year_after_somebody_took_them_on_and_codes_when_their_time_is_over(
+    wing: Wing,
+) -> None:
+    asked = submission()
+    wing.bring(asked)
+    wing.bring(Danger(answer="yes", terminal="", at=NOW, number="A1234BC"))
+    wing.bring(Danger(answer="yes", terminal="", at=NOW))
+    with wing.store.begin() as kept:
+        first, _ = kept.alerts.waiting()
+        kept.alerts.see(first.id, by="pat", at=NOW)
+        kept.submissions.finish(wing.record().serial, by="pat", at=NOW)
+    assert wing.told(asked.code) is not None
+    spans = retention.clocks(wing.folder / "none.toml", keep_years=7)
+    soon = retention.run(wing.store, spans, by="night", at=NOW + timedelta(days=80))
+    assert not soon.counts
+    ran = retention.run(wing.store, spans, by="night", at=NOW + timedelta(days=370))
+    assert (ran.counts["alerts"], ran.counts["receipts"]) == (1, 1)
+    assert wing.told(asked.code) is None
+    assert [each.seen_at for each in wing.alerts()] == [None]
+    assert len(wing.records()) == 1
 
 
 def test_nothing_is_left_of_a_request_when_its_record_is_purged(wing: Wing) -> None:

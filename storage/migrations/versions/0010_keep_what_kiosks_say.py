@@ -30,10 +30,11 @@ CREATE FUNCTION status_terminal(asked text) RETURNS TABLE (id text, until timest
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     before text := coalesce(current_setting('counterfoil.establishments', true), '');
+    wanted text := asked;
 BEGIN
     PERFORM set_config('counterfoil.establishments', '*', true);
     RETURN QUERY SELECT t.id::text, t.until FROM terminals t
-        WHERE t.mark = asked AND t.state = 'enrolled' AND t.until IS NOT NULL;
+        WHERE t.mark = wanted AND t.state = 'enrolled' AND t.until IS NOT NULL;
     PERFORM set_config('counterfoil.establishments', before, true);
 END
 $$
