@@ -13,7 +13,7 @@
 set -euo pipefail
 
 ROOT=/opt/counterfoil ETC=/etc/counterfoil DATA=/var/lib/counterfoil SPOOL=/var/spool/counterfoil
-SCANS=/srv/counterfoil/scans BACKUPS=/var/backups/counterfoil BEFORE=$ROOT/before
+KIOSK=/var/lib/counterfoil-kiosk SCANS=/srv/counterfoil/scans BACKUPS=/var/backups/counterfoil BEFORE=$ROOT/before
 PACKAGES=(python3-venv tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
     fontconfig fonts-liberation bubblewrap libseccomp2)
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -71,6 +71,9 @@ folders() {
     install -d -m 0700 -o counterfoil-worker -g counterfoil "$DATA/keys/opening"
     # Letters: the kiosk may leave them and not look; the worker takes them out.
     install -d -m 3730 -o counterfoil-worker -g counterfoil-kiosk "$SPOOL"
+    # What the kiosk may tell about receipt codes, to read only; and where it notes living terminals.
+    install -d -m 2750 -o counterfoil-worker -g counterfoil-kiosk "$KIOSK" "$KIOSK/status"
+    install -d -m 3770 -o counterfoil-worker -g counterfoil-kiosk "$KIOSK/pulses"
     install -d -m 2770 -o counterfoil-staff -g counterfoil "$SCANS"
     install -d -m 0750 -o counterfoil-worker -g counterfoil "$BACKUPS"
 }

@@ -35,7 +35,7 @@ from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
-from storage.status_book import FileSource, StatusBook, TableSource
+from storage.status_book import BOOK, FileSource, StatusBook, TableSource
 from storage.store import RollInForce, Store
 from storage.submissions import KioskLetters
 from storage.terminals import FilePulses, Pulses, TablePulses
@@ -209,16 +209,20 @@ def open_mailbox(chosen: Settings) -> Mailbox:
 
 
 def open_status(chosen: Settings) -> StatusBook:
-    """Open what a kiosk may tell about receipt codes, to read; nothing is looked at yet."""
+    """Open what a kiosk may tell about receipt codes, to read.
+
+    A worker writes it beside a database server too; where the kiosk does not share that folder, it
+    asks the server.
+    """
     folder = chosen.status_folder
-    if chosen.database_url:
+    if chosen.database_url and not (folder / BOOK).exists():
         return StatusBook(TableSource(Database(chosen.database_url).engine), folder)
     return StatusBook(FileSource(folder), folder)
 
 
 def open_pulses(chosen: Settings) -> Pulses:
     """Open where a kiosk notes which terminals are alive."""
-    if chosen.database_url:
+    if chosen.database_url and chosen.pulses is None:
         return TablePulses(Database(chosen.database_url).engine)
     return FilePulses(chosen.pulse_folder)
 

@@ -41,7 +41,10 @@ PEPPER_BYTES = 32
 FRESH_SECONDS = 120
 """A book older than this is not believed about who is there to be alarmed."""
 
-_FILE, _PEPPER = "status.sqlite", "pepper"
+BOOK = "status.sqlite"
+"""What the file is called."""
+
+_PEPPER = "pepper"
 _COST = {"n": 1 << 14, "r": 8, "p": 1, "maxmem": 64 << 20, "dklen": 32}
 """About a twentieth of a second for each of the 2 to the power of 35 codes."""
 
@@ -288,7 +291,7 @@ class FileSource:
         return (datetime.fromisoformat(row[0]), bool(row[1])) if row else None
 
     def _first(self, query: str, *given: str) -> tuple[Any, ...] | None:
-        place = f"{(self._folder / _FILE).absolute().as_uri()}?mode=ro&immutable=1"
+        place = f"{(self._folder / BOOK).absolute().as_uri()}?mode=ro&immutable=1"
         try:
             with closing(sqlite3.connect(place, uri=True)) as book:
                 row = book.execute(query, given).fetchone()
@@ -348,7 +351,7 @@ def write_book(folder: Path, page: Page, pepper: bytes, *, at: datetime) -> None
     make_folder_surely(folder, mode=0o750)
     if _pepper_differs(folder, pepper):
         write_durably(folder / _PEPPER, pepper.hex().encode(), mode=0o640)
-    part = folder / f".{_FILE}.{secrets.token_hex(8)}"
+    part = folder / f".{BOOK}.{secrets.token_hex(8)}"
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as book:
             book.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL; {_TABLES} BEGIN")
@@ -360,7 +363,7 @@ def write_book(folder: Path, page: Page, pepper: bytes, *, at: datetime) -> None
             os.fsync(handle)
         finally:
             os.close(handle)
-        part.replace(folder / _FILE)
+        part.replace(folder / BOOK)
     except sqlite3.Error as problem:
         raise OSError(f"the status book cannot be written: {problem.sqlite_errorname}") from None
     finally:
@@ -395,7 +398,7 @@ def _pepper_differs(folder: Path, pepper: bytes) -> bool:
 def _sweep(folder: Path) -> None:
     """Remove what writers died over an hour ago."""
     long_ago = datetime.now(UTC).timestamp() - 3600
-    left: Iterable[Path] = folder.glob(f".{_FILE}.*")
+    left: Iterable[Path] = folder.glob(f".{BOOK}.*")
     for part in left:
         with suppress(OSError):
             if part.stat().st_mtime < long_ago:
