@@ -146,7 +146,7 @@ def _other_kinds() -> Iterator[str]:
     yield f"{lines[0]}\n{middle}{lines[-1]}\n"
 
 
-@pytest.mark.parametrize("request_", _other_kinds(), ids=range(6))
+@pytest.mark.parametrize("request_", list(_other_kinds()), ids=range(6))
 def test_an_odd_request_is_refused_and_leaves_the_code_good(store: Store, request_: str) -> None:
     _, code = invite(store)
     assert enrol(store, code, request_) is None
