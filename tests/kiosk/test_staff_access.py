@@ -145,7 +145,7 @@ def test_a_route_without_a_gate_stops_the_site_from_starting(prison) -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(k for k in TABLE if k[0] == "POST"))
 def test_an_unsafe_route_refuses_what_our_own_page_did_not_send(place, visit, method, path) -> None:
-    browser = visit(place.app, "vera")
+    browser = visit(place.app, "petra")
     where = address(place, path)
     token = browser.token("/")
     good = {"Sec-Fetch-Site": "same-origin"}
