@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.kept import Status
-from storage.database import DatabaseForbidden, roles
+from storage import backup, dump, recovery
+from storage.blobs import FolderBlobs
+from storage.database import Database, DatabaseForbidden, roles
 from storage.jobs import Jobs
 from storage.keys import Vault
 from storage.paper import PageUnknown
@@ -216,3 +220,32 @@ def test_the_kiosk_may_read_nothing(made: str) -> None:
         with pytest.raises(DatabaseForbidden), kiosk.look() as kept:
             kept.pages._rows.execute(text(f"SELECT * FROM {table}"))
     kiosk.close()
+
+
+def test_the_workers_role_may_write_a_backup_with_every_counter(
+    made: str, worker: Store, make_desk: Any, key_folder: Any, tmp_path: Path
+) -> None:
+    desk = make_desk(worker)
+    (serial,) = desk.issue()
+    desk.bring(desk.read(serial))
+    keys = tmp_path / "keys"
+    shutil.copytree(key_folder.folder, keys)
+    recovery.make(keys, tmp_path / "key.txt")
+    written = backup.write(
+        tmp_path / "a.backup",
+        id=backup.new_id(),
+        store=worker,
+        blobs=FolderBlobs(tmp_path / "blobs"),
+        keys=keys,
+        files={},
+        site="local",
+        at=desk.now,
+    )
+    assert written.manifest.counters["intakes"] == 1
+    owner = Database(made)
+    with owner.engine.connect() as connection:
+        assert dump.counters(connection) == written.manifest.counters
+        found = connection.execute(text("SELECT last_value, is_called FROM readings_id_seq")).one()
+    owner.close()
+    assert written.manifest.counters["readings"] == found[0]
+    assert found[1]
