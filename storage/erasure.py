@@ -171,7 +171,12 @@ def _blank(path: Path, id: str, scopes: Sequence[str]) -> None:  # noqa: A002  a
 
 
 def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, int]:
-    """Finish in a restored database what was erased after its backup: rows without their keys."""
+    """Finish in a restored database what was erased after its backup: rows without their keys.
+
+    What was held when the backup was made, or shared a file with pages that nobody had read by
+    then, was let go before it was erased. A page of such a file that is unread here again can no
+    longer be read out of it: whoever reads it next sets it aside.
+    """
     counts: Counter[str] = Counter()
     with store.look() as kept:
         rows = rows_of(kept)
@@ -202,7 +207,16 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
     )
     for kind, each in steps:
         with store.begin() as kept:
-            counts += _one(kept, kind, each, by=by, at=at, certificate=0, why="erased-before")
+            counts += _one(
+                kept,
+                kind,
+                each,
+                by=by,
+                at=at,
+                certificate=0,
+                why="erased-before",
+                keyless=True,
+            )
     for number in rolls:
         with store.begin() as kept:
             rows_of(kept).execute(delete(RollPersonRow).where(RollPersonRow.number == number))
@@ -223,9 +237,24 @@ def _steps(theirs: Theirs) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _one(
-    kept: Kept, kind: str, *ids: str, by: str, at: datetime, certificate: int, why: str
+    kept: Kept,
+    kind: str,
+    *ids: str,
+    by: str,
+    at: datetime,
+    certificate: int,
+    why: str,
+    keyless: bool = False,
 ) -> Counter[str]:
-    purge = Purge(kept, kept.holds.held(), by=by, at=at, certificate=certificate, why=why)
+    purge = Purge(
+        kept,
+        kept.holds.held(),
+        by=by,
+        at=at,
+        certificate=certificate,
+        why=why,
+        keyless=keyless,
+    )
     match kind:
         case "record":
             purge.record(*ids)

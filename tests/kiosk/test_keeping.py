@@ -25,7 +25,7 @@ from kiosk.compose import House
 from pipeline import work
 from pipeline.kept import Status
 from pipeline.ports import Person, Sheet, page_scope
-from pipeline.stages import PageRead, PersonMatch, Reading, State
+from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading, State
 from storage import people
 from storage.archive import Archive
 from storage.certificates import Certificate
@@ -70,8 +70,25 @@ def in_house(act: Callable[[House], None]) -> None:
 
 def bring(house: House, *people: str, at: datetime = NOW, read: bool = True) -> list[str]:
     """Take in one file with a page of an rj-3w each for these people; gives their records."""
+    serials = issue(house, len(people), at=at)
+    taken = house.intake.take_stream(
+        io.BytesIO(f"scan of {serials}".encode()), name="smith.pdf", by="pat", at=at
+    )
+    if not read:
+        return []
     with house.store.begin() as kept:
-        serials = kept.sheets.draw(len(people))
+        pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(people)), at=at)
+    for page, serial, number in zip(pages, serials, people, strict=True):
+        keep(house, page, serial, number, at=at)
+    return [f"{serial}-1" for serial in serials]
+
+
+def issue(
+    house: House, count: int, *, at: datetime = NOW, person: str | None = None
+) -> tuple[str, ...]:
+    """Issue copies; gives their serials."""
+    with house.store.begin() as kept:
+        serials = kept.sheets.draw(count)
         kept.sheets.issue(
             [
                 Sheet(
@@ -85,25 +102,20 @@ def bring(house: House, *people: str, at: datetime = NOW, read: bool = True) -> 
                     establishment="MTI",
                     wing="B",
                     issued_by="pat",
+                    person=person,
                 )
                 for serial in serials
             ]
         )
-    taken = house.intake.take_stream(
-        io.BytesIO(f"scan of {serials}".encode()), name="smith.pdf", by="pat", at=at
-    )
-    if not read:
-        return []
+    return tuple(serials)
+
+
+def keep(house: House, page: str, serial: str, number: str, *, at: datetime = NOW) -> None:
+    """Read a page as somebody's."""
+    upright = house.blobs.put(f"picture {serial}".encode(), page_scope(page))
     with house.store.begin() as kept:
-        pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(people)), at=at)
-    for page, serial, number in zip(pages, serials, people, strict=True):
-        upright = house.blobs.put(f"picture {serial}".encode(), page_scope(page))
-        with house.store.begin() as kept:
-            kept.pages.start(page, 1)
-            kept.pages.keep(
-                page, 1, [work.Outcome(page_read(serial, number), upright=upright)], at=at
-            )
-    return [f"{serial}-1" for serial in serials]
+        kept.pages.start(page, 1)
+        kept.pages.keep(page, 1, [work.Outcome(page_read(serial, number), upright=upright)], at=at)
 
 
 def page_read(serial: str, number: str) -> PageRead:
@@ -441,6 +453,62 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
         assert "Destroyed again" in back.stderr, back.output
         assert exported() == left
         assert "as written" in done("audit", "verify")
+
+
+def erased(person: str) -> None:
+    done("erase", "--person", person, "--reason", "asked", "--by", "vera", given=PASSWORD + "\n")
+    done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+
+
+def test_a_backup_of_when_others_pages_of_the_file_waited_comes_back_after_an_erasing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serials: list[str] = []
+    pages: list[str] = []
+
+    def read_one(house: House) -> None:
+        serials.extend(issue(house, 2))
+        scan = io.BytesIO(b"scan of two people's slips")
+        taken = house.intake.take_stream(scan, name="smith.pdf", by="pat", at=NOW)
+        with house.store.begin() as kept:
+            pages.extend(kept.intakes.split(taken.intake.id, work.Split(pages=2), at=NOW))
+        keep(house, pages[0], serials[0], "A1234BC")
+
+    in_house(read_one)
+    staff("vera", "sam")
+    done("backup", tmp_path / "a.backup")
+    in_house(lambda house: keep(house, pages[1], serials[1], "B2345CD"))
+    erased("A1234BC")
+
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    back = run("restore", tmp_path / "a.backup")
+    assert "Destroyed again" in back.stderr, back.output
+    assert "1 wait to be read" in back.stdout
+
+    def look(house: House) -> None:
+        with house.store.begin() as kept:
+            assert not kept.erasures.theirs(kept.people_index.digest("A1234BC")).anything
+            job = kept.pages.start(pages[1], 1)
+        assert job is not None
+        (outcome,) = work.read(job, house.blobs, house.recipe)
+        assert isinstance(outcome.result, Quarantined)  # for people to see, and not lost
+
+    in_house(look)
+    assert "as written" in done("audit", "verify")
+
+
+def test_a_backup_of_when_there_was_a_hold_comes_back_after_it_was_lifted_and_all_erased(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    staff("vera", "sam")
+    done("hold", "add", "--person", "A1234BC", "--reason", "inquest")
+    done("backup", tmp_path / "a.backup")
+    done("hold", "remove", "1")
+    erased("A1234BC")
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "Destroyed again" in run("restore", tmp_path / "a.backup").stderr
+    assert exported() == ""
 
 
 def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) -> None:
