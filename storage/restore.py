@@ -355,7 +355,7 @@ def _put_database(database: Database, archive: Archive, erased: frozenset[str]) 
         database.upgrade()
         return filled
     part = file.with_name(f"{MARK}-{file.name}")
-    for old in (part, *(part.with_name(part.name + end) for end in ("-wal", "-shm", "-journal"))):
+    for old in (part, *_beside(part)):
         old.unlink(missing_ok=True)
     staged = Database(str(make_url(database.url).set(database=str(part))))
     try:
@@ -365,6 +365,10 @@ def _put_database(database: Database, archive: Archive, erased: frozenset[str]) 
     finally:
         staged.close()
     _settle(part)
+    # What an earlier try that was killed has left there would be played back into this one.
+    for old in _beside(file):
+        old.unlink(missing_ok=True)
+    sync_folder(file.parent)
     part.replace(file)
     sync_folder(file.parent)
     return filled
@@ -401,6 +405,11 @@ def _load_data_keys(connection: Connection, archive: Archive, erased: frozenset[
         if len(some) == dump.AT_ONCE:
             put()
     put()
+
+
+def _beside(file: Path) -> tuple[Path, ...]:
+    """Give the files that SQLite may keep beside a database."""
+    return tuple(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))
 
 
 def _settle(file: Path) -> None:

@@ -296,6 +296,32 @@ def test_a_restore_killed_half_way_is_done_again_by_the_same_command(
     assert list(there.glob(".restoring*")) == []
 
 
+def test_a_restore_killed_at_its_end_leaves_nothing_to_the_one_after_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    killed = (
+        "import os; from storage import restore; from kiosk.cli import app\n"
+        "restore.finish = lambda data: os.kill(os.getpid(), 9)\n"
+        "app()"
+    )
+    child = subprocess.run([sys.executable, "-c", killed, "restore", file], capture_output=True)
+    assert child.returncode == -signal.SIGKILL
+    assert (tmp_path / "there" / "counterfoil.sqlite-wal").stat().st_size
+    done("restore", file)
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            acts = [each.what for each in kept.events.last(10)]
+        assert acts.count("backup-put-back") == 1
+
+    in_house(look)
+    assert "as written" in done("audit", "verify")
+
+
 def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
