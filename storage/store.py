@@ -248,7 +248,7 @@ class Store:
                 rows_of(kept), noted, witness=self.witness, outside=outside, newest=newest
             )
 
-    def accept_put_back(self, *, by: str, at: datetime) -> None:
+    def accept_put_back(self, *, by: str, at: datetime, newest: int | None = None) -> None:
         """Say that this database is a backup that was put back on purpose.
 
         Heads noted outside of what came after the backup are excused from here on, and every
@@ -257,15 +257,23 @@ class Store:
         Args:
             by: user name.
             at: when, UTC.
+            newest: number of the backup's newest event; None when nobody knows: then the first
+                head outside that does not fit tells.
 
         Raises:
             OSError: it is in the list and cannot be noted outside: do it again.
+            HeadsUnreadable: the heads outside cannot be read.
         """
+        heads = self.witness.heads if self.witness else None
+        outside = heads.noted() if heads else NotedHeads()
         with self.begin() as kept:
+            lost = 0 if newest is None else newest + 1
+            if newest is None and self.witness is not None:
+                lost = audit.parted(rows_of(kept), self.witness, outside)
             kept.events.add("backup-put-back", "events", by=by, at=at)
             head = kept.events.head()
-        if self.witness is not None and self.witness.heads is not None:
-            self.witness.heads.note(head, at=at, put_back=True)
+        if heads is not None:
+            heads.note(head, at=at, put_back=min(lost or head.number, head.number))
 
     def close(self) -> None:
         """Note the newest head outside, and close every connection."""

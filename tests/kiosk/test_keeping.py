@@ -322,6 +322,19 @@ def test_a_restore_killed_at_its_end_leaves_nothing_to_the_one_after_it(
     assert "as written" in done("audit", "verify")
 
 
+def test_heads_on_another_disk_that_outlived_the_data_do_not_look_like_an_attack(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_AUDIT_HEADS", str(tmp_path / "elsewhere" / "heads.log"))
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    done("backup", tmp_path / "a.backup")
+    for number in range(4):
+        in_house(lambda house, n=number: bring(house, f"B000{n}CD") and None)  # type: ignore[misc]
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "as it was written" in done("restore", tmp_path / "a.backup")
+    assert "as written" in done("audit", "verify")
+
+
 def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
