@@ -430,7 +430,8 @@ class _Outside:
         self._heads: dict[int, list[NotedHead]] = {}
         self.put_back: list[NotedHead] = []
         for each in noted.heads:
-            if each.put_back:
+            # A line copied to the end would excuse what was noted since.
+            if each.put_back and each.head not in {mark.head for mark in self.put_back}:
                 self._signed(each)
                 self.put_back.append(each)
                 self.skip(each.put_back - 1, higher=True)

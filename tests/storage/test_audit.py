@@ -425,6 +425,33 @@ def test_what_was_done_between_a_roll_back_and_accepting_it_stands_in_no_ones_wa
     store.close()
 
 
+def test_a_line_that_accepted_a_backup_excuses_nothing_when_it_is_copied_to_the_end(
+    tmp_path: Path, empty: Path
+) -> None:
+    file, heads = tmp_path / "counterfoil.db", tmp_path / "heads.log"
+    shutil.copy(empty, file)
+
+    def opened() -> Store:
+        store = Store(f"sqlite:///{file}", witness=witness_from(tmp_path / "keys", heads))
+        store.upgrade()
+        return store
+
+    store = opened()
+    store.accept_put_back(by="pat", at=NOW)
+    store.close()
+    older = file.read_bytes()
+    store = opened()
+    note(store, 4)
+    store.close()
+    (mark,) = (each for each in heads.read_text().splitlines() if "put_back" in each)
+    file.write_bytes(older)
+    heads.write_text(heads.read_text() + mark + "\n")
+    store = opened()
+    with pytest.raises(EventsBroken, match="an older list was put in its place"):
+        store.verify_events()
+    store.close()
+
+
 def test_that_a_backup_was_put_back_by_the_first_release_is_understood(
     log: Store, tmp_path: Path
 ) -> None:
