@@ -138,10 +138,16 @@ class Purge:
             self._whole_file(row)
 
     def sheet(self, serial: str) -> None:
-        """Destroy that a copy was issued, and to whom; its serial stays in the events."""
+        """Destroy that a copy was issued, and to whom; its serial stays in the events.
+
+        Raises:
+            OnHold: a hold is on it; nothing is changed.
+        """
         row = self._rows.get(SheetRow, serial)
         if row is None:
             return
+        if serial in self._held.serials and not self._keyless:
+            raise OnHold
         self._keys([f"sheet/{serial}"])
         self.counts["index"] += self._kept.people_index.forget(serials=[serial])
         self._rows.delete(row)
@@ -150,10 +156,16 @@ class Purge:
         self._kept.events.add("sheet-purged", serial, by=self._by, at=self._at, code=self._why)
 
     def original(self, intake_id: str) -> None:
-        """Destroy a file's original and its name; the straightened pictures of its pages stay."""
+        """Destroy a file's original and its name; the straightened pictures of its pages stay.
+
+        Raises:
+            OnHold: a hold is on a page of it; nothing is changed.
+        """
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))
         if row is None or (not row.blob and row.sealed is None):
             return
+        if intake_id in self._held.files and not self._keyless:
+            raise OnHold
         self._keys([f"file/{intake_id}"])
         self._blobs([row.blob] if row.blob else [])
         self._rows.execute(

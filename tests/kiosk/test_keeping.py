@@ -564,6 +564,28 @@ def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) ->
     assert exported().count("\n") == 1
 
 
+def test_a_hold_on_a_copy_that_has_not_come_back_stops_erasing_whom_it_was_issued_to(
+    data: Path,
+) -> None:
+    serials: list[str] = []
+    in_house(lambda house: serials.extend(issue(house, 1, person="A1234BC")))
+    staff("vera", "sam")
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked", "--by", "vera")
+    done(*asked, given=PASSWORD + "\n")
+    done("hold", "add", "--serial", serials[0], "--reason", "inquest")
+    assert "legal hold" in run(*asked, given=PASSWORD + "\n").stderr
+    confirmed = run("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert "legal hold" in confirmed.stderr
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            sheet = kept.sheets.find(serials[0])
+            assert sheet is not None
+            assert sheet.person == "A1234BC"
+
+    in_house(look)
+
+
 def test_what_is_erased_while_a_backup_is_written_is_not_in_it(data: Path, tmp_path: Path) -> None:
     staff("vera", "sam")
     file = tmp_path / "now.backup"
