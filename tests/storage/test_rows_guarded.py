@@ -249,3 +249,21 @@ def test_the_workers_role_may_write_a_backup_with_every_counter(
     owner.close()
     assert written.manifest.counters["readings"] == found[0]
     assert found[1]
+
+
+def test_only_the_owner_of_the_tables_says_that_they_were_written_anew(
+    made: str, worker: Store, vault: Vault
+) -> None:
+    owner = Store(as_role(made, "migrator"), vault)
+
+    def file_of(table: str) -> int:
+        with owner.look() as kept:
+            found = kept.pages._rows.scalar(text(f"SELECT pg_relation_filenode('{table}')"))
+        return int(found or 0)
+
+    before = file_of("readings")
+    assert not worker.database.wipe()
+    assert file_of("readings") == before
+    assert owner.database.wipe()
+    assert file_of("readings") != before
+    owner.close()
