@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from storage.jobs import Jobs
 from storage.keys import Vault
 from storage.paper import PageUnknown
 from storage.places import shown_to
+from storage.restore import Target, finish, restore
 from storage.store import Store
 
 TABLES = ("sheets", "records", "pages", "intakes", "readings", "decisions", "drafts", "drafts_due")
@@ -249,6 +251,41 @@ def test_the_workers_role_may_write_a_backup_with_every_counter(
     owner.close()
     assert written.manifest.counters["readings"] == found[0]
     assert found[1]
+
+
+def test_a_role_that_may_make_no_tables_is_told_so_when_it_restores_and_the_migrators_role_may(
+    postgres: Any, worker: Store, key_folder: Any, tmp_path: Path
+) -> None:
+    home, there = tmp_path / "home", tmp_path / "there"
+    shutil.copytree(key_folder.folder, home / "keys")
+    key = recovery.make(home / "keys", tmp_path / "key.txt")
+    backup.write(
+        tmp_path / "a.backup",
+        id=backup.new_id(),
+        store=worker,
+        blobs=FolderBlobs(home / "blobs"),
+        keys=home / "keys",
+        files={},
+        site="local",
+        at=datetime.now(UTC),
+    )
+    url = str(postgres.fresh())
+    postgres.run(roles(), url.partition("@/")[2].partition("?")[0])
+
+    def put_back(role: str) -> None:
+        target = Target(
+            url=as_role(url, role),
+            blobs=FolderBlobs(there / "blobs"),
+            data=there,
+            keys=there / "keys",
+            site="local",
+        )
+        restore(tmp_path / "a.backup", key, target)
+        finish(there)
+
+    with pytest.raises(DatabaseForbidden):
+        put_back("worker")
+    put_back("migrator")
 
 
 def test_only_the_owner_of_the_tables_says_that_they_were_written_anew(
