@@ -335,6 +335,18 @@ def test_heads_on_another_disk_that_outlived_the_data_do_not_look_like_an_attack
     assert "as written" in done("audit", "verify")
 
 
+def test_no_empty_database_takes_the_place_of_one_that_is_lost(data: Path, tmp_path: Path) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    before = exported()
+    lost = data / "counterfoil.sqlite"
+    lost.rename(tmp_path / "away.sqlite")
+    told = run("status")
+    assert (told.exit_code, "The database is empty" in told.stderr) == (1, True)
+    lost.unlink(missing_ok=True)
+    (tmp_path / "away.sqlite").rename(lost)
+    assert exported() == before
+
+
 def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
