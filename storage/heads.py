@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from forms.errors import UserError
 from pipeline.ports import StoreAway
 from storage.folders import sync_folder
-from storage.keys import KEY_BYTES, KeyFolder
+from storage.keys import KEY_BYTES, KeyFolder, KeysMissing
 
 EVERY_SECONDS = 30.0
 """How long the newest head may stand in the database only."""
@@ -160,21 +160,7 @@ class HeadFile:
         Raises:
             HeadsUnreadable: it is there and cannot be read.
         """
-        try:
-            lines = self.file.read_bytes().splitlines()
-        except FileNotFoundError:
-            return NotedHeads()
-        except OSError:
-            raise HeadsUnreadable from None
-        found: list[NotedHead] = []
-        odd = 0
-        for line in filter(None, lines):
-            head = _read(line)
-            if head is None:
-                odd += 1
-            else:
-                found.append(head)
-        return NotedHeads(heads=tuple(found), odd=odd)
+        return noted_in(self.file)
 
     def ours(self, noted: NotedHead) -> bool:
         """Say whether a head was signed with our key."""
@@ -188,6 +174,29 @@ class HeadFile:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def noted_in(file: Path) -> NotedHeads:
+    """Give what was noted in a file, see `HeadFile.noted`.
+
+    Raises:
+        HeadsUnreadable: it is there and cannot be read.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return NotedHeads()
+    except OSError:
+        raise HeadsUnreadable from None
+    found: list[NotedHead] = []
+    odd = 0
+    for line in filter(None, lines):
+        head = _read(line)
+        if head is None:
+            odd += 1
+        else:
+            found.append(head)
+    return NotedHeads(heads=tuple(found), odd=odd)
 
 
 def signed_by(public: Ed25519PublicKey, noted: NotedHead) -> bool:
@@ -306,9 +315,14 @@ def witness_from(keys: Path, heads: Path) -> Witness:
         heads: the file of heads.
 
     Raises:
+        KeysMissing: one is not there, and heads were noted with it before: no new one is made.
         KeysUnusable: they cannot be read or made.
+        HeadsUnreadable: a key is not there, and neither can the heads be read.
     """
     folder = KeyFolder(keys)
+    with suppress(PermissionError):
+        if not all((keys / name).exists() for name in ("audit.key", "head.key")):
+            _refuse_new_keys(heads)
     try:
         if not all((keys / name).exists() for name in ("audit.key", "head.key", "head.pub")):
             folder.make_event_keys()
@@ -316,3 +330,9 @@ def witness_from(keys: Path, heads: Path) -> Witness:
         return Witness(folder.audit_key, HeadFile(heads, signing))
     except (OSError, StoreAway):
         raise KeysUnusable from None
+
+
+def _refuse_new_keys(heads: Path) -> None:
+    """Make no keys beside heads that others have signed: the folder of keys is lost, or away."""
+    if noted_in(heads).heads:
+        raise KeysMissing

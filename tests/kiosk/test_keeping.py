@@ -347,6 +347,20 @@ def test_no_empty_database_takes_the_place_of_one_that_is_lost(data: Path, tmp_p
     assert exported() == before
 
 
+def test_no_keys_are_made_in_place_of_keys_that_are_lost(data: Path, tmp_path: Path) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    before = exported()
+    for name in ("audit.key", "head.key", ""):
+        lost = data / "keys" / name
+        lost.rename(tmp_path / "away")
+        told = run("status")
+        assert (told.exit_code, "make no new one" in told.stderr) == (1, True)
+        assert not lost.exists()
+        (tmp_path / "away").rename(lost)
+    assert exported() == before
+    assert "as written" in done("audit", "verify")
+
+
 def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
