@@ -630,7 +630,7 @@ def verify_events(
             when = datetime.fromisoformat(each.at).astimezone()
             _say(
                 f"On {when:%d %B %Y at %H:%M} it was accepted that a backup had been put back: "
-                f"what came after event {each.head.number - 1} before that day is lost."
+                f"what came after event {each.put_back - 1} before that day is lost."
             )
     else:
         _say(

@@ -19,6 +19,7 @@ from kiosk.settings import Settings, settings
 from pipeline.sandbox import Sandbox, SandboxMissing
 from storage import clock
 from storage.heads import EVERY_EVENTS, NotedHeads
+from storage.keys import CannotOpen
 
 if TYPE_CHECKING:
     from kiosk.compose import House
@@ -226,6 +227,12 @@ def _check_house(house: House) -> Iterator[Check]:
         "backup",
         lambda: _backup(house),
         "Run `counterfoil backup FILE` every day, with FILE on another disk.",
+    )
+    yield _try(
+        "recovery key",
+        lambda: _recovery_key(house),
+        "Print what is in it, put it in a safe, and delete the file: its name is a backup's with "
+        ".recovery-key at the end.",
     )
 
 
@@ -472,6 +479,20 @@ def _backup(house: House) -> str:
     if age > MOST_WITHOUT_BACKUP:
         raise _Wrong(f"Nothing of the last {_long(age)} is in one; {told}.")
     return told
+
+
+def _recovery_key(house: House) -> str:
+    """Look that what opens every backup lies beside none: the nightly one may have made it."""
+    from kiosk.keeping import KEY
+
+    try:
+        with house.store.look() as kept:
+            placed = [each.path for each in kept.backups.placed()]
+    except CannotOpen:
+        return "for the worker's user to look at"
+    if any(path.with_name(path.name + KEY).exists() for path in placed):
+        raise _Wrong("What opens every backup lies open beside one of them.")
+    return "lies beside no backup"
 
 
 def _nearest(folder: Path) -> Path:

@@ -238,7 +238,8 @@ def put_back(
         with house.store.begin() as kept:
             kept.events.add("restored", done.manifest.id, by=by, at=at)
         with told():
-            house.store.accept_put_back(by=by, at=at)
+            newest = int(done.manifest.head.partition(":")[0])
+            house.store.accept_put_back(by=by, at=at, newest=newest)
         house.jobs.mend(at=at)
         restore.finish(chosen.data)
         with house.store.look() as kept:
