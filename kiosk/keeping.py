@@ -236,6 +236,7 @@ def put_back(
             gone = purge_what_has_no_key(house.store, by=by, at=at)
             remove_blobs(house.store, house.raw)
         with house.store.begin() as kept:
+            kept.sessions.close_everybody()  # who may sign in can have changed since
             kept.events.add("restored", done.manifest.id, by=by, at=at)
         with told():
             newest = int(done.manifest.head.partition(":")[0])

@@ -287,7 +287,8 @@ def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -
         return gone
     last = rows.scalar(select(func.max(RollImportRow.number))) or 0
     if others:
-        kept.roll.replace(others, by=by, at=at)
+        current = kept.roll.current()
+        kept.roll.replace(others, by=by, at=at, dated=current.at if current else None)
     else:
         rows.execute(delete(RollPersonRow))
     purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")

@@ -694,14 +694,20 @@ class _Watch:
 def sweep(store: Store, raw: BlobStore) -> int:
     """Put aside what lies among the blobs for a day and nothing refers to; give how much went.
 
-    A database that refers to nothing at all is not taken at its word. Several workers may do this
-    at once: what is gone when one comes to it is gone.
+    A database that refers to nothing at all is not taken at its word, nor is one whose list of
+    events does not fit what was noted outside: it may be an older copy, and the files of what came
+    since would go. Several workers may do this at once: what is gone when one comes to it is gone.
     """
     gone = 0
-    with suppress(StoreAway):  # Tomorrow, then.
+    try:
+        store.verify_events()
         with store.look() as kept:
             wanted = kept.intakes.blobs()
         gone = raw.sweep(wanted) if wanted else 0
+    except StoreAway:
+        pass  # Tomorrow, then.
+    except UserError as problem:
+        _log.warning("nothing was put aside: %s", problem.code)
     if gone:
         _log.warning("%d files that nothing refers to were put aside", gone)
     return gone

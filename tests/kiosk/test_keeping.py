@@ -390,6 +390,32 @@ def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     assert {each.name for each in (keys / "opening").iterdir()} >= set(newer)
 
 
+def test_a_restore_signs_everybody_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign_in(house: House) -> None:
+        at = datetime.now(UTC)
+        with house.store.begin() as kept:
+            kept.staff.add(
+                "pat", "a long enough password", name="Pat", roles=["officer"], by="t", at=at
+            )
+            secrets.append(kept.sessions.open("pat", at=at))
+
+    secrets: list[str] = []
+    in_house(sign_in)
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "Restored" in done("restore", file)
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            assert kept.staff.find("pat") is not None
+            assert kept.sessions.find(secrets[0], at=datetime.now(UTC)) is None
+
+    in_house(look)
+
+
 def test_an_export_is_in_the_register_with_its_sum_and_its_records(
     data: Path, tmp_path: Path
 ) -> None:
