@@ -630,7 +630,7 @@ def verify_events(
             when = datetime.fromisoformat(each.at).astimezone()
             _say(
                 f"On {when:%d %B %Y at %H:%M} it was accepted that a backup had been put back: "
-                f"what came after event {each.head.number - 1} before that day is lost."
+                f"what came after event {each.put_back - 1} before that day is lost."
             )
     else:
         _say(
@@ -878,18 +878,27 @@ def new_recovery_key(
 @retention.command("run")
 def run_retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="You have looked at this computer's date.")
+    ] = False,
 ) -> None:
     """Destroy what is due, and write a certificate of it; a hold wins over every clock.
 
-    For how long things are kept stands in retention.toml in the data folder.
+    For how long things are kept stands in retention.toml in the data folder. When the clock may
+    have jumped, nothing is destroyed until somebody says that it is right.
     """
     from kiosk import keeping
+    from storage import clock
     from storage.purge import remove_blobs
     from storage.retention import run
     from storage.rotation import destroy_retired
 
     with _house() as house, _steps() as step:
         spans = keeping.clocks_of(house.settings)
+        if clock_is_right:
+            clock.checked(house.store, by=_who(), at=_now())
+        elif not dry_run:
+            clock.check(house.store, at=_now())
         keeping.fill_index(house)
         done = run(
             house.store,
