@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from pipeline.ports import Person, Sheet
 from storage import audit
+from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
@@ -44,6 +45,8 @@ from storage.people_index import PeopleIndex
 from storage.records import Records
 from storage.sealing import set_keys
 from storage.sheets import Sheets
+from storage.submissions import Submissions
+from storage.terminals import Terminals
 
 
 class DatabaseLost(UserError):
@@ -108,6 +111,12 @@ class Kept:
         """What was destroyed."""
         self.erasures = Erasures(rows, self.events, self.people_index)
         """Who is to be erased."""
+        self.alerts = Alerts(rows, self.events, self.keys, self.people_index)
+        """What somebody has to see to now."""
+        self.terminals = Terminals(rows, self.events, self.keys)
+        """The kiosk's terminals."""
+        self.submissions = Submissions(rows, self.events, self)
+        """What was handed in at kiosks."""
 
 
 def rows_of(kept: Kept) -> Rows:
