@@ -132,8 +132,6 @@ RULES_TICK = "Press each one when you know it."
 RULE_CHOICE = "It is my choice. No one makes me."
 RULE_STOP = "I can stop at any time."
 RULE_REP = "A rep is a prisoner, not staff."
-RULES_ENGLISH = "These words are in English. You can ask for an interpreter."
-RULES_INTERPRETER = "I want an interpreter"
 
 # K12 Check
 
