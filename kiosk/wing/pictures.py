@@ -16,7 +16,7 @@ from markupsafe import Markup
 OPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "role": {
-            "harmed": "mood-sad",
+            "harmed": "mood-cry",
             "responsible": "mood-angry",
             "both": "messages-off",
             "saw": "eye",
