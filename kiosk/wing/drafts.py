@@ -77,13 +77,15 @@ class Held:
 
     Attributes:
         visit: what he has said so far.
-        left: until it ends.
+        left: until it ends unless he touches the glass.
+        over: until it ends in any case.
         hidden: the cover is up.
         ending: it ends when this touch has been answered.
     """
 
     visit: Visit = field(repr=False)
     left: timedelta
+    over: timedelta
     hidden: bool
     ending: bool = False
 
@@ -102,6 +104,10 @@ class Drafts:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def name_nobody(self) -> str:
+        """Draw a secret for somebody who has not begun: it ties the rest screen to his browser."""
+        return secrets.token_urlsafe(32)
 
     def open(self) -> str:
         """Begin a visit; give the secret that its cookie carries."""
@@ -142,6 +148,7 @@ class Drafts:
             held = Held(
                 visit=_open(secret, slot.box),
                 left=slot.ends() - now,
+                over=slot.began + AT_MOST - now,
                 hidden=slot.hidden is not None,
             )
             yield held
@@ -162,6 +169,15 @@ class Drafts:
         with self._lock:
             slot = self._slots.pop(_name(secret), None) if secret else None
         if slot is not None:
+            with slot.lock:
+                slot.wipe()
+
+    def wipe_all(self) -> None:
+        """Wipe every draft: the process ends."""
+        with self._lock:
+            over = list(self._slots.values())
+            self._slots.clear()
+        for slot in over:
             with slot.lock:
                 slot.wipe()
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from forms.errors import UserError
 from forms.fields import Choice, FreeText, Text
-from forms.page_id import parse_serial
 from forms.wording import LANGUAGES
 from kiosk.wing import pads
 from kiosk.wing.parts import WingKit
@@ -34,7 +33,7 @@ RULES = ("choice", "stop", "limits", "rep")
 KEEPING = frozenset({"help", "language", "bigger", "smaller", "dark", "light", "hide"})
 """Buttons that are always there; what is on the screen is kept when one is pressed."""
 
-_SAYS: dict[str, Says] = {"stop": "stop", "come": "come", "withdraw": "withdraw"}
+_SAYS: dict[str, Says] = {"stop-request": "stop", "come": "come", "withdraw": "withdraw"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +211,7 @@ class Journey:
         places = pads.sorts(number_field().pattern)
         _press(visit, touch, places)
         if touch.act == "unknown":
-            visit.go("number-help")
+            visit.aside("number-help")
         elif touch.act == "on":
             if len(visit.typed) < len(places):
                 visit.notice = "number-short"
@@ -373,7 +372,7 @@ class Journey:
         self.tries.right(self.terminal, code)
         visit.go("status")
         visit.trail = []
-        visit.code = parse_serial(code)
+        visit.code = code
         visit.status = {
             "word": told.word,
             "day": told.day.isoformat() if told.day else "",

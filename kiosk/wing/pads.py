@@ -35,7 +35,8 @@ def _sort(allowed: str) -> Sort:
     return "digits" if allowed == DIGIT else "letters"
 
 
-CODE_SORTS: tuple[Sort, ...] = ("code",) * SERIAL_LENGTH
+_CODE: Sort = "code"
+CODE_SORTS: tuple[Sort, ...] = (_CODE,) * SERIAL_LENGTH
 
 
 def press(typed: str, key: str, places: Sequence[Sort]) -> str:

@@ -15,7 +15,7 @@ Asks = Literal["", "full", "come"]
 
 REST = "rest"
 
-ASIDES = frozenset({"language", "signposts"})
+ASIDES = frozenset({"language", "signposts", "number-help"})
 """Screens that are reached from anywhere and left to where he was."""
 
 
