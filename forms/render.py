@@ -137,7 +137,7 @@ _LINE_MM = {"prisoner": 9.0, "staff": 6.8}
 _TIGHTEST = 3
 """A translation too long for its page stands closer, then gives up lines of drawing room, and at
 last its long options stand three side by side instead of two."""
-_TIGHT_GAP_MM = 1.2
+_TIGHT_GAP_MM = 1.1
 _LARGE_LINE_MM = 12.0
 """Height of one writing line."""
 
@@ -164,7 +164,7 @@ class _Script:
 _LATIN = _Script()
 _SCRIPTS = {
     "pa": _Script(font="NotoSansGurmukhi"),
-    "ur": _Script(font="NotoNastaliqUrdu", lead=1.25, wrapped=1.45, heading=0.72, overhang_mm=1.4),
+    "ur": _Script(font="NotoNastaliqUrdu", lead=1.22, wrapped=1.38, heading=0.72, overhang_mm=1.4),
     "ckb": _Script(font="NotoSansArabic", lead=1.1, wrapped=1.1),
     "ar": _Script(font="NotoSansArabic", lead=1.1, wrapped=1.1),
 }
