@@ -21,6 +21,7 @@ from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
+from storage.database import Database
 from storage.first_seal import seal_old_files
 from storage.folders import make_folder_surely
 from storage.heads import witness_from
@@ -34,6 +35,7 @@ from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
+from storage.status_book import FileSource, StatusBook, TableSource
 from storage.store import RollInForce, Store
 
 
@@ -199,9 +201,17 @@ def embedded_file(chosen: Settings) -> Path:
 
 
 def open_mailbox(chosen: Settings) -> Mailbox:
-    """Open the mailbox alone: all that a kiosk's process has of what is kept."""
+    """Open the mailbox alone: with the status book, all that a kiosk has of what is kept."""
     slot, keys = FolderSlot(chosen.mailbox_folder), KeyFolder(chosen.key_folder)
     return Mailbox(slot, keys, site=chosen.site)
+
+
+def open_status(chosen: Settings) -> StatusBook:
+    """Open what a kiosk may tell about receipt codes, to read; nothing is looked at yet."""
+    folder = chosen.status_folder
+    if chosen.database_url:
+        return StatusBook(TableSource(Database(chosen.database_url).engine), folder)
+    return StatusBook(FileSource(folder), folder)
 
 
 def place_of(chosen: Settings) -> tuple[str, BlobStore]:
