@@ -36,7 +36,7 @@ CONSENT_NAMES = "CONSENT"
 """The tuple in `kiosk/wing/words.py` of the strings that somebody agrees to."""
 STATES = ("draft", "checked", "approved")
 
-_PLACE = re.compile(r"\{\w*\}")
+PLACE = re.compile(r"\{\w*\}")
 
 
 @dataclass
@@ -223,7 +223,7 @@ def faults() -> Iterator[str]:
                 continue
             if state not in STATES:
                 yield f"{language}: no such state as {state}: {text}"
-            if sorted(_PLACE.findall(text)) != sorted(_PLACE.findall(translation)):
+            if sorted(PLACE.findall(text)) != sorted(PLACE.findall(translation)):
                 yield f"{language}: other places to fill: {text}"
             if text.count("\n") != translation.count("\n"):
                 yield f"{language}: other lines: {text}"
