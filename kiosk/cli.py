@@ -1122,6 +1122,37 @@ def serve_staff(
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
 
+@serve.command("kiosk")
+def serve_kiosk(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8002,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="A proxy before it speaks HTTPS with terminals.")
+    ] = False,
+    terminal: Annotated[
+        str,
+        typer.Option(
+            help="Serve whoever asks as this one terminal, where nobody else can reach the port; "
+            "without it only enrolled terminals are served."
+        ),
+    ] = "",
+) -> None:
+    """Run the kiosk until told to stop: it can leave letters in the mailbox and read none."""
+    from kiosk import logs
+    from kiosk.compose import open_wing
+    from kiosk.serving import addresses_of, listen, server_for
+    from kiosk.settings import settings
+    from kiosk.wing.app import create_app
+
+    with logs.written_by("kiosk"):
+        chosen = settings()
+        proxies = addresses_of(chosen.proxy)
+        site = create_app(open_wing(chosen, tls=tls, terminal=terminal))
+        with listen(host, port) as door, suppress(KeyboardInterrupt):
+            _say(f"The kiosk is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
+            server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
+
+
 @app.command("move")
 def move_house(
     context: typer.Context,

@@ -15,12 +15,15 @@ from pathlib import Path
 from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
+from kiosk.wing.parts import EnrolledTerminals, OneTerminal, WingKit
 from pipeline.places import Places
 from pipeline.ports import Person
+from pipeline.promises import promised_day
 from pipeline.read_page import FileRecipe, Kit
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
+from storage.database import Database
 from storage.first_seal import seal_old_files
 from storage.folders import make_folder_surely
 from storage.heads import witness_from
@@ -34,6 +37,7 @@ from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
+from storage.status_book import FileSource, StatusBook, TableSource
 from storage.store import RollInForce, Store
 
 
@@ -199,9 +203,35 @@ def embedded_file(chosen: Settings) -> Path:
 
 
 def open_mailbox(chosen: Settings) -> Mailbox:
-    """Open the mailbox alone: all that a kiosk's process has of what is kept."""
+    """Open the mailbox alone: with the status book, all that a kiosk has of what is kept."""
     slot, keys = FolderSlot(chosen.mailbox_folder), KeyFolder(chosen.key_folder)
     return Mailbox(slot, keys, site=chosen.site)
+
+
+def open_status(chosen: Settings) -> StatusBook:
+    """Open what a kiosk may tell about receipt codes, to read; nothing is looked at yet."""
+    folder = chosen.status_folder
+    if chosen.database_url:
+        return StatusBook(TableSource(Database(chosen.database_url).engine), folder)
+    return StatusBook(FileSource(folder), folder)
+
+
+def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> WingKit:
+    """Put together what a kiosk's process is given: no database, no private key, no roll.
+
+    Args:
+        chosen: where the mailbox, the public keys and the status book are.
+        tls: people reach it by HTTPS.
+        terminal: serve every request as this one terminal's; "" serves enrolled ones alone.
+    """
+    book = open_status(chosen)
+    return WingKit(
+        mailbox=open_mailbox(chosen),
+        book=book,
+        terminals=OneTerminal(terminal) if terminal else EnrolledTerminals(book),
+        promise=promised_day,
+        tls=tls,
+    )
 
 
 def place_of(chosen: Settings) -> tuple[str, BlobStore]:

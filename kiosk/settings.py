@@ -89,6 +89,8 @@ class Settings:
         blobs_url: another store of files than the folder: `s3://bucket/prefix`. How to get in is
             said by the usual AWS variables, which `storage.s3_blobs` reads.
         mailbox: the folder where a kiosk leaves letters; in the data folder unless it is named.
+        status: the folder of what a kiosk may tell about receipt codes; in the data folder unless
+            it is named.
         keep_years: what a printed consent promises: for how many years it is kept.
         done_days: for how many days files lie in `done/` of a watched folder; 0 is for ever.
         open_without_sandbox: developers only: open files where no sandbox holds.
@@ -107,6 +109,7 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = field(default=None, repr=False)
     mailbox: Path | None = None
+    status: Path | None = None
     keep_years: int = KEEP_YEARS
     done_days: int = DONE_DAYS
     open_without_sandbox: bool = False
@@ -118,6 +121,11 @@ class Settings:
     def mailbox_folder(self) -> Path:
         """Give the folder where a kiosk leaves letters."""
         return self.mailbox or self.data / "mailbox"
+
+    @property
+    def status_folder(self) -> Path:
+        """Give the folder of what a kiosk may tell about receipt codes."""
+        return self.status or self.data / "status"
 
     @property
     def key_folder(self) -> Path:
@@ -155,6 +163,7 @@ def settings() -> Settings:
         database_url=os.environ.get("COUNTERFOIL_DATABASE_URL") or None,
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         mailbox=_path("COUNTERFOIL_MAILBOX"),
+        status=_path("COUNTERFOIL_STATUS"),
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         done_days=_days(os.environ.get("COUNTERFOIL_DONE_DAYS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),

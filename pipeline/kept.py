@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from forms.page_id import PageId
@@ -339,6 +339,54 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KioskAsk:
+    """What is known of a request beside its answers, because it came from a kiosk.
+
+    Attributes:
+        serial: which request.
+        terminal: id of the kiosk's terminal; "" when it was none of ours.
+        asks: "come" when only "come to me" was asked for; "full" for the whole form.
+        at: when he handed it in, UTC.
+        times: how often he has handed in the very same, and `last_at` when last.
+        follows: serial of what he, or somebody with his number, asked before; "" for nothing.
+        state: "open", "working", "finished" or "stopped".
+        promised: the day that he was told.
+        renewed: a later one that staff have named, or that he was told since.
+        stop_at, come_at, withdrawn_at: when he said with his receipt code that he wants to stop,
+            to be seen, or to take his consent back; None when he has not.
+        beside: what was said that the form does not ask, by name.
+    """
+
+    serial: str
+    terminal: str
+    asks: str
+    at: datetime
+    times: int
+    last_at: datetime
+    follows: str
+    state: str
+    promised: date | None
+    renewed: date | None
+    stop_at: datetime | None = None
+    come_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    beside: Mapping[str, tuple[str, ...]] = attribute(default_factory=dict, repr=False)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Give codes of what a person should know before anything else."""
+        told = {
+            "asked-to-stop": self.stop_at is not None,
+            "consent-withdrawn": self.withdrawn_at is not None,
+            "wants-a-visit": self.come_at is not None,
+            "asked-again": self.times > 1,
+            "asked-before": bool(self.follows),
+            "said-more": bool(self.beside),
+        }
+        return tuple(code for code, holds in told.items() if holds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeptRecord:
     """Everything that one copy of a form says: its pages, read and decided on.
 
@@ -348,9 +396,10 @@ class KeptRecord:
         expected: how many pages the copy has.
         pages: those that have come, in the form's order.
         flags: "serial-twice" when another record carries the same serial, "page-missing" when
-            pages have not come.
+            pages have not come, and those of `asked`.
         without_missing_by: who decided to go on without the missing pages; "" for nobody.
         verified_by: who decided last; "" when the record is open or no field needed a person.
+        asked: what is known of it because it came from a kiosk; None for paper.
     """
 
     id: str
@@ -371,6 +420,7 @@ class KeptRecord:
     wing: str = ""
     issued_to: str | None = attribute(default=None, repr=False)
     pages: tuple[KeptPage, ...] = attribute(default=(), repr=False)
+    asked: KioskAsk | None = None
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -526,6 +576,7 @@ __all__ = [
     "Intake",
     "KeptPage",
     "KeptRecord",
+    "KioskAsk",
     "Person",
     "Reason",
     "RecordState",

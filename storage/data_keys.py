@@ -2,9 +2,11 @@
 
 Scopes: "file/<intake>" for a file and its name, "page/<page>" for what a page says and its
 picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an import of the
-roll, "staff/<username>". Deleting a key makes everything sealed under it unreadable from here on.
-Whoever has a copy of the database from before, and the key pair of that time, can still open it:
-`storage.rotation` destroys the pair.
+roll, "staff/<username>", "alert/<alert>". Two are for no thing of its own: "kiosk/pepper" keys
+the hashes of receipt codes, and "kiosk/terminals" is what terminals' certificates come from.
+Deleting a key makes everything sealed under it unreadable from here on. Whoever has a copy of the
+database from before, and the key pair of that time, can still open it: `storage.rotation` destroys
+the pair.
 """
 
 from __future__ import annotations
@@ -83,6 +85,18 @@ class Keys:
         self._met[scope] = key
         self._rows.info.setdefault(_MADE, []).append((self._vault, scope))
         return key
+
+    def made_at(self, scope: str) -> datetime:
+        """Say when a scope's key was made.
+
+        Raises:
+            KeyGone: it was destroyed, or never made.
+        """
+        self._rows.flush()
+        row = self._rows.get(DataKeyRow, scope)
+        if row is None:
+            raise KeyGone
+        return row.made_at
 
     def replace(self, scope: str, secret: bytes) -> bool:
         """Put another key in place of a scope's; False, and nothing is done, when it has none.

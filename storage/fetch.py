@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session as Rows
 
-from pipeline.kept import KeptPage, KeptRecord, RecordState
+from pipeline.kept import KeptPage, KeptRecord, KioskAsk, RecordState
 from storage import rows as convert
+from storage.keys import NotTheirs
 from storage.models import (
     DecisionRow,
     DraftRow,
@@ -17,6 +19,7 @@ from storage.models import (
     ReadingRow,
     RecordRow,
     SheetRow,
+    SubmissionRow,
 )
 from storage.places import of_unread
 from storage.sealing import keys_of
@@ -105,20 +108,37 @@ def load_records(rows: Rows, found: Sequence[RecordRow]) -> list[KeptRecord]:
         row.serial: row
         for row in rows.scalars(select(SheetRow).where(SheetRow.serial.in_(serials)))
     }
+    asked = {
+        row.serial: kiosk_ask(row)
+        for row in rows.scalars(select(SubmissionRow).where(SubmissionRow.serial.in_(serials)))
+    }
     times = select(RecordRow.serial, func.count()).where(RecordRow.serial.in_(serials))
     twice = dict(rows.execute(times.group_by(RecordRow.serial)).all())
     return [
-        _record(row, sheets[row.serial], tuple(pages[row.id]), times=twice[row.serial])
+        _record(
+            row,
+            sheets[row.serial],
+            tuple(pages[row.id]),
+            asked.get(row.serial) if row.occurrence == 1 else None,
+            times=twice[row.serial],
+        )
         for row in found
     ]
 
 
 def _record(
-    row: RecordRow, sheet: SheetRow, pages: tuple[KeptPage, ...], *, times: int
+    row: RecordRow,
+    sheet: SheetRow,
+    pages: tuple[KeptPage, ...],
+    asked: KioskAsk | None,
+    *,
+    times: int,
 ) -> KeptRecord:
     flags: tuple[str, ...] = ("serial-twice",) if times > 1 else ()
     if len(pages) < sheet.pages:
         flags += ("page-missing",)
+    if asked is not None:
+        flags += asked.flags
     return KeptRecord(
         id=row.id,
         serial=row.serial,
@@ -138,4 +158,32 @@ def _record(
         wing=sheet.wing,
         issued_to=convert.issued_to(sheet),
         pages=pages,
+        asked=asked,
+    )
+
+
+def kiosk_ask(row: SubmissionRow) -> KioskAsk:
+    """Give what is known of a request because it came from a kiosk.
+
+    What was said beside the form is left out where its key is refused.
+    """
+    try:
+        beside = row.extra if row.sealed is not None else None
+    except NotTheirs:
+        beside = None
+    return KioskAsk(
+        serial=row.serial,
+        terminal=row.terminal,
+        asks=row.asks,
+        at=row.at,
+        times=row.times,
+        last_at=row.last_at,
+        follows=row.follows,
+        state=row.state,
+        promised=date.fromisoformat(row.promised) if row.promised else None,
+        renewed=date.fromisoformat(row.renewed) if row.renewed else None,
+        stop_at=row.stop_at,
+        come_at=row.come_at,
+        withdrawn_at=row.withdrawn_at,
+        beside={name: tuple(parts) for name, parts in (beside or {}).items()},
     )

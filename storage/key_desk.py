@@ -32,7 +32,7 @@ from forms.errors import UserError
 from pipeline import rights
 from pipeline.kept import Staff
 from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
-from storage.models import PageRow, RollPersonRow, SheetRow
+from storage.models import AlertRow, PageRow, RollPersonRow, SheetRow
 from storage.people import session_id
 from storage.places import of_unread
 from storage.store import Kept, Store, rows_of
@@ -269,9 +269,21 @@ def may_open(kept: Kept, who: Staff, scope: str) -> bool:
             read=True,
         )
         return sheet is not None and rights.may_open(who, page)
+    if kind == "alert":
+        return _may_see_alert(rows, who, name)
     if kind == "roll" and name.isdecimal():
         return _may_see_roll(rows, who, int(name))
     return False
+
+
+def _may_see_alert(rows: Rows, who: Staff, name: str) -> bool:
+    """Say whether somebody may see whom an alert is about: it names no wing's people alone."""
+    alert = rows.get(AlertRow, name)
+    if alert is None:
+        return False
+    if who.establishments and alert.establishment not in ("", *who.establishments):
+        return False
+    return not alert.confidential or rights.is_one(who, rights.SEES_CONFIDENTIAL)
 
 
 def _may_see_roll(rows: Rows, who: Staff, number: int) -> bool:

@@ -244,7 +244,14 @@ class Mailbox:
         """Say whether a pair is in use; a rotation then sees the letter before it destroys one."""
         return kek in self._keys.published()
 
-    def collect(self, store: Store, handler: Handler, *, at: datetime) -> Collected:
+    def collect(
+        self,
+        store: Store,
+        handler: Handler,
+        *,
+        at: datetime,
+        ready: Callable[[Letter], None] = lambda _: None,
+    ) -> Collected:
         """Open the letters in order, have each kept, and remove it only when that is committed.
 
         A letter whose key was kept before is removed unkept. One that cannot be opened, or not
@@ -254,6 +261,7 @@ class Mailbox:
             store: where they are kept.
             handler: keeps one, in the transaction that also notes its key.
             at: when, UTC.
+            ready: does before that transaction what takes long.
 
         Raises:
             SQLAlchemyError, StoreAway: the store is away; what lies there stays.
@@ -266,6 +274,7 @@ class Mailbox:
         for name in names:
             try:
                 letter = self._open(name)
+                ready(letter)
                 fresh = self._keep(store, handler, letter, at)
             except FileNotFoundError:
                 continue  # Another worker was quicker.

@@ -690,3 +690,168 @@ class BlobDueRow(Base):
     __tablename__ = "blobs_due"
 
     blob: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class TerminalRow(Base):
+    """A kiosk's terminal: asked to enrol by a one-time code, enrolled, or revoked.
+
+    `code` is a hash of the one-time code while it may be used; `asked` the SHA-256 of the public
+    key it enrolled with and `mark` that of its certificate.
+    """
+
+    __tablename__ = "terminals"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    state: Mapped[str] = mapped_column(String(12))
+    code: Mapped[str] = mapped_column(String(64), default="")
+    code_until: Mapped[datetime | None]
+    asked: Mapped[str] = mapped_column(String(64), default="")
+    mark: Mapped[str] = mapped_column(String(64), default="")
+    certificate: Mapped[str] = mapped_column(Text, default="")
+    added_at: Mapped[datetime]
+    added_by: Mapped[str] = mapped_column(String(80))
+    enrolled_at: Mapped[datetime | None]
+    until: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str] = mapped_column(String(80), default="")
+    seen_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("state IN ('invited', 'enrolled', 'revoked')", name="state"),
+        Index("ix_terminals_asked", "asked"),
+        Index("ix_terminals_mark", "mark"),
+    )
+
+
+class SubmissionRow(Sealed, Base):
+    """What was handed in at a kiosk and kept as the copy of this serial.
+
+    `person` and `content` are keyed hashes, by which the same request is known again. `extra` is
+    what was said beside the form's own questions. Days are ISO 8601.
+    """
+
+    __tablename__ = "submissions"
+    scope_of = "page/{0.page}"
+    place_of = "{0.serial}"
+    may_be_bare = True
+
+    serial: Mapped[str] = mapped_column(ForeignKey("sheets.serial"), primary_key=True)
+    page: Mapped[str] = mapped_column(String(48))
+    terminal: Mapped[str] = mapped_column(String(40))
+    asks: Mapped[str] = mapped_column(String(8))
+    at: Mapped[datetime]
+    person: Mapped[str] = mapped_column(String(64), default="")
+    content: Mapped[str] = mapped_column(String(64), default="")
+    follows: Mapped[str] = mapped_column(String(8), default="")
+    times: Mapped[int] = mapped_column(default=1)
+    last_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(12), default="open")
+    promised: Mapped[str] = mapped_column(String(10), default="")
+    renewed: Mapped[str] = mapped_column(String(10), default="")
+    stop_at: Mapped[datetime | None]
+    come_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    extra = Private[Any]()
+
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'working', 'finished', 'stopped')", name="state"),
+        Index("ix_submissions_person", "person"),
+        Index("ix_submissions_page", "page"),
+    )
+
+
+class ReceiptRow(Base):
+    """Whose a receipt code is, by its slow hash. Several may be for one submission.
+
+    It names no sheet by a foreign key: a word may come before what it is about.
+    """
+
+    __tablename__ = "receipts"
+
+    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    serial: Mapped[str] = mapped_column(String(8))
+    at: Mapped[datetime]
+    promised: Mapped[str] = mapped_column(String(10), default="")
+
+    __table_args__ = (Index("ix_receipts_serial", "serial"),)
+
+
+class KioskWordRow(Base):
+    """Something said with a receipt code; `serial` is "" while nothing with that code is here."""
+
+    __tablename__ = "kiosk_words"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    code: Mapped[str] = mapped_column(String(64))
+    serial: Mapped[str] = mapped_column(String(8), default="")
+    says: Mapped[str] = mapped_column(String(12))
+    terminal: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("says IN ('stop', 'come', 'withdraw')", name="says"),
+        Index("ix_kiosk_words_code", "code"),
+        Index("ix_kiosk_words_serial", "serial"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class StatusWordRow(Base):
+    """What the kiosk may be told about a receipt code: hash, word and days, and nothing else."""
+
+    __tablename__ = "status_words"
+
+    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    word: Mapped[str] = mapped_column(String(12))
+    promised: Mapped[str] = mapped_column(String(10), default="")
+    renewed: Mapped[str] = mapped_column(String(10), default="")
+
+
+class KioskHouseRow(Base):
+    """The one row that says when a worker last looked after the kiosk, and who is alarmed."""
+
+    __tablename__ = "kiosk_house"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    written_at: Mapped[datetime]
+    alarmed: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+
+class AlertRow(Sealed, Base):
+    """Something that somebody has to see to now. Its box is missing when it names nobody."""
+
+    __tablename__ = "alerts"
+    scope_of = "alert/{0.id}"
+    place_of = "{0.id}"
+    may_be_bare = True
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    answer: Mapped[str] = mapped_column(String(12), default="")
+    at: Mapped[datetime]
+    terminal: Mapped[str] = mapped_column(String(40), default="")
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    serial: Mapped[str] = mapped_column(String(8), default="")
+    person: Mapped[str] = mapped_column(String(64), default="")
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    sent: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]
+    seen_by: Mapped[str] = mapped_column(String(80), default="")
+    number = Private[str | None]()
+
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('danger', 'unsafe', 'stop', 'come', 'withdraw', 'lost')", name="kind"
+        ),
+        Index("ix_alerts_seen", "seen_at", "at"),
+        Index("ix_alerts_person", "person"),
+        Index("ix_alerts_serial", "serial"),
+    )

@@ -1,6 +1,6 @@
 
 -- What the staff site may do with each table, and the kiosk. A table that is not named is not
--- theirs at all: the mailbox, letters, holds, exports and certificates.
+-- theirs at all: the mailbox, letters, receipts and status words, holds, exports, certificates.
 DO $$
 DECLARE
     it record;
@@ -32,7 +32,10 @@ BEGIN
         ('events', 'SELECT, INSERT'),
         ('event_head', 'SELECT, UPDATE'),
         ('backups', 'SELECT'),
-        ('erased_scopes', 'SELECT')
+        ('erased_scopes', 'SELECT'),
+        ('terminals', 'SELECT'),
+        ('submissions', 'SELECT, UPDATE (state, renewed, ended_at)'),
+        ('alerts', 'SELECT, UPDATE (seen_at, seen_by)')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);
@@ -44,5 +47,13 @@ BEGIN
         GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;
         GRANT USAGE ON SEQUENCE public.mailbox_number_seq TO counterfoil_kiosk;
     END IF;
+    -- It asks about one receipt code, terminal or public key at a time, and reads no table.
+    FOR it IN SELECT oid::regprocedure AS called FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname IN (
+            'status_word', 'status_terminal', 'status_certificate', 'status_house', 'terminal_seen'
+        ) LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it.called);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO counterfoil_kiosk', it.called);
+    END LOOP;
 END
 $$;

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session as Rows
 
 from pipeline.ports import Person, Sheet
 from storage import audit
+from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
@@ -43,6 +44,8 @@ from storage.people_index import PeopleIndex
 from storage.records import Records
 from storage.sealing import set_keys
 from storage.sheets import Sheets
+from storage.submissions import Submissions
+from storage.terminals import Terminals
 
 
 class Kept:
@@ -93,6 +96,12 @@ class Kept:
         """What was destroyed."""
         self.erasures = Erasures(rows, self.events, self.people_index)
         """Who is to be erased."""
+        self.alerts = Alerts(rows, self.events, self.keys, self.people_index)
+        """What somebody has to see to now."""
+        self.terminals = Terminals(rows, self.events, self.keys)
+        """The kiosk's terminals."""
+        self.submissions = Submissions(rows, self.events, self)
+        """What was handed in at kiosks."""
 
 
 def rows_of(kept: Kept) -> Rows:

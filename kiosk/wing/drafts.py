@@ -105,10 +105,6 @@ class Drafts:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def name_nobody(self) -> str:
-        """Draw a secret for somebody who has not begun: it ties the rest screen to his browser."""
-        return secrets.token_urlsafe(32)
-
     def open(self) -> str:
         """Begin a visit; give the secret that its cookie carries."""
         secret = secrets.token_urlsafe(32)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 OPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "role": {
-            "harmed": "mood-sad",
+            "harmed": "mood-cry",
             "responsible": "mood-angry",
             "both": "messages-off",
             "saw": "eye",
@@ -87,6 +87,10 @@ OPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """By field and option of the form."""
 
 
+_TURNS = frozenset({"arrow-left", "arrow-right", "arrow-back-up", "backspace", "walk"})
+"""Pictures that point the way of reading; they are mirrored where it is from right to left."""
+
+
 def option_picture(field: str, option: str) -> str:
     """Name the picture of an option."""
     return OPTIONS.get(field, {}).get(option, "dots")
@@ -107,8 +111,9 @@ def picture(name: str) -> Markup:
     if drawn.startswith("<!--"):
         inside = drawn.partition("<svg")[2].partition(">")[2].rpartition("</svg>")[0]
     body = " ".join(inside.split())
+    look = "picture picture--turns" if name in _TURNS else "picture"
     return Markup(
-        '<svg class="picture" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
-        f'stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round" '
+        f'<svg class="{look}" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+        'stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round" '
         f'aria-hidden="true" focusable="false">{body}</svg>'
     )

@@ -135,6 +135,10 @@ class AnswerShown:
     own: str = field(default="", repr=False)
 
 
+_PHONE = "116 123"
+"""A number in two parts, which must not change places where one reads from right to left."""
+
+
 class Speech:
     """Says strings in one language, and notes which were said and which can be heard."""
 
@@ -147,6 +151,8 @@ class Speech:
         """Say a string, its braces filled in."""
         self.said.append(text)
         found = wording.words(text, self.language)
+        if _PHONE in text and wording.direction(self.language) == "rtl":
+            found = found.replace(_PHONE, f"\u2066{_PHONE}\u2069")
         return found.format(**values) if values else found
 
     def hear(self, text: str, **values: object) -> Markup:
@@ -428,6 +434,10 @@ def _check(visit: Visit) -> dict[str, Any]:
     return {"shown": tuple(shown)}
 
 
+_SHORT = frozenset({"know_limits"})
+"""Consent, which is said in full only where it is asked."""
+
+
 def _answer(visit: Visit, question: Question) -> AnswerShown:
     first = asked(question.fields[0])
     label = _TITLES.get(question.name, first.label)
@@ -441,7 +451,8 @@ def _answer(visit: Visit, question: Question) -> AnswerShown:
                 chosen = {value} if isinstance(value, str) else set(value or ())
                 found = [o for o in each.options if o.name in chosen]
                 alone = len(each.options) == 1
-                texts += [each.label if alone else o.label for o in found]
+                by_label = alone and name not in _SHORT
+                texts += [each.label if by_label else o.label for o in found]
                 pictures += [option_picture(name, o.name) for o in found]
             case Text():
                 own = spoken().get(str(value), "")

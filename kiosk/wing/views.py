@@ -12,7 +12,16 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from forms.errors import UserError
-from kiosk.access import FormSent, Role, Sent, drop_cookie, give_cookie, router_for, token_for
+from kiosk.access import (
+    FormSent,
+    Role,
+    Sent,
+    drop_cookie,
+    give_cookie,
+    new_secret,
+    router_for,
+    token_for,
+)
 from kiosk.problems import AddressUnknown, OurFault
 from kiosk.wing import showing, voice
 from kiosk.wing.drafts import RECEIPTS, Drafts, Held
@@ -69,7 +78,7 @@ def routers() -> tuple[APIRouter, ...]:
         with glass.drafts.use(secret, touched=False) as held:
             if held is not None:
                 return _page(_show(held, secret))
-        fresh = glass.drafts.name_nobody()
+        fresh = new_secret()
         response = _page(showing.show(Visit(), csrf=token_for(fresh)))
         give_cookie(response, cookie_name(tls=glass.kit.tls), fresh, tls=glass.kit.tls)
         return response
@@ -160,6 +169,8 @@ def _take(held: Held, made: Touch, journey: Journey) -> None:
 
 def _first(made: Touch, glass: Glass, terminal: str) -> Response:
     """Begin a visit with its first touch; say so when an earlier one had ended."""
+    if made.step in RECEIPTS:
+        return _to_screen()
     secret = glass.drafts.open()
     with glass.drafts.use(secret, touched=True) as held:
         assert held is not None

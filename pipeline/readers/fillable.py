@@ -44,7 +44,7 @@ def read_fillable(
 
 
 def _read(field: Fillable, boxes: Sequence[Box], values: Mapping[str, str]) -> Reading:
-    kind = _kind(field)
+    kind = kind_of(field)
     if any(box.input_name not in values for box in boxes):
         return _unclear(field, kind, "input-missing")
     match field:
@@ -64,7 +64,8 @@ def _read(field: Fillable, boxes: Sequence[Box], values: Mapping[str, str]) -> R
     assert_never(field)
 
 
-def _kind(field: Fillable) -> str:
+def kind_of(field: Fillable) -> str:
+    """Name a field's kind as its readings do."""
     match field:
         case Text():
             return "comb"
