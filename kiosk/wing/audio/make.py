@@ -29,8 +29,8 @@ from kiosk.wing.voice import name_of
 AUDIO = Path(__file__).parent
 ENDING = "opus"
 VOICES: Mapping[str, str] = {
-    "en": "en-gb",
-    "en-easy": "en-gb",
+    "en": "en",
+    "en-easy": "en",
     "cy": "cy",
     "sq": "sq",
     "pl": "pl",
