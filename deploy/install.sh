@@ -125,7 +125,12 @@ start() {
     systemctl enable --quiet --now $(services) counterfoil-backup.timer counterfoil-retention.timer
 }
 
-halt() { if runs; then systemctl stop $(services) 2>/dev/null || true; fi; }
+# The timers too, and what they may just have started: both open the database.
+halt() {
+    if ! runs; then return 0; fi
+    # shellcheck disable=SC2046
+    systemctl stop $(services) counterfoil-{backup,retention}.{timer,service} 2>/dev/null || true
+}
 
 # Everything that should run does, a little while after it was started.
 well() {

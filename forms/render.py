@@ -33,7 +33,8 @@ from forms.fields import (
     Signature,
     Text,
 )
-from forms.wording import direction, words
+from forms.texts import sheet_language
+from forms.wording import direction, html_language, words
 
 Mode = Literal["paper", "fillable", "map"]
 
@@ -97,6 +98,18 @@ def render_map(definition: FormDefinition, language: str, *, large_print: bool =
     return _render(definition, language, large_print=large_print, mode="map")
 
 
+def sides(definition: FormDefinition) -> int:
+    """Say on how many pages a form goes in ordinary print, in every language."""
+    return 1 + sum(part.page_break for part in definition.sections)
+
+
+def _too_long(definition: FormDefinition, language: str, pages: int, *, large: bool) -> bool:
+    """Say whether a form should stand closer: large print ends a sheet, whatever its language."""
+    if large:
+        return language != "en" and pages % 2 == 1
+    return pages > sides(definition)
+
+
 def _render(definition: FormDefinition, language: str, *, large_print: bool, mode: Mode) -> bytes:
     fonts = FontConfiguration()
 
@@ -105,17 +118,19 @@ def _render(definition: FormDefinition, language: str, *, large_print: bool, mod
         "pdf_variant": None if mode == "map" else "pdf/ua-1",
     }
 
-    def document(pages: int) -> weasyprint.Document:
-        page = weasyprint.HTML(
-            string=_html(definition, language, large_print=large_print, mode=mode, pages=pages),
-            url_fetcher=_Assets(),
-            base_url="asset:",
+    def document(pages: int, tight: int) -> weasyprint.Document:
+        html = _html(
+            definition, language, large_print=large_print, mode=mode, pages=pages, tight=tight
         )
+        page = weasyprint.HTML(string=html, url_fetcher=_Assets(), base_url="asset:")
         return page.render(font_config=fonts, **options)
 
-    made = document(_PAGES_GUESSED)
+    tight, made = 0, document(_PAGES_GUESSED, 0)
+    while tight < _TIGHTEST and _too_long(definition, language, len(made.pages), large=large_print):
+        tight += 1
+        made = document(_PAGES_GUESSED, tight)
     if definition.counterfoil and len(made.pages) != _PAGES_GUESSED:
-        made = document(len(made.pages))
+        made = document(len(made.pages), tight)
     out = made.write_pdf(**options)
     if not isinstance(out, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
@@ -126,13 +141,49 @@ _PAGES_GUESSED = 2
 _CONTENT_MM = 179.0
 """Width between the side fiducials of a whole page."""
 _LINE_MM = {"prisoner": 9.0, "staff": 6.8}
+_TIGHTEST = 3
+"""A translation too long for its page stands closer, then gives up lines of drawing room, and at
+last its long options stand three side by side instead of two."""
+_TIGHT_GAP_MM = 1.1
 _LARGE_LINE_MM = 12.0
 """Height of one writing line."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Script:
+    """How a language is set: its font beside the Latin one, and the height of its lines.
+
+    Attributes:
+        font: file stem in `forms/assets/fonts`, less the weight; "" for Latin alone.
+        lead: height of a line against one in Latin.
+        wrapped: the same where words run over several lines.
+        heading: size of a heading against one in Latin.
+        overhang_mm: how far a word reaches back over where it starts.
+    """
+
+    font: str = ""
+    lead: float = 1.0
+    wrapped: float = 1.0
+    heading: float = 1.0
+    overhang_mm: float = 0.0
+
+
+_LATIN = _Script()
+_SCRIPTS = {
+    "pa": _Script(font="NotoSansGurmukhi"),
+    "ur": _Script(font="NotoNastaliqUrdu", lead=1.22, wrapped=1.38, heading=0.72, overhang_mm=1.4),
+    "ckb": _Script(font="NotoSansArabic", lead=1.1, wrapped=1.1),
+    "ar": _Script(font="NotoSansArabic", lead=1.1, wrapped=1.1),
+}
+
+
 def _html(
-    definition: FormDefinition, language: str, *, large_print: bool, mode: Mode, pages: int
+    definition: FormDefinition, language: str, *, large_print: bool, mode: Mode, pages: int, tight: int
 ) -> str:
+    language = sheet_language(definition, language)
+
+    script = _SCRIPTS.get(language, _LATIN)
+
     def say(text: str) -> str:
         return words(text, language)
 
@@ -144,16 +195,20 @@ def _html(
             style="prisoner" if definition.style == "prisoner" else "staff",
             large=large_print,
             paper=definition.paper(large_print=large_print),
-            language=language,
+            html_language=html_language(language),
             direction=direction(language),
+            script=script,
             mode=mode,
             pages=pages,
             say=say,
             fiducials=FIDUCIALS,
             codes=CODES,
             pitch=_LARGE_LINE_MM if large_print else _LINE_MM[definition.style],
-            gap=definition.gap,
+            gap=definition.gap if not tight else min(definition.gap, _TIGHT_GAP_MM),
+            fewer=max(0, tight - 1),
             width=_CONTENT_MM,
+            heading_pt=_heading_pt(say(definition.heading)) * script.heading,
+            three=tight == _TIGHTEST,
         )
     )
 
@@ -216,17 +271,29 @@ def _table(part: Section) -> list[tuple[str, Sequence[Field]]]:
     return [(row, part.fields[i * share : (i + 1) * share]) for i, row in enumerate(part.rows)]
 
 
-def _lines_of(field: Choice, *, large: bool, width: float) -> list[Sequence[Option]]:
+def _heading_pt(heading: str) -> float:
+    """Make a heading as small as it must be to stand clear of the mark beside it."""
+    return min(_HEADING_PT, round(_HEADING_MM / _words_mm(heading) * LARGE_PRINT_PT, 1))
+
+
+_HEADING_PT, _HEADING_MM = 28.0, 71.0
+
+
+def _lines_of(
+    field: Choice, *, large: bool, width: float, three: bool = False
+) -> list[Sequence[Option]]:
     """Deal options out to lines: as many side by side as asked for, fewer when words are large.
 
     Args:
         field: the question; `columns` says how many options stand side by side.
         large: large print, where the words decide.
         width: what a line holds, mm.
+        three: where two stand side by side, put three.
     """
     options = field.options
     together = 2 if large else len(options)  # yes and no; in large print what else goes below
     across = together if field.lines else field.columns or len(options)
+    across += three and field.columns == 2
     while large and not field.lines and across > 1:
         lines = [options[i : i + across] for i in range(0, len(options), across)]
         columns = [

@@ -709,7 +709,7 @@ def verify_events(
             when = datetime.fromisoformat(each.at).astimezone()
             _say(
                 f"On {when:%d %B %Y at %H:%M} it was accepted that a backup had been put back: "
-                f"what came after event {each.head.number - 1} before that day is lost."
+                f"what came after event {each.put_back - 1} before that day is lost."
             )
     else:
         _say(
@@ -957,18 +957,27 @@ def new_recovery_key(
 @retention.command("run")
 def run_retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="You have looked at this computer's date.")
+    ] = False,
 ) -> None:
     """Destroy what is due, and write a certificate of it; a hold wins over every clock.
 
-    For how long things are kept stands in retention.toml in the data folder.
+    For how long things are kept stands in retention.toml in the data folder. When the clock may
+    have jumped, nothing is destroyed until somebody says that it is right.
     """
     from kiosk import keeping
+    from storage import clock
     from storage.purge import remove_blobs
     from storage.retention import run
     from storage.rotation import destroy_retired
 
     with _house() as house, _steps() as step:
         spans = keeping.clocks_of(house.settings)
+        if clock_is_right:
+            clock.checked(house.store, by=_who(), at=_now())
+        elif not dry_run:
+            clock.check(house.store, at=_now())
         keeping.fill_index(house)
         done = run(
             house.store,
@@ -1198,6 +1207,37 @@ def serve_staff(
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
+            server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
+
+
+@serve.command("kiosk")
+def serve_kiosk(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8002,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="A proxy before it speaks HTTPS with terminals.")
+    ] = False,
+    terminal: Annotated[
+        str,
+        typer.Option(
+            help="Serve whoever asks as this one terminal, where nobody else can reach the port; "
+            "without it only enrolled terminals are served."
+        ),
+    ] = "",
+) -> None:
+    """Run the kiosk until told to stop: it can leave letters in the mailbox and read none."""
+    from kiosk import logs
+    from kiosk.compose import open_wing
+    from kiosk.serving import addresses_of, listen, server_for
+    from kiosk.settings import settings
+    from kiosk.wing.app import create_app
+
+    with logs.written_by("kiosk"):
+        chosen = settings()
+        proxies = addresses_of(chosen.proxy)
+        site = create_app(open_wing(chosen, tls=tls, terminal=terminal))
+        with listen(host, port) as door, suppress(KeyboardInterrupt):
+            _say(f"The kiosk is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
 

@@ -15,8 +15,10 @@ from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
 from kiosk.upkeep import Upkeep
+from kiosk.wing.parts import EnrolledTerminals, OneTerminal, WingKit
 from pipeline.places import Places
 from pipeline.ports import Person
+from pipeline.promises import promised_day
 from pipeline.read_page import FileRecipe, Kit, settle
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
@@ -225,6 +227,24 @@ def open_pulses(chosen: Settings) -> Pulses:
     if chosen.database_url and chosen.pulses is None:
         return TablePulses(Database(chosen.database_url).engine)
     return FilePulses(chosen.pulse_folder)
+
+
+def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> WingKit:
+    """Put together what a kiosk's process is given: no database, no private key, no roll.
+
+    Args:
+        chosen: where the mailbox, the public keys and the status book are.
+        tls: people reach it by HTTPS.
+        terminal: serve every request as this one terminal's; "" serves enrolled ones alone.
+    """
+    book = open_status(chosen)
+    return WingKit(
+        mailbox=open_mailbox(chosen),
+        book=book,
+        terminals=OneTerminal(terminal) if terminal else EnrolledTerminals(book),
+        promise=promised_day,
+        tls=tls,
+    )
 
 
 def place_of(chosen: Settings) -> tuple[str, BlobStore]:

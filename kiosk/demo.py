@@ -1,7 +1,7 @@
 """The main job from end to end, with people who do not exist: `python -m kiosk.demo [--once]`.
 
 Prints a small pad, reads a bundled batch of filled scans on the embedded default, keeps the
-records, and says plainly what came of it. Without `--once` the staff site then runs.
+records, and says plainly what came of it. Without `--once` the staff site and the kiosk then run.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ import csv
 import os
 import secrets
 import shutil
+import socket
 import sys
+import threading
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from forms.errors import UserError
 from forms.library import definition
-from kiosk.compose import House, open_house
+from kiosk.compose import House, open_house, open_wing
 from kiosk.issue import Order, issue
 from kiosk.serving import listen, server_for
 from kiosk.settings import settings
 from kiosk.staff import wording
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
+from kiosk.wing.app import create_app as create_kiosk
 from kiosk.worker import supervise
 from pipeline.kept import KeptPage, Status
 from pipeline.ports import Sheet
@@ -40,7 +46,9 @@ MARK = ".counterfoil-demo"
 """A folder with this file in it is the demo's own, and each run begins it anew."""
 
 BY = "demo"
-HOST, PORT = "127.0.0.1", 8001
+HOST, PORT, KIOSK_PORT = "127.0.0.1", 8001, 8002
+KIOSK = "demo-kiosk"
+COLLECT_SECONDS = 2.0
 PAD = (("rj-1", 4), ("rj-2", 4))
 ESTABLISHMENT, WING = "MTI", "B"
 
@@ -77,7 +85,7 @@ def main() -> None:
 
 
 def demonstrate(*, once: bool) -> None:
-    """Do the main job once; then serve the staff site unless told to stop there.
+    """Do the main job once; then serve the staff site and the kiosk unless told to stop there.
 
     Raises:
         UserError: something a person can put right.
@@ -274,12 +282,51 @@ def _serve(house: House, people: tuple[SignIn, ...]) -> None:
     site = create_app(
         StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake)
     )
-    door = listen(HOST, PORT)
-    _say(f"\nThe staff site runs at http://{HOST}:{PORT}. Ctrl-C ends it.")
-    _say(f"Sign in as {people[0].username} and choose Verify.")
-    sys.stdout.flush()
-    with door, suppress(KeyboardInterrupt):
+    kiosk = create_kiosk(open_wing(house.settings, terminal=KIOSK))
+    house.mailbox.make()
+    with (
+        listen(HOST, PORT) as door,
+        listen(HOST, KIOSK_PORT) as glass,
+        _beside(kiosk, glass),
+        _collecting(house),
+        suppress(KeyboardInterrupt),
+    ):
+        _say(f"\nThe kiosk runs at http://{HOST}:{KIOSK_PORT}.")
+        _say(f"The staff site runs at http://{HOST}:{PORT}. Ctrl-C ends both.")
+        _say(f"Sign in as {people[0].username} and choose Verify.")
+        sys.stdout.flush()
         server_for(site, host=HOST, port=PORT).run(sockets=[door])
+
+
+@contextmanager
+def _beside(kiosk: FastAPI, door: socket.socket) -> Iterator[None]:
+    """Run the kiosk beside the staff site; where it matters it is a process of its own."""
+    server = server_for(kiosk, host=HOST, port=KIOSK_PORT)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@contextmanager
+def _collecting(house: House) -> Iterator[None]:
+    """Keep what the kiosk leaves, every two seconds, as a worker would."""
+    over = threading.Event()
+
+    def collect() -> None:
+        while not over.wait(COLLECT_SECONDS):
+            house.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
 
 
 def _heading(words: str) -> None:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
 from pipeline.sandbox import Sandbox, SandboxMissing
+from storage import clock
 from storage.heads import EVERY_EVENTS, NotedHeads
+from storage.keys import CannotOpen
 from storage.status_book import FRESH_SECONDS
 
 if TYPE_CHECKING:
@@ -74,8 +76,6 @@ SOME_BLOBS = 20
 
 MOST_BEHIND = 2 * EVERY_EVENTS
 """How many events may have come since a head was last noted outside."""
-
-CLOCK_MAY_DIFFER = timedelta(minutes=5)
 
 WAITS_TOO_LONG = timedelta(hours=1)
 """A worker reads a page in seconds; the whole of a day's scans in less than this."""
@@ -194,8 +194,9 @@ def _check_house(house: House) -> Iterator[Check]:
     yield _try(
         "clock and events",
         lambda: _clock_and_events(house),
-        "Set this computer's date and time. If they are right now, they were wrong when the newest "
-        "event was written: note that down, for later readers of the list.",
+        "Set this computer's date and time. If they are right, note down for later readers of the "
+        "list when they were not, and run `counterfoil retention run --clock-is-right`: until then "
+        "nothing is destroyed by its age.",
     )
     yield _try(
         "queue",
@@ -245,6 +246,12 @@ def _check_house(house: House) -> Iterator[Check]:
         "backup",
         lambda: _backup(house),
         "Run `counterfoil backup FILE` every day, with FILE on another disk.",
+    )
+    yield _try(
+        "recovery key",
+        lambda: _recovery_key(house),
+        "Print what is in it, put it in a safe, and delete the file: its name is a backup's with "
+        ".recovery-key at the end.",
     )
 
 
@@ -396,14 +403,11 @@ def _heads(house: House) -> str:
 
 
 def _clock_and_events(house: House) -> str:
-    with house.store.look() as kept:
-        newest = kept.events.last(1)
-    if not newest:
-        return "no events yet"
-    ahead = newest[0].at - datetime.now(UTC)
-    if ahead > CLOCK_MAY_DIFFER:
-        raise _Wrong(f"The newest event is dated {_long(ahead)} from now: the clock was set back.")
-    return "the newest event lies in the past"
+    try:
+        clock.check(house.store, at=datetime.now(UTC))
+    except clock.ClockOdd as odd:
+        raise _Wrong(odd.message) from None
+    return "the clock has gone evenly since it was last looked at"
 
 
 def _queue(house: House) -> str:
@@ -532,6 +536,20 @@ def _backup(house: House) -> str:
     if age > MOST_WITHOUT_BACKUP:
         raise _Wrong(f"Nothing of the last {_long(age)} is in one; {told}.")
     return told
+
+
+def _recovery_key(house: House) -> str:
+    """Look that what opens every backup lies beside none: the nightly one may have made it."""
+    from kiosk.keeping import KEY
+
+    try:
+        with house.store.look() as kept:
+            placed = [each.path for each in kept.backups.placed()]
+    except CannotOpen:
+        return "for the worker's user to look at"
+    if any(path.with_name(path.name + KEY).exists() for path in placed):
+        raise _Wrong("What opens every backup lies open beside one of them.")
+    return "lies beside no backup"
 
 
 def _nearest(folder: Path) -> Path:

@@ -60,6 +60,16 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+KIOSK_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        **HEADERS,
+        "Content-Security-Policy": (
+            f"{_CONTENT}; media-src 'self'; sandbox allow-forms allow-scripts allow-same-origin"
+        ),
+    }
+)
+"""The kiosk's: it may play its own sounds, and open no window, dialogue, download or print."""
+
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 
 
@@ -69,11 +79,12 @@ class SecurityHeaders:
     Args:
         app: the app underneath.
         tls: people reach the site by HTTPS, so browsers are told never to use anything else.
+        headers: which.
     """
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, *, tls: bool, headers: Mapping[str, str] = HEADERS) -> None:
         self._app = app
-        headers = {**HEADERS, **({"Strict-Transport-Security": STRICT_TRANSPORT} if tls else {})}
+        headers = {**headers, **({"Strict-Transport-Security": STRICT_TRANSPORT} if tls else {})}
         self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
         self._names = {name for name, _ in self._headers} | {b"server"}
 

@@ -236,9 +236,11 @@ def put_back(
             gone = purge_what_has_no_key(house.store, by=by, at=at)
             remove_blobs(house.store, house.raw)
         with house.store.begin() as kept:
+            kept.sessions.close_everybody()  # who may sign in can have changed since
             kept.events.add("restored", done.manifest.id, by=by, at=at)
         with told():
-            house.store.accept_put_back(by=by, at=at)
+            newest = int(done.manifest.head.partition(":")[0])
+            house.store.accept_put_back(by=by, at=at, newest=newest)
         house.jobs.mend(at=at)
         restore.finish(chosen.data)
         with house.store.look() as kept:

@@ -33,6 +33,11 @@ DRAIN_SECONDS = 30
 """How long the pages in hand may take to end after a stop; one takes seconds."""
 
 LOOK_SECONDS, CHORE_SECONDS = 0.2, 1.0
+
+REST = 50
+"""After counting the pages, the pause is so many times as long as the counting took: a store of
+years is counted less often than a small one, and never takes a core for it."""
+
 MOST_WAIT_SECONDS = 5.0
 """A worker that fails at once is started again after a wait that grows up to this."""
 
@@ -91,8 +96,8 @@ def supervise(
         processes: how many workers; one a core.
         until_idle: return when every page taken in has been read or set aside.
         command: what one worker is started with; it finds the store in the environment.
-        progress: told the counts a few times a second.
-        restarted: told as often how many workers had to be started anew.
+        progress: told the counts up to a few times a second.
+        restarted: told a few times a second how many workers had to be started anew.
         chore: done every second beside it; what fails is tried again with the next.
         stop: set it to end; SIGTERM and SIGINT do so too when this runs in the main thread.
 
@@ -104,7 +109,7 @@ def supervise(
     """
     stop = stop or threading.Event()
     jobs.mend(at=_now())
-    idle, chore_at = False, 0.0
+    idle, chore_at, count_at = False, 0.0, 0.0
     with _stopped_by_signals(stop), _Crew(command, processes) as crew:
         while not idle and not stop.wait(LOOK_SECONDS):
             try:
@@ -113,10 +118,14 @@ def supervise(
                     with suppress(Exception):
                         chore()
                     chore_at = time.monotonic() + CHORE_SECONDS
+                restarted(crew.died)
+                began = time.monotonic()
+                if began < count_at:
+                    continue
                 with store.look() as kept:
                     counts = kept.pages.counts()
+                count_at = time.monotonic() + REST * (time.monotonic() - began)
                 progress(counts)
-                restarted(crew.died)
                 if until_idle:
                     idle = _nothing_left(jobs, counts)
             except StoreAway:

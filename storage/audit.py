@@ -39,6 +39,9 @@ AT_LEAST = 12
 LOOKED_AT = 1000
 """Of so many of the newest noted heads the signatures are looked at."""
 
+_AT_ONCE = 500
+"""Events looked up together."""
+
 _NOTED = re.compile(rf"(\d{{1,18}}):([0-9a-f]{{{AT_LEAST},64}})")
 
 
@@ -377,6 +380,23 @@ def verify(
     )
 
 
+def parted(rows: Rows, witness: Witness, outside: NotedHeads) -> int:
+    """Give the number of the first event that was noted outside and is another in the list.
+
+    0 where there is none. Everything from there on is of what came after a backup that was put
+    back, as far as the heads outside can tell.
+    """
+    heads = _Outside(outside, witness)
+    for start in range(0, len(heads.numbers), _AT_ONCE):
+        some = heads.numbers[start : start + _AT_ONCE]
+        found = select(EventRow.number, EventRow.hash).where(EventRow.number.in_(some))
+        here = dict(rows.execute(found).all())
+        for number in some:
+            if heads.differ(number, here.get(number)):
+                return number
+    return 0
+
+
 _NOT_NOTED = (
     "Event {} is not the one that was noted: the list was written anew, or an older one was put in "
     "its place."
@@ -410,10 +430,11 @@ class _Outside:
         self._heads: dict[int, list[NotedHead]] = {}
         self.put_back: list[NotedHead] = []
         for each in noted.heads:
-            if each.put_back:
+            # A line copied to the end would excuse what was noted since.
+            if each.put_back and each.head not in {mark.head for mark in self.put_back}:
                 self._signed(each)
                 self.put_back.append(each)
-                self.skip(each.head.number - 1, higher=True)
+                self.skip(each.put_back - 1, higher=True)
             self._heads.setdefault(each.head.number, []).append(each)
         self._newest = noted.heads[-LOOKED_AT:]
         self.met = 0
@@ -422,6 +443,18 @@ class _Outside:
     def skip(self, number: int, *, higher: bool = False) -> None:
         """Leave out those up to a number, or those that are higher."""
         self._heads = {n: each for n, each in self._heads.items() if (n > number) != higher}
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Give the numbers of those that have to be in the list, in order."""
+        return tuple(sorted(self._heads))
+
+    def differ(self, number: int, digest: str | None) -> bool:
+        """Say whether one of ours was noted that is not what the list has there."""
+        return any(
+            each.head.hash != digest and (self._file is None or self._file.ours(each))
+            for each in self._heads.get(number, ())
+        )
 
     def meet(self, number: int, digest: str) -> None:
         """Compare an event's hash with what was noted of it.

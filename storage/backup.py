@@ -49,7 +49,7 @@ from storage.folders import sync_folder
 from storage.keys import KeyFolder
 from storage.mailbox import Mailbox, kek_of
 from storage.models import EventHeadRow
-from storage.store import Kept, Store, rows_of
+from storage.store import Store, rows_of
 
 _HALF = re.compile(r"(?:opening/)?kek-([0-9]{4}-[0-9a-f]{12})\.(pub|key)")
 
@@ -239,7 +239,7 @@ class _Writing:
         self._sums[ABOUT] = self.writer.add(ABOUT, about.encode())
         letters = self._letters(mailbox) & halves(unpack(pack(keys)))[1]
         with self._store.look() as kept:
-            connection = _one_moment(kept)
+            connection = rows_of(kept).connection()
             found = dump.tables(connection)
             known = _known(connection)
             tables = {each.name: self._table(connection, each) for each in found if _inside(each)}
@@ -338,14 +338,6 @@ class _Writing:
 
 def _inside(table: Table) -> bool:
     return table.name not in dump.APART
-
-
-def _one_moment(kept: Kept) -> Connection:
-    """Give the connection of a transaction that sees one moment of the database throughout."""
-    rows = rows_of(kept)
-    if rows.get_bind().dialect.name == "sqlite":
-        return rows.connection()
-    return rows.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 def _known(connection: Connection) -> set[str]:

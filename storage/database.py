@@ -88,6 +88,11 @@ _KEEP_TO = text("SELECT set_config('counterfoil.establishments', :seen, true)")
 
 _KEPT_TO = text("SELECT current_setting('counterfoil.establishments', true)")
 
+_OTHERS_TABLES = text(
+    "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+    "AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE')"
+)
+
 _TURN_SECONDS = 0.1
 
 _shown: ContextVar[Collection[str] | None] = ContextVar("shown", default=None)
@@ -212,12 +217,16 @@ class Database:
         Copies that a stopped upgrade has left beside an embedded database go too.
 
         Returns:
-            Whether it was done; not while others use the database.
+            Whether it was done; not while others use the database, nor on a server for a role
+            that is not the tables' owner.
         """
         try:
             with self.engine.connect() as held:
                 connection = held.execution_options(isolation_level="AUTOCOMMIT", reading=True)
                 if self.file is None:
+                    # A server only warns of a table that it leaves as it is for want of a right.
+                    if connection.scalar(_OTHERS_TABLES):
+                        return False
                     connection.exec_driver_sql("SET statement_timeout = 0")
                     connection.exec_driver_sql("VACUUM (FULL)")
                     connection.exec_driver_sql("RESET statement_timeout")

@@ -19,6 +19,7 @@ from forms.errors import UserError
 from storage.archive import Archive
 from storage.certificates import Certificate
 from storage.erasures import ErasureUnknown, Theirs
+from storage.events import MACHINE
 from storage.holds import Held, OnHold
 from storage.models import (
     AlertRow,
@@ -173,14 +174,26 @@ def _blank(path: Path, id: str, scopes: Sequence[str]) -> None:  # noqa: A002  a
 
 
 def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, int]:
-    """Finish in a restored database what was erased after its backup: rows without their keys."""
+    """Finish in a restored database what was erased after its backup: rows without their keys.
+
+    What was held when the backup was made, or shared a file with pages that nobody had read by
+    then, was let go before it was erased. A page of such a file that is unread here again can no
+    longer be read out of it: whoever reads it next sets it aside. A page whose key is here stays,
+    though it lies in one record with pages that are gone: when those went it was in another.
+    """
     counts: Counter[str] = Counter()
     with store.look() as kept:
         rows = rows_of(kept)
         keys = set(rows.scalars(select(DataKeyRow.scope)))
-        pages = [row for row in rows.scalars(select(PageRow)).all() if f"page/{row.id}" not in keys]
-        records = {row.record for row in pages if row.record}
-        lone = [row.id for row in pages if not row.record and not row.duplicate_of]
+        pages = rows.scalars(select(PageRow)).all()
+        kept_of = {row.record for row in pages if row.record and f"page/{row.id}" in keys}
+        gone = [row for row in pages if f"page/{row.id}" not in keys]
+        records = {row.record for row in gone if row.record} - kept_of
+        lone = [
+            (row.id, row.record)
+            for row in gone
+            if row.record not in records and not row.duplicate_of
+        ]
         files = [
             row.id
             for row in rows.scalars(select(IntakeRow).where(IntakeRow.blob != "")).all()
@@ -203,14 +216,26 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
         ]
     steps = (
         *(("record", each) for each in sorted(records)),
-        *(("page", each) for each in lone),
+        *(("page", each) for each, _ in lone),
         *(("original", each) for each in files),
         *(("sheet", each) for each in sheets),
         *(("alerts", each) for each in alerts),
     )
     for kind, each in steps:
         with store.begin() as kept:
-            counts += _one(kept, kind, each, by=by, at=at, certificate=0, why="erased-before")
+            counts += _one(
+                kept,
+                kind,
+                each,
+                by=by,
+                at=at,
+                certificate=0,
+                why="erased-before",
+                keyless=True,
+            )
+    for record in sorted({each for _, each in lone if each}):
+        with store.begin() as kept:
+            kept.records.settle(kept.records.row(record), by=MACHINE, at=at)
     for number in rolls:
         with store.begin() as kept:
             rows_of(kept).execute(delete(RollPersonRow).where(RollPersonRow.number == number))
@@ -232,9 +257,24 @@ def _steps(theirs: Theirs) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _one(
-    kept: Kept, kind: str, *ids: str, by: str, at: datetime, certificate: int, why: str
+    kept: Kept,
+    kind: str,
+    *ids: str,
+    by: str,
+    at: datetime,
+    certificate: int,
+    why: str,
+    keyless: bool = False,
 ) -> Counter[str]:
-    purge = Purge(kept, kept.holds.held(), by=by, at=at, certificate=certificate, why=why)
+    purge = Purge(
+        kept,
+        kept.holds.held(),
+        by=by,
+        at=at,
+        certificate=certificate,
+        why=why,
+        keyless=keyless,
+    )
     match kind:
         case "record":
             purge.record(*ids)
@@ -258,7 +298,8 @@ def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -
         return gone
     last = rows.scalar(select(func.max(RollImportRow.number))) or 0
     if others:
-        kept.roll.replace(others, by=by, at=at)
+        current = kept.roll.current()
+        kept.roll.replace(others, by=by, at=at, dated=current.at if current else None)
     else:
         rows.execute(delete(RollPersonRow))
     purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")

@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from forms.errors import UserError
 from pipeline.ports import StoreAway
 from storage.folders import sync_folder
-from storage.keys import KEY_BYTES, KeyFolder
+from storage.keys import KEY_BYTES, KeyFolder, KeysMissing
 
 EVERY_SECONDS = 30.0
 """How long the newest head may stand in the database only."""
@@ -90,13 +91,14 @@ class NotedHead:
         at: when it was noted, as the file says it.
         signature: of whoever noted it.
         put_back: from here on the list is a backup that was put back on purpose: heads noted
-            before it, of this number and higher ones, are of what was lost.
+            before this one, of this number and higher ones, are of what was lost; 0 says no such
+            thing.
     """
 
     head: Head
     at: str
     signature: bytes = field(repr=False)
-    put_back: bool = False
+    put_back: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ class HeadFile:
         self._signing = signing
         self._public = signing.public_key()
 
-    def note(self, head: Head, *, at: datetime, put_back: bool = False) -> None:
+    def note(self, head: Head, *, at: datetime, put_back: int = 0) -> None:
         """Add a head; it is on the disk when this returns.
 
         Args:
@@ -134,7 +136,7 @@ class HeadFile:
         when = at.astimezone(UTC).isoformat(timespec="seconds")
         signature = base64.b64encode(self._signing.sign(_said(head, when, put_back))).decode()
         said = {"at": when, "head": head.told, "signature": signature}
-        line = json.dumps(said | ({"put_back": True} if put_back else {})) + "\n"
+        line = json.dumps(said | ({"put_back": put_back} if put_back else {})) + "\n"
         new = not self.file.exists()
         if new:
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
@@ -158,21 +160,7 @@ class HeadFile:
         Raises:
             HeadsUnreadable: it is there and cannot be read.
         """
-        try:
-            lines = self.file.read_bytes().splitlines()
-        except FileNotFoundError:
-            return NotedHeads()
-        except OSError:
-            raise HeadsUnreadable from None
-        found: list[NotedHead] = []
-        odd = 0
-        for line in filter(None, lines):
-            head = _read(line)
-            if head is None:
-                odd += 1
-            else:
-                found.append(head)
-        return NotedHeads(heads=tuple(found), odd=odd)
+        return noted_in(self.file)
 
     def ours(self, noted: NotedHead) -> bool:
         """Say whether a head was signed with our key."""
@@ -188,28 +176,60 @@ class HeadFile:
         return True
 
 
+def noted_in(file: Path) -> NotedHeads:
+    """Give what was noted in a file, see `HeadFile.noted`.
+
+    Raises:
+        HeadsUnreadable: it is there and cannot be read.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return NotedHeads()
+    except OSError:
+        raise HeadsUnreadable from None
+    found: list[NotedHead] = []
+    odd = 0
+    for line in filter(None, lines):
+        head = _read(line)
+        if head is None:
+            odd += 1
+        else:
+            found.append(head)
+    return NotedHeads(heads=tuple(found), odd=odd)
+
+
 def signed_by(public: Ed25519PublicKey, noted: NotedHead) -> bool:
     """Say whether a head was signed with the private half of a key."""
-    try:
-        public.verify(noted.signature, _said(noted.head, noted.at, noted.put_back))
-    except InvalidSignature:
-        return False
-    return True
+    said = [_said(noted.head, noted.at, noted.put_back)]
+    if noted.put_back == noted.head.number:
+        said.append(_said(noted.head, noted.at, 0) + _PUT_BACK)
+    for each in said:
+        with suppress(InvalidSignature):
+            public.verify(noted.signature, each)
+            return True
+    return False
 
 
-def _said(head: Head, when: str, put_back: bool) -> bytes:
-    return f"{_SIGNED}|{when}|{head.told}{'|put back' if put_back else ''}".encode()
+_PUT_BACK = b"|put back"
+"""What the first releases signed, who meant the number of the head itself."""
+
+
+def _said(head: Head, when: str, put_back: int) -> bytes:
+    said = f"{_SIGNED}|{when}|{head.told}".encode()
+    return said + _PUT_BACK + b" from %d" % put_back if put_back else said
 
 
 def _read(line: bytes) -> NotedHead | None:
     try:
         found = json.loads(line)
         number, _, digest = found["head"].partition(":")
+        put_back = found.get("put_back", 0)
         return NotedHead(
             head=Head(number=int(number), hash=str(digest)),
             at=str(found["at"]),
             signature=base64.b64decode(found["signature"], validate=True),
-            put_back=found.get("put_back") is True,
+            put_back=int(number) if put_back is True else int(put_back),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -295,9 +315,14 @@ def witness_from(keys: Path, heads: Path) -> Witness:
         heads: the file of heads.
 
     Raises:
+        KeysMissing: one is not there, and heads were noted with it before: no new one is made.
         KeysUnusable: they cannot be read or made.
+        HeadsUnreadable: a key is not there, and neither can the heads be read.
     """
     folder = KeyFolder(keys)
+    with suppress(PermissionError):
+        if not all((keys / name).exists() for name in ("audit.key", "head.key")):
+            _refuse_new_keys(heads)
     try:
         if not all((keys / name).exists() for name in ("audit.key", "head.key", "head.pub")):
             folder.make_event_keys()
@@ -305,3 +330,9 @@ def witness_from(keys: Path, heads: Path) -> Witness:
         return Witness(folder.audit_key, HeadFile(heads, signing))
     except (OSError, StoreAway):
         raise KeysUnusable from None
+
+
+def _refuse_new_keys(heads: Path) -> None:
+    """Make no keys beside heads that others have signed: the folder of keys is lost, or away."""
+    if noted_in(heads).heads:
+        raise KeysMissing

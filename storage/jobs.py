@@ -40,7 +40,7 @@ from pipeline.stages import Draft
 from storage.blobs import BlobStore
 from storage.database import driver_url, engine_of_jobs, told
 from storage.events import MACHINE
-from storage.patience import PatientBlobs, Stopping
+from storage.patience import Patience, PatientBlobs, Stopping
 from storage.sealed_blobs import SealedBlobs
 from storage.slots import DatabaseSlots, FileSlots, Slot, Slots
 from storage.store import Kept, Store, rows_of
@@ -90,9 +90,6 @@ LATE_AFTER = timedelta(minutes=30)
 MANY_PAGES = 500
 """Of one file, which make PostgreSQL look anew at what the queue holds: until then it may still
 plan for an empty one, and look through all of it for each page."""
-
-AWAY_SECONDS = 0.2, 5.0
-"""The pauses while the database is away: they double from the first up to the second."""
 
 _AT_A_TIME = 500
 _ON_ITS_WAY = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
@@ -427,6 +424,7 @@ class _Bench:
     ) -> None:
         self.store, self.blobs, self.recipe, self.jobs = store, blobs, recipe, jobs
         self.stop = stop
+        self.patience = Patience("the database", stop)
         self.one_at_a_time = threading.Lock()
         self.in_hand: set[str] = set()
         self.much_came = threading.Event()
@@ -464,22 +462,6 @@ class _Bench:
             yield
         finally:
             self.in_hand.discard(mine)
-
-    def wait_out(self, act: Callable[[], T]) -> T:
-        """Do something, and as long as the database is away try it again.
-
-        Raises:
-            Stopping: the worker was told to stop meanwhile.
-        """
-        pause, most = AWAY_SECONDS
-        while True:
-            try:
-                return act()
-            except StoreAway as away:
-                _log.warning("%s: work waits until it is back", away.code)
-                if self.stop.wait(pause):
-                    raise Stopping from None
-                pause = min(2 * pause, most)
 
     @contextmanager
     def counted(self, take_back: Callable[[Kept], None]) -> Iterator[None]:
@@ -622,7 +604,7 @@ def _carefully(subject: str, act: Callable[[], T], *, doing: str = "reading") ->
     A database that is away is no mistake: that is waited out.
     """
     try:
-        return _Bench.get().wait_out(act)
+        return _Bench.get().patience.wait_out(act)
     except Exception as problem:
         last = traceback.extract_tb(problem.__traceback__)[-1]
         told = f"{type(problem).__name__} in {Path(last.filename).name}:{last.lineno}"
@@ -712,14 +694,20 @@ class _Watch:
 def sweep(store: Store, raw: BlobStore) -> int:
     """Put aside what lies among the blobs for a day and nothing refers to; give how much went.
 
-    A database that refers to nothing at all is not taken at its word. Several workers may do this
-    at once: what is gone when one comes to it is gone.
+    A database that refers to nothing at all is not taken at its word, nor is one whose list of
+    events does not fit what was noted outside: it may be an older copy, and the files of what came
+    since would go. Several workers may do this at once: what is gone when one comes to it is gone.
     """
     gone = 0
-    with suppress(StoreAway):  # Tomorrow, then.
+    try:
+        store.verify_events()
         with store.look() as kept:
             wanted = kept.intakes.blobs()
         gone = raw.sweep(wanted) if wanted else 0
+    except StoreAway:
+        pass  # Tomorrow, then.
+    except UserError as problem:
+        _log.warning("nothing was put aside: %s", problem.code)
     if gone:
         _log.warning("%d files that nothing refers to were put aside", gone)
     return gone

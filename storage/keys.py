@@ -260,15 +260,17 @@ class KeyFolder:
     def make_pair(self) -> str:
         """Make a key pair and give its id; nobody locks with it before `publish`.
 
-        A pair that was made and never published is given again.
+        A pair that was made and never published is given again; one of other data never is:
+        whoever is to be shut out by a new pair may have that one.
         """
         with self._alone():
-            published = self.published()
-            for kek in self.private():
-                if not published or kek > published[-1]:
+            published, private_halves = self.published(), self.private()
+            for kek in private_halves:
+                if (not published or kek > published[-1]) and not self._was_of_another(kek):
                     return kek
             private = X25519PrivateKey.generate()
-            number = 1 + int(published[-1].partition("-")[0]) if published else 1
+            newest = max((*published, *private_halves), default="0-")
+            number = 1 + int(newest.partition("-")[0])
             print_ = hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()[:12]
             kek = f"{number:04d}-{print_}"
             make_folder(self._opening, mode=0o700)
@@ -293,9 +295,14 @@ class KeyFolder:
 
         Its private half stays where it is: letters that were sealed with it may still come.
         """
-        public = self.folder / f"kek-{kek}.pub"
-        public.replace(public.with_name(f"{public.name}.unknown"))
+        (self.folder / f"kek-{kek}.pub").replace(self._aside(kek))
         sync_folder(self.folder)
+
+    def _aside(self, kek: str) -> Path:
+        return self.folder / f"kek-{kek}.pub.unknown"
+
+    def _was_of_another(self, kek: str) -> bool:
+        return self._aside(kek).exists()
 
     def retire(self, kek: str) -> None:
         """Note, durably, that a private half is needed from now on only for what is on its way."""

@@ -26,36 +26,24 @@ class Stopping(BaseException):
     """The worker was told to stop while it waited. No `Exception`: nothing may take it for one."""
 
 
-class PatientBlobs:
-    """A store of blobs that waits until it is back; fits `pipeline.ports.Blobs`."""
+class Patience:
+    """Waits for one thing that is away.
 
-    def __init__(self, blobs: Blobs, stop: threading.Event) -> None:
-        """Wrap a store.
+    Args:
+        what: what to call it in the log, such as "the database".
+        stop: set when the worker is to end.
+    """
 
-        Args:
-            blobs: the store.
-            stop: set when the worker is to end.
-        """
-        self._blobs, self._stop = blobs, stop
+    def __init__(self, what: str, stop: threading.Event) -> None:
+        self._what, self._stop = what, stop
         self._away = False
 
-    def get(self, name: str, scope: str) -> bytes:
-        """Give bytes back, see the store's own `get`.
+    def wait_out(self, act: Callable[[], T]) -> T:
+        """Do something, and as long as what it needs is away try it again.
 
         Raises:
             Stopping: the worker was told to stop meanwhile.
         """
-        return self._wait_for(lambda: self._blobs.get(name, scope))
-
-    def put(self, data: bytes, scope: str) -> str:
-        """Keep bytes, see the store's own `put`.
-
-        Raises:
-            Stopping: the worker was told to stop meanwhile.
-        """
-        return self._wait_for(lambda: self._blobs.put(data, scope))
-
-    def _wait_for(self, act: Callable[[], T]) -> T:
         pause = FIRST_SECONDS
         while True:
             if self._away and self._stop.is_set():
@@ -68,8 +56,37 @@ class PatientBlobs:
                 self._away = True
             else:
                 if self._away:
-                    _log.warning("the store of files is back: work goes on")
+                    _log.warning("%s is back: work goes on", self._what)
                 self._away = False
                 return done
             self._stop.wait(pause)
             pause = min(2 * pause, MOST_SECONDS)
+
+
+class PatientBlobs:
+    """A store of blobs that waits until it is back; fits `pipeline.ports.Blobs`."""
+
+    def __init__(self, blobs: Blobs, stop: threading.Event) -> None:
+        """Wrap a store.
+
+        Args:
+            blobs: the store.
+            stop: set when the worker is to end.
+        """
+        self._blobs, self._patience = blobs, Patience("the store of files", stop)
+
+    def get(self, name: str, scope: str) -> bytes:
+        """Give bytes back, see the store's own `get`.
+
+        Raises:
+            Stopping: the worker was told to stop meanwhile.
+        """
+        return self._patience.wait_out(lambda: self._blobs.get(name, scope))
+
+    def put(self, data: bytes, scope: str) -> str:
+        """Keep bytes, see the store's own `put`.
+
+        Raises:
+            Stopping: the worker was told to stop meanwhile.
+        """
+        return self._patience.wait_out(lambda: self._blobs.put(data, scope))

@@ -110,8 +110,16 @@ class RollBook:
         found = select(RollImportRow).order_by(RollImportRow.number.desc()).limit(limit)
         return tuple(convert.roll_import(row) for row in self._rows.scalars(found))
 
-    def replace(self, people: Sequence[Person], *, by: str, at: datetime) -> RollImport:
+    def replace(
+        self, people: Sequence[Person], *, by: str, at: datetime, dated: datetime | None = None
+    ) -> RollImport:
         """Put a new roll in force and forget the people of the old one.
+
+        Args:
+            people: everybody on it.
+            by: who brings it in.
+            at: now.
+            dated: how old what it says is; None for now.
 
         Raises:
             RollEmpty: it holds nobody; the old one stays.
@@ -122,7 +130,7 @@ class RollBook:
         self._rows.execute(delete(RollPersonRow).where(RollPersonRow.number.in_(old)))
         self._rows.execute(update(RollImportRow).values(in_force=False))
         self._keys.delete(*(roll_scope(number) for number in old))
-        row = RollImportRow(at=at, by=by, people=len(people), in_force=True)
+        row = RollImportRow(at=dated or at, by=by, people=len(people), in_force=True)
         self._rows.add(row)
         self._rows.flush()
         self._keys.make(roll_scope(row.number))
@@ -328,6 +336,10 @@ class Sessions:
     def close_all(self, username: str) -> None:
         """Sign somebody out everywhere."""
         self._rows.execute(delete(SessionRow).where(SessionRow.username == username))
+
+    def close_everybody(self) -> None:
+        """Sign everybody out everywhere."""
+        self._rows.execute(delete(SessionRow))
 
     def sweep(self, *, at: datetime) -> int:
         """Forget the sessions that are over; give how many."""

@@ -74,7 +74,15 @@ class Purge:
     """
 
     def __init__(
-        self, kept: Kept, held: Held, *, by: str, at: datetime, certificate: int, why: str
+        self,
+        kept: Kept,
+        held: Held,
+        *,
+        by: str,
+        at: datetime,
+        certificate: int,
+        why: str,
+        keyless: bool = False,
     ) -> None:
         """Begin.
 
@@ -85,7 +93,10 @@ class Purge:
             at: when, UTC.
             certificate: which certificate it stands in.
             why: code of the rule or the reason.
+            keyless: the keys are gone already, so nothing that is left can be kept for anybody:
+                neither a hold nor other pages of the same file stand in the way.
         """
+        self._keyless = keyless
         self._kept, self._rows, self._held = kept, rows_of(kept), held
         self._by, self._at, self._certificate, self._why = by, at, certificate, why
         self.counts: Counter[str] = Counter()
@@ -128,10 +139,16 @@ class Purge:
             self._whole_file(row)
 
     def sheet(self, serial: str) -> None:
-        """Destroy that a copy was issued, and to whom; its serial stays in the events."""
+        """Destroy that a copy was issued, and to whom; its serial stays in the events.
+
+        Raises:
+            OnHold: a hold is on it; nothing is changed.
+        """
         row = self._rows.get(SheetRow, serial)
         if row is None:
             return
+        if serial in self._held.serials and not self._keyless:
+            raise OnHold
         self._keys([f"sheet/{serial}"])
         self.counts["submissions"] += self._kept.submissions.forget(serial)
         self.alerts(*self._rows.scalars(select(AlertRow.id).where(AlertRow.serial == serial)))
@@ -152,10 +169,16 @@ class Purge:
             self._kept.events.add("alert-purged", each, by=self._by, at=self._at, code=self._why)
 
     def original(self, intake_id: str) -> None:
-        """Destroy a file's original and its name; the straightened pictures of its pages stay."""
+        """Destroy a file's original and its name; the straightened pictures of its pages stay.
+
+        Raises:
+            OnHold: a hold is on a page of it; nothing is changed.
+        """
         row = self._rows.scalar(select(IntakeRow).where(IntakeRow.id == intake_id))
         if row is None or (not row.blob and row.sealed is None):
             return
+        if intake_id in self._held.files and not self._keyless:
+            raise OnHold
         self._keys([f"file/{intake_id}"])
         self._blobs([row.blob] if row.blob else [])
         self._rows.execute(
@@ -175,11 +198,8 @@ class Purge:
             same = select(PageRow.id).where(PageRow.duplicate_of.in_(everyone))
         rows = self._rows.scalars(select(PageRow).where(PageRow.id.in_(everyone))).all()
         files = sorted({row.intake for row in rows})
-        if not self._held.pages.isdisjoint(everyone) or not self._held.files.isdisjoint(files):
-            raise OnHold
-        for file in files:
-            if self.in_the_way(file, everyone):
-                raise FileStillRead
+        if not self._keyless:
+            self._refuse(everyone, files)
         self._keys([f"page/{each}" for each in everyone])
         self._blobs([row.upright for row in rows if row.upright])
         self._rows.execute(insert(PurgingRow), [{"page": each} for each in everyone])
@@ -198,6 +218,13 @@ class Purge:
         self.counts["pages"] += len(everyone)
         for file in files:
             self._file_of_gone(file)
+
+    def _refuse(self, pages: Collection[str], files: Collection[str]) -> None:
+        if not self._held.pages.isdisjoint(pages) or not self._held.files.isdisjoint(files):
+            raise OnHold
+        for file in files:
+            if self.in_the_way(file, pages):
+                raise FileStillRead
 
     def in_the_way(self, intake_id: str, but: Collection[str] = ()) -> bool:
         """Say whether destroying a file would lose pages that nobody has read yet.

@@ -36,6 +36,7 @@ from storage.archive import (
 from storage.backup import INFO, belongs, prove, unpack
 from storage.blobs import BlobStore
 from storage.database import Database, DatabaseNewer
+from storage.database import told as in_our_words
 from storage.folders import make_folder, sync_folder, write_durably
 from storage.keys import KeyFolder
 from storage.mailbox import Mailbox
@@ -171,6 +172,7 @@ def restore(
         BackupUnreadable, BackupCut, BackupDamaged, BackupNewer, RecoveryKeyWrong, NotEmpty,
         OtherUnfinished, SiteDiffers, NoRoom, DatabaseNewer, ErasuresUnreadable: nothing was
             changed.
+        DatabaseForbidden: this role may make no tables on the server; all but they are in place.
     """
     with Archive(path) as archive:
         count = int(archive.manifest.blobs.get("count", 0))
@@ -194,7 +196,8 @@ def restore(
             for name in archive.names(FILES):
                 write_durably(target.data / name, archive.read(FILES + name), mode=0o640)
             _put_letters(archive, target.mailbox)
-            rows = _put_database(database, archive, scopes)
+            with in_our_words():
+                rows = _put_database(database, archive, scopes)
         finally:
             database.close()
         return Restored(manifest=manifest, erased=gone, rows=rows)
@@ -355,7 +358,7 @@ def _put_database(database: Database, archive: Archive, erased: frozenset[str]) 
         database.upgrade()
         return filled
     part = file.with_name(f"{MARK}-{file.name}")
-    for old in (part, *(part.with_name(part.name + end) for end in ("-wal", "-shm", "-journal"))):
+    for old in (part, *_beside(part)):
         old.unlink(missing_ok=True)
     staged = Database(str(make_url(database.url).set(database=str(part))))
     try:
@@ -365,6 +368,10 @@ def _put_database(database: Database, archive: Archive, erased: frozenset[str]) 
     finally:
         staged.close()
     _settle(part)
+    # What an earlier try that was killed has left there would be played back into this one.
+    for old in _beside(file):
+        old.unlink(missing_ok=True)
+    sync_folder(file.parent)
     part.replace(file)
     sync_folder(file.parent)
     return filled
@@ -401,6 +408,11 @@ def _load_data_keys(connection: Connection, archive: Archive, erased: frozenset[
         if len(some) == dump.AT_ONCE:
             put()
     put()
+
+
+def _beside(file: Path) -> tuple[Path, ...]:
+    """Give the files that SQLite may keep beside a database."""
+    return tuple(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))
 
 
 def _settle(file: Path) -> None:

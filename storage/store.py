@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Rows
 
+from forms.errors import UserError
 from pipeline.ports import Person, Sheet
 from storage import audit
 from storage.alerts import Alerts
@@ -46,6 +47,20 @@ from storage.sealing import set_keys
 from storage.sheets import Sheets
 from storage.submissions import Submissions
 from storage.terminals import Terminals
+
+
+class DatabaseLost(UserError):
+    """An empty database stands where there was a full one."""
+
+    code = "database-lost"
+    message = (
+        "The database is empty, and the heads of its list of events that were noted outside say "
+        "that it was not: it is lost, on a disk that is away, or another one is named."
+    )
+    remedy = (
+        "Look at the disk, COUNTERFOIL_DATA and COUNTERFOIL_DATABASE_URL, or restore the last "
+        "backup into an empty folder. To begin anew on purpose, put the file of heads away first."
+    )
 
 
 class Kept:
@@ -155,10 +170,14 @@ class Store:
         """Bring the tables to what this release needs, and have the list of events keyed.
 
         Raises:
+            DatabaseLost: there is nothing yet, and there was; nothing is changed.
             DatabaseNewer: a newer release was here; nothing is changed.
             KeysMissing, KeysOfAnother: the keys are not this database's.
             AuditKeyMissing: the list of events was written with another key than ours.
         """
+        heads = self.witness.heads if self.witness else None
+        if heads is not None and self.database.revision() is None and heads.noted().heads:
+            raise DatabaseLost
         self.database.upgrade(self._vault)
         self._settle_keys()
         if self.witness is not None:
@@ -257,7 +276,7 @@ class Store:
                 rows_of(kept), noted, witness=self.witness, outside=outside, newest=newest
             )
 
-    def accept_put_back(self, *, by: str, at: datetime) -> None:
+    def accept_put_back(self, *, by: str, at: datetime, newest: int | None = None) -> None:
         """Say that this database is a backup that was put back on purpose.
 
         Heads noted outside of what came after the backup are excused from here on, and every
@@ -266,15 +285,23 @@ class Store:
         Args:
             by: user name.
             at: when, UTC.
+            newest: number of the backup's newest event; None when nobody knows: then the first
+                head outside that does not fit tells.
 
         Raises:
             OSError: it is in the list and cannot be noted outside: do it again.
+            HeadsUnreadable: the heads outside cannot be read.
         """
+        heads = self.witness.heads if self.witness else None
+        outside = heads.noted() if heads else NotedHeads()
         with self.begin() as kept:
+            lost = 0 if newest is None else newest + 1
+            if newest is None and self.witness is not None:
+                lost = audit.parted(rows_of(kept), self.witness, outside)
             kept.events.add("backup-put-back", "events", by=by, at=at)
             head = kept.events.head()
-        if self.witness is not None and self.witness.heads is not None:
-            self.witness.heads.note(head, at=at, put_back=True)
+        if heads is not None:
+            heads.note(head, at=at, put_back=min(lost or head.number, head.number))
 
     def close(self) -> None:
         """Note the newest head outside, and close every connection."""

@@ -87,3 +87,13 @@ def test_every_script_can_be_read_by_its_shell(script: Path) -> None:
     shell = script.read_text(encoding="utf-8").partition("\n")[0].rpartition("/")[2].split()[-1]
     assert subprocess.run([shell, "-n", script], check=False).returncode == 0
     assert script.stat().st_mode & 0o111
+
+
+def test_no_container_knows_the_password_of_another_role() -> None:
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    roles = re.findall(r"postgresql://counterfoil_(\w+):\$\{(\w+)", text)
+    assert sorted(role for role, _ in roles) == ["migrator", "staff", "worker"]
+    for role, variable in roles:
+        assert variable == f"DATABASE_PASSWORD_{role.upper()}"
+    example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
+    assert {name for _, name in roles} <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))

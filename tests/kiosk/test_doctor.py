@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kiosk import doctor
+from kiosk import doctor, keeping
 from kiosk.cli import app
 from kiosk.compose import open_house
 from kiosk.settings import Settings, settings
@@ -168,3 +168,17 @@ def test_what_an_older_release_kept_in_clear_and_could_not_be_sealed_is_told(
     change(here, "INSERT INTO unsealed VALUES (?, 'file/x', 0)", name)
     assert wrong()["sealing"].found.startswith("1 damaged file lies in clear")
     assert "backup" in wrong()["sealing"].remedy
+
+
+def test_a_recovery_key_that_was_left_beside_a_backup_is_told(
+    here: Settings, tmp_path: Path
+) -> None:
+    house = open_house(here)
+    made = keeping.back_up(house, tmp_path / "a.backup", by="pat", at=datetime.now(UTC))
+    house.close()
+    assert made.key is not None
+    told = wrong()["recovery key"]
+    assert "lies open beside one of them" in told.found
+    assert "delete the file" in told.remedy
+    made.key.unlink()
+    assert "recovery key" not in wrong()

@@ -25,7 +25,7 @@ from kiosk.compose import House
 from pipeline import work
 from pipeline.kept import Status
 from pipeline.ports import Person, Sheet, page_scope
-from pipeline.stages import PageRead, PersonMatch, Reading, State
+from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading, State
 from storage import people
 from storage.archive import Archive
 from storage.certificates import Certificate
@@ -70,8 +70,25 @@ def in_house(act: Callable[[House], None]) -> None:
 
 def bring(house: House, *people: str, at: datetime = NOW, read: bool = True) -> list[str]:
     """Take in one file with a page of an rj-3w each for these people; gives their records."""
+    serials = issue(house, len(people), at=at)
+    taken = house.intake.take_stream(
+        io.BytesIO(f"scan of {serials}".encode()), name="smith.pdf", by="pat", at=at
+    )
+    if not read:
+        return []
     with house.store.begin() as kept:
-        serials = kept.sheets.draw(len(people))
+        pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(people)), at=at)
+    for page, serial, number in zip(pages, serials, people, strict=True):
+        keep(house, page, serial, number, at=at)
+    return [f"{serial}-1" for serial in serials]
+
+
+def issue(
+    house: House, count: int, *, at: datetime = NOW, person: str | None = None
+) -> tuple[str, ...]:
+    """Issue copies; gives their serials."""
+    with house.store.begin() as kept:
+        serials = kept.sheets.draw(count)
         kept.sheets.issue(
             [
                 Sheet(
@@ -85,25 +102,20 @@ def bring(house: House, *people: str, at: datetime = NOW, read: bool = True) -> 
                     establishment="MTI",
                     wing="B",
                     issued_by="pat",
+                    person=person,
                 )
                 for serial in serials
             ]
         )
-    taken = house.intake.take_stream(
-        io.BytesIO(f"scan of {serials}".encode()), name="smith.pdf", by="pat", at=at
-    )
-    if not read:
-        return []
+    return tuple(serials)
+
+
+def keep(house: House, page: str, serial: str, number: str, *, at: datetime = NOW) -> None:
+    """Read a page as somebody's."""
+    upright = house.blobs.put(f"picture {serial}".encode(), page_scope(page))
     with house.store.begin() as kept:
-        pages = kept.intakes.split(taken.intake.id, work.Split(pages=len(people)), at=at)
-    for page, serial, number in zip(pages, serials, people, strict=True):
-        upright = house.blobs.put(f"picture {serial}".encode(), page_scope(page))
-        with house.store.begin() as kept:
-            kept.pages.start(page, 1)
-            kept.pages.keep(
-                page, 1, [work.Outcome(page_read(serial, number), upright=upright)], at=at
-            )
-    return [f"{serial}-1" for serial in serials]
+        kept.pages.start(page, 1)
+        kept.pages.keep(page, 1, [work.Outcome(page_read(serial, number), upright=upright)], at=at)
 
 
 def page_read(serial: str, number: str) -> PageRead:
@@ -284,6 +296,71 @@ def test_a_restore_killed_half_way_is_done_again_by_the_same_command(
     assert list(there.glob(".restoring*")) == []
 
 
+def test_a_restore_killed_at_its_end_leaves_nothing_to_the_one_after_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    killed = (
+        "import os; from storage import restore; from kiosk.cli import app\n"
+        "restore.finish = lambda data: os.kill(os.getpid(), 9)\n"
+        "app()"
+    )
+    child = subprocess.run([sys.executable, "-c", killed, "restore", file], capture_output=True)
+    assert child.returncode == -signal.SIGKILL
+    assert (tmp_path / "there" / "counterfoil.sqlite-wal").stat().st_size
+    done("restore", file)
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            acts = [each.what for each in kept.events.last(10)]
+        assert acts.count("backup-put-back") == 1
+
+    in_house(look)
+    assert "as written" in done("audit", "verify")
+
+
+def test_heads_on_another_disk_that_outlived_the_data_do_not_look_like_an_attack(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_AUDIT_HEADS", str(tmp_path / "elsewhere" / "heads.log"))
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    done("backup", tmp_path / "a.backup")
+    for number in range(4):
+        in_house(lambda house, n=number: bring(house, f"B000{n}CD") and None)  # type: ignore[misc]
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "as it was written" in done("restore", tmp_path / "a.backup")
+    assert "as written" in done("audit", "verify")
+
+
+def test_no_empty_database_takes_the_place_of_one_that_is_lost(data: Path, tmp_path: Path) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    before = exported()
+    lost = data / "counterfoil.sqlite"
+    lost.rename(tmp_path / "away.sqlite")
+    told = run("status")
+    assert (told.exit_code, "The database is empty" in told.stderr) == (1, True)
+    lost.unlink(missing_ok=True)
+    (tmp_path / "away.sqlite").rename(lost)
+    assert exported() == before
+
+
+def test_no_keys_are_made_in_place_of_keys_that_are_lost(data: Path, tmp_path: Path) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    before = exported()
+    for name in ("audit.key", "head.key", ""):
+        lost = data / "keys" / name
+        lost.rename(tmp_path / "away")
+        told = run("status")
+        assert (told.exit_code, "make no new one" in told.stderr) == (1, True)
+        assert not lost.exists()
+        (tmp_path / "away").rename(lost)
+    assert exported() == before
+    assert "as written" in done("audit", "verify")
+
+
 def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +388,32 @@ def test_keys_that_were_rotated_since_and_outlived_the_data_do_not_shut_it(
     done("keys", "rotate")
     assert "B2345CD" in exported()
     assert {each.name for each in (keys / "opening").iterdir()} >= set(newer)
+
+
+def test_a_restore_signs_everybody_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign_in(house: House) -> None:
+        at = datetime.now(UTC)
+        with house.store.begin() as kept:
+            kept.staff.add(
+                "pat", "a long enough password", name="Pat", roles=["officer"], by="t", at=at
+            )
+            secrets.append(kept.sessions.open("pat", at=at))
+
+    secrets: list[str] = []
+    in_house(sign_in)
+    file = tmp_path / "a.backup"
+    done("backup", file)
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "Restored" in done("restore", file)
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            assert kept.staff.find("pat") is not None
+            assert kept.sessions.find(secrets[0], at=datetime.now(UTC)) is None
+
+    in_house(look)
 
 
 def test_an_export_is_in_the_register_with_its_sum_and_its_records(
@@ -344,7 +447,10 @@ def test_retention_runs_dry_and_for_good_and_a_hold_stops_it(data: Path) -> None
     assert done("hold", "add", "--person", "-", "--reason", "court-order", given="A1234BC\n")
     assert "court-order" in done("hold", "list")
     assert "A1234BC" not in done("hold", "list")
-    held = run("retention", "run")
+    refused = run("retention", "run")
+    assert refused.exit_code == 1
+    assert "clock jumped. Nothing was destroyed." in refused.stderr
+    held = run("retention", "run", "--clock-is-right")
     assert "1 due and on hold" in held.stderr
     assert exported()
     done("hold", "remove", "1")
@@ -443,6 +549,62 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
         assert "as written" in done("audit", "verify")
 
 
+def erased(person: str) -> None:
+    done("erase", "--person", person, "--reason", "asked", "--by", "vera", given=PASSWORD + "\n")
+    done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+
+
+def test_a_backup_of_when_others_pages_of_the_file_waited_comes_back_after_an_erasing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serials: list[str] = []
+    pages: list[str] = []
+
+    def read_one(house: House) -> None:
+        serials.extend(issue(house, 2))
+        scan = io.BytesIO(b"scan of two people's slips")
+        taken = house.intake.take_stream(scan, name="smith.pdf", by="pat", at=NOW)
+        with house.store.begin() as kept:
+            pages.extend(kept.intakes.split(taken.intake.id, work.Split(pages=2), at=NOW))
+        keep(house, pages[0], serials[0], "A1234BC")
+
+    in_house(read_one)
+    staff("vera", "sam")
+    done("backup", tmp_path / "a.backup")
+    in_house(lambda house: keep(house, pages[1], serials[1], "B2345CD"))
+    erased("A1234BC")
+
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    back = run("restore", tmp_path / "a.backup")
+    assert "Destroyed again" in back.stderr, back.output
+    assert "1 wait to be read" in back.stdout
+
+    def look(house: House) -> None:
+        with house.store.begin() as kept:
+            assert not kept.erasures.theirs(kept.people_index.digest("A1234BC")).anything
+            job = kept.pages.start(pages[1], 1)
+        assert job is not None
+        (outcome,) = work.read(job, house.blobs, house.recipe)
+        assert isinstance(outcome.result, Quarantined)  # for people to see, and not lost
+
+    in_house(look)
+    assert "as written" in done("audit", "verify")
+
+
+def test_a_backup_of_when_there_was_a_hold_comes_back_after_it_was_lifted_and_all_erased(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_house(lambda house: bring(house, "A1234BC") and None)
+    staff("vera", "sam")
+    done("hold", "add", "--person", "A1234BC", "--reason", "inquest")
+    done("backup", tmp_path / "a.backup")
+    done("hold", "remove", "1")
+    erased("A1234BC")
+    monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / "there"))
+    assert "Destroyed again" in run("restore", tmp_path / "a.backup").stderr
+    assert exported() == ""
+
+
 def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) -> None:
     in_house(lambda house: bring(house, "A1234BC") and None)
     staff("vera", "sam")
@@ -455,6 +617,28 @@ def test_a_held_person_is_not_erased_and_one_only_named_is_listed(data: Path) ->
     refused = run("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
     assert "legal hold" in refused.stderr
     assert exported().count("\n") == 1
+
+
+def test_a_hold_on_a_copy_that_has_not_come_back_stops_erasing_whom_it_was_issued_to(
+    data: Path,
+) -> None:
+    serials: list[str] = []
+    in_house(lambda house: serials.extend(issue(house, 1, person="A1234BC")))
+    staff("vera", "sam")
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked", "--by", "vera")
+    done(*asked, given=PASSWORD + "\n")
+    done("hold", "add", "--serial", serials[0], "--reason", "inquest")
+    assert "legal hold" in run(*asked, given=PASSWORD + "\n").stderr
+    confirmed = run("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert "legal hold" in confirmed.stderr
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            sheet = kept.sheets.find(serials[0])
+            assert sheet is not None
+            assert sheet.person == "A1234BC"
+
+    in_house(look)
 
 
 def test_what_is_erased_while_a_backup_is_written_is_not_in_it(data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import shutil
@@ -386,6 +387,87 @@ def test_a_backup_put_back_on_purpose_is_accepted_in_the_open_and_nothing_else_i
     store.close()
 
 
+def test_what_was_done_between_a_roll_back_and_accepting_it_stands_in_no_ones_way(
+    tmp_path: Path, empty: Path
+) -> None:
+    file = tmp_path / "counterfoil.db"
+    shutil.copy(empty, file)
+
+    def opened() -> Store:
+        witness = witness_from(tmp_path / "keys", tmp_path / "heads.log")
+        store = Store(f"sqlite:///{file}", witness=witness)
+        store.upgrade()
+        return store
+
+    def later(number: int, first: int) -> None:
+        store = opened()
+        note(store, number, first=first)
+        store.close()
+
+    later(5, 0)
+    older = file.read_bytes()
+    for number in range(3):  # a head for each event
+        later(1, 5 + number)
+    file.write_bytes(older)
+    later(1, 50)  # somebody signs in, say
+    store = opened()
+    with pytest.raises(EventsBroken, match="Event 7 is not the one that was noted"):
+        store.verify_events()
+    store.accept_put_back(by="pat", at=NOW)
+    (mark,) = store.verify_events().put_back
+    assert (mark.head.number, mark.put_back) == (8, 7)
+    store.close()
+    heads = tmp_path / "heads.log"
+    heads.write_text(heads.read_text().replace('"put_back": 7', '"put_back": 2'))
+    store = opened()
+    with pytest.raises(HeadsForged):
+        store.verify_events()
+    store.close()
+
+
+def test_a_line_that_accepted_a_backup_excuses_nothing_when_it_is_copied_to_the_end(
+    tmp_path: Path, empty: Path
+) -> None:
+    file, heads = tmp_path / "counterfoil.db", tmp_path / "heads.log"
+    shutil.copy(empty, file)
+
+    def opened() -> Store:
+        store = Store(f"sqlite:///{file}", witness=witness_from(tmp_path / "keys", heads))
+        store.upgrade()
+        return store
+
+    store = opened()
+    store.accept_put_back(by="pat", at=NOW)
+    store.close()
+    older = file.read_bytes()
+    store = opened()
+    note(store, 4)
+    store.close()
+    (mark,) = (each for each in heads.read_text().splitlines() if "put_back" in each)
+    file.write_bytes(older)
+    heads.write_text(heads.read_text() + mark + "\n")
+    store = opened()
+    with pytest.raises(EventsBroken, match="an older list was put in its place"):
+        store.verify_events()
+    store.close()
+
+
+def test_that_a_backup_was_put_back_by_the_first_release_is_understood(
+    log: Store, tmp_path: Path
+) -> None:
+    signing = Ed25519PrivateKey.generate()
+    file = HeadFile(tmp_path / "heads.log", signing)
+    at, head = "2026-11-23T09:30:00+00:00", Head(number=7, hash="a" * 64)
+    signature = signing.sign(f"counterfoil head 1|{at}|{head.told}|put back".encode())
+    line = {"at": at, "head": head.told, "signature": base64.b64encode(signature).decode()}
+    file.file.write_text(json.dumps(line | {"put_back": True}) + "\n")
+    (noted,) = file.noted().heads
+    assert noted.put_back == 7
+    assert file.ours(noted)
+    file.file.write_text(json.dumps(line | {"put_back": 6}) + "\n")
+    assert not file.ours(file.noted().heads[0])
+
+
 def test_that_a_backup_was_put_back_is_noted_outside_when_it_is_in_the_list_and_not_before(
     tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,9 +478,9 @@ def test_that_a_backup_was_put_back_is_noted_outside_when_it_is_in_the_list_and_
     seen: list[tuple[bool, list[str]]] = []
     note_it = HeadFile.note
 
-    def note_and_look(self: HeadFile, head: Head, *, at: datetime, put_back: bool = False) -> None:
+    def note_and_look(self: HeadFile, head: Head, *, at: datetime, put_back: int = 0) -> None:
         with store.look() as kept:
-            seen.append((put_back, [each.what for each in kept.events.of("events")]))
+            seen.append((put_back > 0, [each.what for each in kept.events.of("events")]))
         note_it(self, head, at=at, put_back=put_back)
 
     monkeypatch.setattr(HeadFile, "note", note_and_look)

@@ -26,6 +26,7 @@ from pipeline.ports import page_scope
 from pipeline.sandbox import SandboxMissing
 from pipeline.work import Priority, WorkerStopped
 from storage import jobs as engine
+from storage.audit import EventsBroken
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
 from storage.jobs import LATE_AFTER, SHAPE, Jobs, sweep
@@ -459,6 +460,24 @@ def test_a_sweep_takes_what_nothing_refers_to_and_nothing_else(
     assert sweep(desk.store, raw) == 1
     assert {each.digest for each in raw.names()} == {*wanted, young}
     assert not raw.has(orphan)
+
+
+def test_a_sweep_takes_nothing_while_the_database_may_be_an_older_copy(
+    bring_file: Any, desk: Any, raw: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = raw.put(b"of a file that came after the copy was made")
+    bring_file(desk.read(desk.issue()[0]))
+    for place in raw.folder.glob("??/??/*"):
+        os.utime(place, (1, 1))
+
+    def broken() -> None:
+        raise EventsBroken(7, "The newest events are not there any more.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.store, "verify_events", broken)
+        assert sweep(desk.store, raw) == 0
+    assert raw.has(orphan)
+    assert sweep(desk.store, raw) == 1
 
 
 class FakeBench:

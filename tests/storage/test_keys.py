@@ -214,3 +214,16 @@ def test_a_sites_name_is_short_and_plain(folder: KeyFolder) -> None:
     for odd in ("", "HMP Leeds", "a|b", "x" * 21):
         with pytest.raises(SiteOdd):
             Vault(folder, site=odd)
+
+
+def test_a_pair_of_other_data_is_never_the_next_one(tmp_path: Path) -> None:
+    folder = KeyFolder(tmp_path)
+    first = folder.make_pair()
+    folder.publish(first)
+    others = folder.make_pair()
+    folder.publish(others)
+    folder.set_aside(others)  # as restoring a backup from before it does
+    made = folder.make_pair()
+    assert made not in (first, others)
+    assert made > others
+    assert folder.make_pair() == made  # not published yet

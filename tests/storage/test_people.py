@@ -149,6 +149,17 @@ def test_a_roll_comes_back_as_it_was_and_a_new_one_replaces_it(store: Store) -> 
     assert [p.surname for p in roll.people()] == ["SMITH"]
 
 
+def test_a_roll_that_is_sealed_anew_stays_as_old_as_what_it_says(store: Store) -> None:
+    import_roll(store, GOOD, by="nightly", at=NOW)
+    with store.begin() as kept:
+        kept.roll.replace(kept.roll.people()[:1], by="pat", at=NOW + timedelta(days=9), dated=NOW)
+    with store.look() as kept:
+        current = kept.roll.current()
+        assert current is not None
+        assert (current.at, current.people) == (NOW, 1)
+        assert kept.events.last(1)[0].at == NOW + timedelta(days=9)
+
+
 @pytest.mark.parametrize(
     "bad",
     [

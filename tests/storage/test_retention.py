@@ -17,7 +17,7 @@ from pipeline.kept import RecordState, Status
 from pipeline.stages import Quarantined
 from storage import retention
 from storage.blobs import FolderBlobs
-from storage.erasure import rehearse
+from storage.erasure import purge_what_has_no_key, rehearse
 from storage.holds import HeldNothing, HoldUnknown, ReasonOdd
 from storage.keys import KeyGone
 from storage.paper import OriginalDestroyed
@@ -456,3 +456,18 @@ def test_an_old_roll_and_old_lines_of_exports_go(store: Store, desk: Any, spans:
     assert run(store, spans, at).counts == {"exports": 1, "keys": 1, "roll": 1}
     with store.look() as kept:
         assert kept.roll.people() == ()
+
+
+def test_a_page_that_lay_with_a_destroyed_one_when_a_backup_was_made_stays(
+    store: Store, verified: Any, desk: Any
+) -> None:
+    serial, (mine, others) = verified()
+    with store.begin() as kept:  # as a restored backup has it: the other page was paired anew since
+        kept.keys.delete(f"page/{mine}")
+    gone = purge_what_has_no_key(store, by="pat", at=desk.now)
+    assert (gone["pages"], gone.get("records")) == (1, None)
+    assert desk.page(others).record == f"{serial}-1"
+    assert desk.page(others).status is Status.AWAITING
+    with store.look() as kept:
+        assert kept.records.get(f"{serial}-1").state is RecordState.OPEN
+        assert kept.keys.find(f"page/{others}") is not None

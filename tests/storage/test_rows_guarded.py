@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,12 +14,15 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from forms.page_id import new_serial
 from pipeline.kept import Status
-from storage.database import DatabaseForbidden, roles
+from storage import backup, dump, recovery
+from storage.blobs import FolderBlobs
+from storage.database import Database, DatabaseForbidden, roles
 from storage.jobs import Jobs
 from storage.keys import Vault
 from storage.mailbox import Letter, Mailbox, TableSlot
 from storage.paper import PageUnknown
 from storage.places import shown_to
+from storage.restore import Target, finish, restore
 from storage.status_book import StatusBook, TableSource, Told, hash_of
 from storage.store import Store, rows_of
 from storage.terminals import TablePulses
@@ -321,3 +325,85 @@ def test_the_kiosk_may_read_nothing(made: str) -> None:
         with pytest.raises(DatabaseForbidden), kiosk.look() as kept:
             kept.pages._rows.execute(text(f"SELECT * FROM {table}"))
     kiosk.close()
+
+
+def test_the_workers_role_may_write_a_backup_with_every_counter(
+    made: str, worker: Store, make_desk: Any, key_folder: Any, tmp_path: Path
+) -> None:
+    desk = make_desk(worker)
+    (serial,) = desk.issue()
+    desk.bring(desk.read(serial))
+    keys = tmp_path / "keys"
+    shutil.copytree(key_folder.folder, keys)
+    recovery.make(keys, tmp_path / "key.txt")
+    written = backup.write(
+        tmp_path / "a.backup",
+        id=backup.new_id(),
+        store=worker,
+        blobs=FolderBlobs(tmp_path / "blobs"),
+        keys=keys,
+        files={},
+        site="local",
+        at=desk.now,
+    )
+    assert written.manifest.counters["intakes"] == 1
+    owner = Database(made)
+    with owner.engine.connect() as connection:
+        assert dump.counters(connection) == written.manifest.counters
+        found = connection.execute(text("SELECT last_value, is_called FROM readings_id_seq")).one()
+    owner.close()
+    assert written.manifest.counters["readings"] == found[0]
+    assert found[1]
+
+
+def test_a_role_that_may_make_no_tables_is_told_so_when_it_restores_and_the_migrators_role_may(
+    postgres: Any, worker: Store, key_folder: Any, tmp_path: Path
+) -> None:
+    home, there = tmp_path / "home", tmp_path / "there"
+    shutil.copytree(key_folder.folder, home / "keys")
+    key = recovery.make(home / "keys", tmp_path / "key.txt")
+    backup.write(
+        tmp_path / "a.backup",
+        id=backup.new_id(),
+        store=worker,
+        blobs=FolderBlobs(home / "blobs"),
+        keys=home / "keys",
+        files={},
+        site="local",
+        at=datetime.now(UTC),
+    )
+    url = str(postgres.fresh())
+    postgres.run(roles(), url.partition("@/")[2].partition("?")[0])
+
+    def put_back(role: str) -> None:
+        target = Target(
+            url=as_role(url, role),
+            blobs=FolderBlobs(there / "blobs"),
+            data=there,
+            keys=there / "keys",
+            site="local",
+        )
+        restore(tmp_path / "a.backup", key, target)
+        finish(there)
+
+    with pytest.raises(DatabaseForbidden):
+        put_back("worker")
+    put_back("migrator")
+
+
+def test_only_the_owner_of_the_tables_says_that_they_were_written_anew(
+    made: str, worker: Store, vault: Vault
+) -> None:
+    owner = Store(as_role(made, "migrator"), vault)
+
+    def file_of(table: str) -> int:
+        with owner.look() as kept:
+            found = kept.pages._rows.scalar(text(f"SELECT pg_relation_filenode('{table}')"))
+        return int(found or 0)
+
+    before = file_of("readings")
+    assert not worker.database.wipe()
+    assert file_of("readings") == before
+    assert owner.database.wipe()
+    assert file_of("readings") != before
+    owner.close()

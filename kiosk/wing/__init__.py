@@ -1,0 +1,1 @@
+"""The kiosk on the wing: a web app of its own that can add letters and read none."""

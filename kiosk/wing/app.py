@@ -1,0 +1,122 @@
+"""The kiosk as a web app: a process of its own, with its own name and port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from forms.errors import UserError
+from kiosk.access import refuse_open_routes
+from kiosk.headers import KIOSK_HEADERS, SecurityHeaders
+from kiosk.problems import BodyLimit, tell_problems
+from kiosk.wing import files, views
+from kiosk.wing.drafts import Sweeper
+from kiosk.wing.parts import WingKit
+
+LARGEST_BODY = 16 * 1024
+"""Bytes: the largest screen sends a few hundred."""
+
+ALIVE = "/alive"
+"""Where the page on the glass asks every two seconds whether we are still here."""
+
+
+class TerminalUnknown(UserError):
+    """The glass is not one of ours, or not any more."""
+
+    code = "terminal-unknown"
+    message = "This terminal is not enrolled."
+    remedy = "Use the paper form, and have the terminal enrolled."
+    status = 403
+
+
+def create_app(kit: WingKit) -> FastAPI:
+    """Make the kiosk.
+
+    Args:
+        kit: everything it is given; it reaches for nothing else.
+
+    Returns:
+        An app that answers every request with the security headers, serves enrolled terminals
+        alone, and never shows a traceback.
+    """
+    glass = views.Glass(kit)
+
+    @asynccontextmanager
+    async def sweeping(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = Sweeper(glass.drafts)
+        sweeper.start()
+        try:
+            yield
+        finally:
+            sweeper.stop()
+            glass.drafts.wipe_all()
+
+    app = FastAPI(
+        title="counterfoil kiosk",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=sweeping,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.glass = glass
+    for part in (files, views):
+        for router in part.routers():
+            app.include_router(router)
+    refuse_open_routes(app)
+    app.add_middleware(BodyLimit, most=LARGEST_BODY)
+    app.add_middleware(WhichTerminal, kit=kit)
+    tell_problems(app, views.show_problem)
+    app.add_middleware(Alive)
+    app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
+    return app
+
+
+class Alive:
+    """Says that the server is here, as cheaply as can be: every glass asks all the time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"] == ALIVE and scope["method"] == "GET":
+            await Response(status_code=204)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class WhichTerminal:
+    """Finds which terminal is behind each request; one that is not enrolled is not served.
+
+    Sets `request.state.terminal`, `request.state.secret` (the visit's cookie) and
+    `request.state.user` (nobody ever signs in here).
+    """
+
+    def __init__(self, app: ASGIApp, *, kit: WingKit) -> None:
+        self._app, self._kit = app, kit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request.
+
+        Raises:
+            TerminalUnknown: it is not one of ours.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        request.state.user = None
+        request.state.secret = request.cookies.get(views.cookie_name(tls=self._kit.tls), "")
+        if not scope["path"].startswith("/static/"):
+            terminal = await run_in_threadpool(self._kit.terminals.whose, request.headers)
+            if terminal is None:
+                raise TerminalUnknown
+            request.state.terminal = terminal
+        await self._app(scope, receive, send)
