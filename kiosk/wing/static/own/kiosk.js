@@ -113,7 +113,6 @@ board?.addEventListener('click', (event) => {
 // Nobody there: ask, then wipe.
 
 const idle = one('#idle')
-let asked = 0
 let asking = 0
 let touched = Date.now()
 let told = Date.now()
@@ -167,10 +166,9 @@ setInterval(() => {
   if (document.body.dataset.left === undefined) return
   const still = (Date.now() - touched) / 1000
   if (bare) {
-    // A receipt, the cover or a rest screen in another language clears by itself.
-    if (screen !== 'rest' || document.documentElement.lang !== 'en') {
-      if ((Date.now() - told) / 1000 > seconds('left') + 1) home()
-    }
+    // A receipt, the cover, or a rest screen that somebody has changed clears by itself.
+    const over = (Date.now() - told) / 1000 > seconds('left') + 1
+    if (over && document.body.dataset.resets !== 'no') home()
   } else if (still >= seconds('still')) ask()
 }, 500)
 
@@ -179,7 +177,7 @@ setInterval(() => {
 const panel = one('#gone')
 
 const gone = () => {
-  if (!panel) return home()
+  if (!panel) return
   stopVoice()
   if (idle?.open) idle.close()
   panel.hidden = false
