@@ -183,11 +183,18 @@ const gone = () => {
   panel.hidden = false
 }
 
+// The server is back: what stands on the glass goes on, unless its draft has ended meanwhile.
+const back = () => {
+  panel.hidden = true
+  if (bare) home()
+  else more()
+}
+
 const alive = async () => {
   try {
     const answer = await fetch('/alive', { cache: 'no-store', signal: AbortSignal.timeout(2000) })
     if (!answer.ok) throw new Error('away')
-    if (panel && !panel.hidden) home()
+    if (panel && !panel.hidden) back()
   } catch {
     if (!['done', 'word'].includes(screen)) gone()
   }
