@@ -330,16 +330,16 @@ def test_when_nobody_is_there_he_is_asked_and_then_everything_is_wiped(site, sta
     finger.act("ask")
     finger.act("on")
     finger.type(NUMBER)
-    page.clock.run_for(44_000)
+    page.clock.fast_forward(44_000)
     expect(page.locator("#idle")).to_be_hidden()
-    page.clock.run_for(2_000)
+    page.clock.fast_forward(2_000)
     expect(page.locator("#idle")).to_be_visible()
     assert violations(page) == []
     page.locator("#idle-more").tap()
     expect(page.locator("#idle")).to_be_hidden()
-    page.clock.run_for(46_000)
+    page.clock.fast_forward(46_000)
     expect(page.locator("#idle")).to_be_visible()
-    page.clock.run_for(21_000)
+    page.clock.fast_forward(21_000)
     finger.at("rest")
     assert len(site.wing.drafts) == 0
 
@@ -372,6 +372,11 @@ def test_a_server_that_hangs_is_noticed_as_well(site, stand) -> None:
     page.unroute("**/alive")
     expect(page.locator("#gone")).to_be_hidden(timeout=8_000)
     assert page.locator("#typed").input_value() == NUMBER
+    site.wing.clock.move(seconds=66)
+    page.route("**/alive", lambda _: None)
+    expect(page.locator("#gone")).to_be_visible(timeout=8_000)
+    page.unroute("**/alive")
+    finger.at("rest")
 
 
 def test_what_could_not_be_left_is_said_plainly_and_can_be_sent_again(site, stand) -> None:

@@ -183,18 +183,20 @@ const gone = () => {
   panel.hidden = false
 }
 
-// The server is back: what stands on the glass goes on, unless its draft has ended meanwhile.
-const back = () => {
+// The server is back: what stands on the glass goes on, unless its draft has ended meanwhile. To
+// ask for that is not to touch the glass.
+const back = async () => {
   panel.hidden = true
-  if (bare) home()
-  else more()
+  if (bare) return home()
+  const answer = await fetch('/time', { redirect: 'manual', cache: 'no-store' })
+  if (answer.type === 'opaqueredirect') home()
 }
 
 const alive = async () => {
   try {
     const answer = await fetch('/alive', { cache: 'no-store', signal: AbortSignal.timeout(2000) })
     if (!answer.ok) throw new Error('away')
-    if (panel && !panel.hidden) back()
+    if (panel && !panel.hidden) await back()
   } catch {
     if (!['done', 'word'].includes(screen)) gone()
   }
