@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from forms.errors import UserError
 from kiosk.serving import server_for
 from kiosk.wing.app import create_app
-from kiosk.wing.parts import OneTerminal, WingKit
+from kiosk.wing.parts import NoBeats, OneTerminal, WingKit
 from pipeline.promises import promised_day
 from pipeline.submissions import Said, from_letter
 from storage.blobs import DiskFull
@@ -98,6 +98,7 @@ class Wing:
     book: Book = field(default_factory=Book)
     terminals: Any = field(default_factory=lambda: OneTerminal("wing-b-1"))
     tls: bool = False
+    beats: Any = field(default_factory=NoBeats)
 
     def __post_init__(self) -> None:
         self.app = create_app(self.kit())
@@ -108,6 +109,7 @@ class Wing:
             book=self.book,
             terminals=self.terminals,
             promise=promised_day,
+            beats=self.beats,
             tls=self.tls,
             now=self.clock,
         )

@@ -303,6 +303,19 @@ def test_only_an_enrolled_terminal_is_served_and_revoking_ends_it() -> None:
     assert glass.post("/touch", headers=header, data={}).status_code == 403
 
 
+def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
+    noted: list[str] = []
+
+    class Noting:
+        def beat(self, terminal: str) -> None:
+            noted.append(terminal)
+
+    glass = Glass(Wing(beats=Noting()))
+    for _ in range(5):
+        assert glass.get("/alive").status_code == 204
+    assert noted == ["wing-b-1"]
+
+
 def test_a_bug_is_told_without_a_word_of_what_he_said(wing, glass, monkeypatch, caplog) -> None:
     glass.to_number()
 
