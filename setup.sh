@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what counterfoil needs: system packages (as root or through sudo), then .venv.
 # Safe to run again at any time; a run with nothing to do takes a second.
-# `setup.sh tests` adds what only the tests need: a PostgreSQL server, strace, and FUSE.
+# `setup.sh tests` adds what only the tests need: a PostgreSQL server, strace, FUSE, and ffmpeg.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -48,7 +48,7 @@ offered() { apt-cache show "$1" >/dev/null 2>&1; }
 # bubblewrap is the sandbox in which files are opened; libatomic is for the browser tests.
 needed=(tesseract-ocr libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig
     fonts-liberation bubblewrap libseccomp2 libatomic1)
-if [ "${1:-}" = tests ]; then needed+=(postgresql strace fuse3 libfuse3-3 nginx-light); fi
+if [ "${1:-}" = tests ]; then needed+=(postgresql strace fuse3 libfuse3-3 nginx-light ffmpeg); fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     needed+=("python$version-venv")

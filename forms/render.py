@@ -178,7 +178,13 @@ _SCRIPTS = {
 
 
 def _html(
-    definition: FormDefinition, language: str, *, large_print: bool, mode: Mode, pages: int, tight: int
+    definition: FormDefinition,
+    language: str,
+    *,
+    large_print: bool,
+    mode: Mode,
+    pages: int,
+    tight: int,
 ) -> str:
     language = sheet_language(definition, language)
 

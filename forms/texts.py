@@ -35,9 +35,7 @@ def sheet_language(definition: FormDefinition, language: str) -> str:
         The language asked for; "en" when one text of the form is missing in it, or when the
         form asks for consent and one text is not approved.
     """
-    return language_of_all(
-        texts_of(definition), language, consent=asks_for_consent(definition)
-    )
+    return language_of_all(texts_of(definition), language, consent=asks_for_consent(definition))
 
 
 def _texts(definition: FormDefinition) -> Iterator[str]:

@@ -42,7 +42,7 @@ PLACE = re.compile(r"\{\w*\}")
 class _Bare(Catalog):
     """A catalogue whose header says nothing that changes: no date, no version of a tool."""
 
-    mime_headers = [  # type: ignore[assignment]  # noqa: RUF012
+    mime_headers = [  # type: ignore[override]  # noqa: RUF012
         ("MIME-Version", "1.0"),
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Transfer-Encoding", "8bit"),

@@ -74,7 +74,7 @@ def test_a_lost_place_to_fill_a_missing_string_and_an_old_one_are_faults(
     monkeypatch.setattr(translations, "LOCALE", tmp_path)
     polish = tmp_path / "pl.po"
     text = polish.read_text("utf-8")
-    broken = text.replace("Moje imi\u0119 i nazwisko", "").replace("\"Do {date}", "\"Do {day}")
+    broken = text.replace("Moje imi\u0119 i nazwisko", "").replace('"Do {date}', '"Do {day}')
     broken = broken.replace('msgid "Fight"', 'msgid "Brawl"')
     polish.write_text(broken, "utf-8")
     found = list(faults())

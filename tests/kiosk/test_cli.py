@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pikepdf
 import pypdfium2
 import pytest
 from PIL import ImageDraw
@@ -800,3 +801,24 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60
     )
     assert told.stdout.strip() == ""
+
+
+def test_a_consent_form_in_a_draft_language_comes_in_english_with_an_interpreter_offered(
+    data: Path, tmp_path: Path
+) -> None:
+    done = run("print", "rj-3h", "--language", "pl", "--out", tmp_path / "consent.pdf")
+    assert done.exit_code == 0, done.stderr
+    assert "printed in English" in done.stderr
+    assert "interpreter" in done.stderr
+    assert "Mo\u017cesz mie\u0107 t\u0142umacza." in done.stderr
+    with pikepdf.open(tmp_path / "consent.pdf") as pdf:
+        assert pdf.Root.Lang == "en"
+    refused = run("print", "rj-3h", "--language", "xx", "--out", tmp_path / "no.pdf")
+    assert refused.exit_code == 1
+
+
+def test_the_self_referral_is_issued_in_the_language_asked_for(data: Path, tmp_path: Path) -> None:
+    done = run("print", "rj-1", "--language", "ar", "--out", tmp_path / "a.pdf", "--copies", 2)
+    assert done.exit_code == 0, done.stderr
+    with pikepdf.open(tmp_path / "a.pdf") as pdf:
+        assert (str(pdf.Root.Lang), len(pdf.pages)) == ("ar", 4)

@@ -28,6 +28,8 @@ from kiosk.wing.voice import name_of
 
 AUDIO = Path(__file__).parent
 ENDING = "opus"
+ENGINE = "1.52"
+"""The version of libespeak-ng that speaks; another would make every file anew."""
 VOICES: Mapping[str, str] = {
     "en": "en",
     "en-easy": "en",
@@ -114,7 +116,9 @@ class Engine:
         self.rate_hz = int(self._lib.espeak_Initialize(_SYNCHRONOUS, 0, data, 0))
         if self.rate_hz <= 0:
             raise NoEngine("libespeak-ng did not start")
-        self.version = self._lib.espeak_Info(None).decode()
+        version = self._lib.espeak_Info(None).decode()
+        if not version.startswith(ENGINE):
+            raise NoEngine(f"libespeak-ng is {version}, not {ENGINE}")
         self._heard = bytearray()
         self._listen = _LISTENER(self._take)
         self._lib.espeak_SetSynthCallback(self._listen)
@@ -146,9 +150,9 @@ _SYNCHRONOUS, _PARAMETER_RATE, _UTF8 = 2, 1, 1
 _LISTENER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
-def key(line: Line, voice: str, engine: str) -> str:
+def key(line: Line, voice: str) -> str:
     """Say what a file was made of, so that it is made again only when that changes."""
-    made = (line.text, voice, engine, RATE_WPM, BIT_RATE, ENDING)
+    made = (line.text, voice, ENGINE, RATE_WPM, BIT_RATE, ENDING)
     return hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]
 
 
@@ -168,7 +172,7 @@ def make(language: str, engine: Engine, folder: Path) -> tuple[int, int]:
     before = json.loads(record.read_text("utf-8")) if record.is_file() else {}
     voice = VOICES[language]
     wanted = lines(language)
-    now = {line.name: key(line, voice, engine.version) for line in wanted}
+    now = {line.name: key(line, voice) for line in wanted}
     todo = [
         line
         for line in wanted
