@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kiosk.health import Pulse
     from storage.archive import Manifest
     from storage.erasures import Shown
+    from storage.terminals import Terminal
 
 _WRONG_USE: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of every kind of wrong use; Typer gives it no name of its own."""
@@ -80,6 +81,8 @@ app.add_typer(hold, name="hold")
 app.add_typer(retention, name="retention")
 app.add_typer(erase, name="erase")
 app.add_typer(database, name="database")
+terminal = typer.Typer(no_args_is_help=True, help="The kiosk's terminals: which may be served.")
+app.add_typer(terminal, name="terminal")
 keys = typer.Typer(no_args_is_help=True, help="The keys that open what is kept.")
 app.add_typer(keys, name="keys")
 
@@ -401,6 +404,82 @@ def run_workers(
         _say(f"{file.label if file else 'All files'}: {dirt.message} {dirt.remedy}")
     if new:
         raise typer.Exit(1)
+
+
+@terminal.command("enrol")
+def enrol_terminal(
+    name: Annotated[
+        str, typer.Argument(help='Where it stands, such as "B wing, by the servery".')
+    ] = "",
+    prison: Annotated[str, typer.Option(help="Code of the prison it stands in.")] = "",
+    wing: Annotated[str, typer.Option(help="Wing whose requests it takes.")] = "",
+    again: Annotated[
+        str, typer.Option(metavar="ID", help="One that is known, after its disk was replaced.")
+    ] = "",
+) -> None:
+    """Show a one-time code, which is typed at the terminal within ten minutes."""
+    from forms.page_id import show_serial
+
+    with _house() as house, house.store.begin() as kept:
+        if again:
+            invited, code = kept.terminals.invite_again(again, by=_who(), at=_now())
+        else:
+            invited, code = kept.terminals.invite(
+                name, establishment=prison.strip().upper(), wing=wing.strip(), by=_who(), at=_now()
+            )
+    typer.echo(show_serial(code))
+    _say(f"Type this at {invited.id} ({invited.name}) within ten minutes. It is good once.")
+
+
+@terminal.command("revoke")
+def revoke_terminal(name: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Serve a terminal no longer; the others go on."""
+    with _house() as house, house.store.begin() as kept:
+        revoked = kept.terminals.revoke(name, by=_who(), at=_now())
+    _say(f"{revoked.id} ({revoked.name}) is served no longer, from within a minute.")
+
+
+@terminal.command("list")
+def list_terminals(as_json: AsJson = False) -> None:
+    """Say which terminals there are, and when each was last heard of."""
+    with _house() as house, house.store.look() as kept:
+        found = kept.terminals.list()
+    now = _now()
+    if as_json:
+        _print_json([{**_told(each), "silent": each.silent(now)} for each in found])
+        return
+    if not found:
+        _say("There is no terminal yet: `counterfoil terminal enrol` adds one.")
+        return
+    heading = ("terminal", "where", "prison", "wing", "state", "until", "last heard of")
+    _table(
+        heading,
+        [
+            (
+                each.id,
+                each.name,
+                each.establishment,
+                each.wing,
+                "silent" if each.silent(now) else each.state,
+                f"{each.until.astimezone():%d %b %Y}" if each.until else "",
+                f"{each.seen_at.astimezone():%d %b %Y %H:%M}" if each.seen_at else "",
+            )
+            for each in found
+        ],
+    )
+
+
+def _told(each: Terminal) -> dict[str, object]:
+    """Tell what is known of a terminal in JSON's own types."""
+    return {
+        "id": each.id,
+        "name": each.name,
+        "establishment": each.establishment,
+        "wing": each.wing,
+        "state": each.state,
+        "until": each.until.isoformat() if each.until else None,
+        "seen_at": each.seen_at.isoformat() if each.seen_at else None,
+    }
 
 
 @app.command("status")

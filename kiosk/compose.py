@@ -7,7 +7,6 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -15,11 +14,12 @@ from pathlib import Path
 from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
+from kiosk.upkeep import Upkeep
 from kiosk.wing.parts import EnrolledTerminals, OneTerminal, WingKit
 from pipeline.places import Places
 from pipeline.ports import Person
 from pipeline.promises import promised_day
-from pipeline.read_page import FileRecipe, Kit
+from pipeline.read_page import FileRecipe, Kit, settle
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from storage.blobs import BlobStore, FolderBlobs
@@ -32,13 +32,15 @@ from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.key_desk import AskedOpener, KeyDesk
 from storage.keys import KeyFolder, LocalOpener, NoOpener, Opener, Vault
-from storage.mailbox import FolderSlot, Handler, Mailbox
+from storage.mailbox import FolderSlot, Mailbox
 from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.status_book import FileSource, StatusBook, TableSource
 from storage.store import RollInForce, Store
+from storage.submissions import KioskLetters
+from storage.terminals import FilePulses, Pulses, TablePulses
 
 
 class FrozenLayouts:
@@ -134,7 +136,7 @@ class House:
         intake: takes files in.
         recipe: how a worker reads a page.
         mailbox: what a kiosk has left.
-        letters: keeps what a kiosk has left; None leaves letters where they are.
+        upkeep: keeps what a kiosk has left and looks after it; None leaves letters where they are.
     """
 
     settings: Settings
@@ -147,12 +149,12 @@ class House:
     recipe: FileRecipe = field(repr=False)
     in_use: InUse = field(repr=False)
     mailbox: Mailbox
-    letters: Handler | None = None
+    upkeep: Upkeep | None = None
 
     def collect(self) -> None:
-        """Keep what a kiosk has left; a chore of whoever runs the workers."""
-        if self.letters is not None:
-            self.mailbox.collect(self.store, self.letters, at=datetime.now(UTC))
+        """Look after the kiosk and keep what it has left; a chore of whoever runs the workers."""
+        if self.upkeep is not None:
+            self.upkeep()
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -234,6 +236,13 @@ def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> Win
     )
 
 
+def open_pulses(chosen: Settings) -> Pulses:
+    """Open where a kiosk notes which terminals are alive."""
+    if chosen.database_url:
+        return TablePulses(Database(chosen.database_url).engine)
+    return FilePulses(chosen.pulse_folder)
+
+
 def place_of(chosen: Settings) -> tuple[str, BlobStore]:
     """Give the database's URL and the store of bytes that the settings name."""
     return chosen.database_url or f"sqlite:///{embedded_file(chosen)}", open_blobs(chosen)
@@ -282,6 +291,8 @@ def _open_house(chosen: Settings, in_use: InUse) -> House:
     jobs = Jobs(store)
     jobs.prepare()
     sandbox = sandbox_of(chosen)
+    kit = _KitOfTheDay(RollInForce(store), sandbox)
+    mailbox = open_mailbox(chosen)
     return House(
         settings=chosen,
         store=store,
@@ -290,9 +301,22 @@ def _open_house(chosen: Settings, in_use: InUse) -> House:
         blobs=blobs,
         jobs=jobs,
         intake=IntakeBox(store, blobs, jobs),
-        recipe=FileRecipe(_KitOfTheDay(RollInForce(store), sandbox), sandbox),
+        recipe=FileRecipe(kit, sandbox),
         in_use=in_use,
-        mailbox=open_mailbox(chosen),
+        mailbox=mailbox,
+        upkeep=_upkeep(chosen, store, mailbox, kit) if vault.folder.can_open() else None,
+    )
+
+
+def _upkeep(chosen: Settings, store: Store, mailbox: Mailbox, kit: _KitOfTheDay) -> Upkeep:
+    """Give what looks after the kiosk; only whoever can open what it leaves does."""
+    return Upkeep(
+        store,
+        mailbox,
+        KioskLetters(lambda form, readings: settle(form, readings, kit())),
+        open_pulses(chosen),
+        chosen.status_folder,
+        alert=chosen.alert,
     )
 
 

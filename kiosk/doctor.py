@@ -18,6 +18,7 @@ from forms.errors import UserError
 from kiosk.settings import Settings, settings
 from pipeline.sandbox import Sandbox, SandboxMissing
 from storage.heads import EVERY_EVENTS, NotedHeads
+from storage.status_book import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from kiosk.compose import House
@@ -35,6 +36,7 @@ MODULES = {
     "pypdfium2": "pypdfium2",
     "zxing-cpp": "zxingcpp",
     "onnxruntime": "pipeline.readers.network",
+    "tzdata": "tzdata",
     "sqlalchemy": "sqlalchemy",
     "alembic": "alembic",
     "dbos": "dbos",
@@ -215,6 +217,23 @@ def _check_house(house: House) -> Iterator[Check]:
         "mailbox",
         lambda: _mailbox(house),
         "Run `counterfoil again --all`; if they come back, tell whoever looks after this system.",
+    )
+    yield _try(
+        "alerts",
+        lambda: _alerts(house),
+        "Have somebody on duty open the staff site and take them on, now.",
+    )
+    yield _try(
+        "kiosk",
+        lambda: _kiosk(house),
+        "Look that `counterfoil work` runs, and at the terminals: is one off, or cut off? "
+        "`counterfoil terminal list` names them. Until then, people there use paper.",
+    )
+    yield _try(
+        "promises",
+        lambda: _promises(house),
+        "See these people, or name a new day on their record: the kiosk tells them that we are "
+        "late.",
     )
     yield _try(
         "ledger",
@@ -464,6 +483,44 @@ def _mailbox(house: House) -> str:
     return (
         f"{waits} {'letter waits' if waits == 1 else 'letters wait'}" if waits else "nothing waits"
     )
+
+
+def _alerts(house: House) -> str:
+    """Count the alerts that nobody has taken on."""
+    with house.store.look() as kept:
+        first, rest = kept.alerts.count()
+    told = f"{first} that cannot wait, {rest} for today"
+    if first:
+        raise _Wrong(f"Nobody has taken on: {told}.")
+    who = "" if house.settings.alert else "; nobody on duty is told, see COUNTERFOIL_ALERT"
+    return (f"{rest} for today" if rest else "none waits") + who
+
+
+def _kiosk(house: House) -> str:
+    """Look whether terminals are alive and a worker looks after the kiosk."""
+    now = datetime.now(UTC)
+    with house.store.look() as kept:
+        every, state = kept.terminals.list(), kept.submissions.house()
+    served = [each for each in every if each.served(now)]
+    if not served:
+        return "no terminal is enrolled"
+    silent = [each.id for each in served if each.silent(now)]
+    if state is None or now - state[0] > timedelta(seconds=FRESH_SECONDS):
+        raise _Wrong("No worker looks after the kiosk: it cannot say how far requests are.")
+    if silent:
+        raise _Wrong(f"{len(silent)} of {len(served)} are silent: {', '.join(silent[:5])}.")
+    soon = sum(1 for each in served if each.until and each.until - now < timedelta(days=14))
+    told = f"{len(served)} alive" if len(served) > 1 else "1 alive"
+    return f"{told}; {soon} must renew within two weeks" if soon else told
+
+
+def _promises(house: House) -> str:
+    """Count the people of whom nobody has been to see by the day that they were told."""
+    with house.store.look() as kept:
+        late = kept.submissions.late(at=datetime.now(UTC))
+    if late:
+        raise _Wrong(f"{late} {'person was' if late == 1 else 'people were'} not seen in time.")
+    return "nobody waits past the day that was told"
 
 
 def _backup(house: House) -> str:

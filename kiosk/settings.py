@@ -91,6 +91,10 @@ class Settings:
         mailbox: the folder where a kiosk leaves letters; in the data folder unless it is named.
         status: the folder of what a kiosk may tell about receipt codes; in the data folder unless
             it is named.
+        pulses: the folder where a kiosk notes which terminals are alive; in the data folder unless
+            it is named.
+        alert: the program that tells somebody on duty of an alert; None when nobody is told. Only
+            where there is one is anybody asked whether he is in danger.
         keep_years: what a printed consent promises: for how many years it is kept.
         done_days: for how many days files lie in `done/` of a watched folder; 0 is for ever.
         open_without_sandbox: developers only: open files where no sandbox holds.
@@ -110,6 +114,8 @@ class Settings:
     blobs_url: str | None = field(default=None, repr=False)
     mailbox: Path | None = None
     status: Path | None = None
+    pulses: Path | None = None
+    alert: Path | None = None
     keep_years: int = KEEP_YEARS
     done_days: int = DONE_DAYS
     open_without_sandbox: bool = False
@@ -126,6 +132,11 @@ class Settings:
     def status_folder(self) -> Path:
         """Give the folder of what a kiosk may tell about receipt codes."""
         return self.status or self.data / "status"
+
+    @property
+    def pulse_folder(self) -> Path:
+        """Give the folder where a kiosk notes which terminals are alive."""
+        return self.pulses or self.data / "pulses"
 
     @property
     def key_folder(self) -> Path:
@@ -164,6 +175,8 @@ def settings() -> Settings:
         blobs_url=os.environ.get("COUNTERFOIL_BLOBS_URL") or None,
         mailbox=_path("COUNTERFOIL_MAILBOX"),
         status=_path("COUNTERFOIL_STATUS"),
+        pulses=_path("COUNTERFOIL_PULSES"),
+        alert=_path("COUNTERFOIL_ALERT"),
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         done_days=_days(os.environ.get("COUNTERFOIL_DONE_DAYS", "").strip()),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),

@@ -21,6 +21,7 @@ from storage.certificates import Certificate
 from storage.erasures import ErasureUnknown, Theirs
 from storage.holds import Held, OnHold
 from storage.models import (
+    AlertRow,
     DataKeyRow,
     ErasureRow,
     IntakeRow,
@@ -87,6 +88,7 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
             kept.certificates.count(certificate, gone)
     with store.begin() as kept:
         kept.certificates.count(certificate, _roll(kept, digest, certificate, by=by, at=at))
+        kept.submissions.forget_person(digest)
     remove_blobs(store, blobs)
     store.database.drop_copies()
     with store.look() as kept:
@@ -189,6 +191,11 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
             for row in rows.scalars(select(SheetRow).where(SheetRow.sealed.is_not(None))).all()
             if f"sheet/{row.serial}" not in keys
         ]
+        alerts = [
+            row.id
+            for row in rows.scalars(select(AlertRow).where(AlertRow.sealed.is_not(None))).all()
+            if f"alert/{row.id}" not in keys
+        ]
         rolls = [
             number
             for number in rows.scalars(select(RollPersonRow.number).distinct())
@@ -199,6 +206,7 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
         *(("page", each) for each in lone),
         *(("original", each) for each in files),
         *(("sheet", each) for each in sheets),
+        *(("alerts", each) for each in alerts),
     )
     for kind, each in steps:
         with store.begin() as kept:
@@ -219,6 +227,7 @@ def _steps(theirs: Theirs) -> tuple[tuple[str, tuple[str, ...]], ...]:
         *([("page", theirs.pages)] if theirs.pages else []),
         *(("record", (each,)) for each in theirs.records),
         *(("sheet", (each,)) for each in theirs.sheets),
+        *([("alerts", theirs.alerts)] if theirs.alerts else []),
     )
 
 
@@ -233,6 +242,8 @@ def _one(
             purge.pages(*ids)
         case "original":
             purge.original(*ids)
+        case "alerts":
+            purge.alerts(*ids)
         case _:
             purge.sheet(*ids)
     return purge.counts

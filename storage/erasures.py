@@ -13,7 +13,7 @@ from forms.errors import UserError
 from pipeline.kept import RecordState, Status
 from storage.events import Events
 from storage.holds import reason_code
-from storage.models import ErasureRow, PageRow, RecordRow
+from storage.models import AlertRow, ErasureRow, PageRow, RecordRow
 from storage.people_index import NAMED, OF, PeopleIndex
 
 VERIFIED = RecordState.VERIFIED
@@ -53,6 +53,7 @@ class Theirs:
         pages: ids of pages that belong to no record.
         sheets: serials of copies issued to them, of which no record is left.
         named: records of others that name them.
+        alerts: ids of alerts about them.
     """
 
     records: tuple[str, ...]
@@ -60,10 +61,12 @@ class Theirs:
     sheets: tuple[str, ...]
     named: tuple[str, ...]
 
+    alerts: tuple[str, ...] = ()
+
     @property
     def anything(self) -> bool:
         """Say whether there is anything at all."""
-        return bool(self.records or self.pages or self.sheets or self.named)
+        return bool(self.records or self.pages or self.sheets or self.named or self.alerts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,11 @@ class Erasures:
             pages=tuple(sorted(lone)),
             sheets=tuple(sorted(serials - set(self._rows.scalars(gone)))),
             named=tuple(sorted({str(each) for each in self._rows.scalars(naming)} - records)),
+            alerts=tuple(
+                self._rows.scalars(
+                    select(AlertRow.id).where(AlertRow.person == digest).order_by(AlertRow.id)
+                )
+            ),
         )
 
     def shown(self, theirs: Theirs) -> tuple[Shown, ...]:

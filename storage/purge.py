@@ -23,6 +23,7 @@ from forms.errors import UserError
 from pipeline.kept import Status
 from storage.holds import Held, OnHold
 from storage.models import (
+    AlertRow,
     ArrivalRow,
     BlobDueRow,
     DecisionRow,
@@ -132,11 +133,23 @@ class Purge:
         if row is None:
             return
         self._keys([f"sheet/{serial}"])
+        self.counts["submissions"] += self._kept.submissions.forget(serial)
+        self.alerts(*self._rows.scalars(select(AlertRow.id).where(AlertRow.serial == serial)))
         self.counts["index"] += self._kept.people_index.forget(serials=[serial])
         self._rows.delete(row)
         self._rows.flush()
         self.counts["copies"] += 1
         self._kept.events.add("sheet-purged", serial, by=self._by, at=self._at, code=self._why)
+
+    def alerts(self, *ids: str) -> None:
+        """Destroy alerts, and whom they were about; their ids stay in the events."""
+        if not ids:
+            return
+        self._keys([f"alert/{each}" for each in ids])
+        gone = self._rows.execute(delete(AlertRow).where(AlertRow.id.in_(ids)))
+        self.counts["alerts"] += int(getattr(gone, "rowcount", 0))
+        for each in ids:
+            self._kept.events.add("alert-purged", each, by=self._by, at=self._at, code=self._why)
 
     def original(self, intake_id: str) -> None:
         """Destroy a file's original and its name; the straightened pictures of its pages stay."""

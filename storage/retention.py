@@ -9,6 +9,8 @@
     blanks = "2 years"       a copy that never came back, from when it was issued
     roll = "90 days"         the people of the roll, from its import
     exports = "7 years"      the register of exports
+    alerts = "1 year"        an alert, from when somebody took it on
+    receipts = "90 days"     the codes of a kiosk's requests, from when they ended
 
 A record that is open has no clock: somebody still waits for it. Events are never purged; they
 hold ids only. The run is resumable: each subject is one transaction, and the certificate that it
@@ -37,6 +39,7 @@ from pipeline.kept import RecordState, Status
 from storage.certificates import Certificate
 from storage.holds import Held, OnHold
 from storage.models import (
+    AlertRow,
     ExportedRow,
     ExportRow,
     IntakeRow,
@@ -124,6 +127,8 @@ OTHERS = {
     "blanks": "2 years",
     "roll": "90 days",
     "exports": "7 years",
+    "alerts": "1 year",
+    "receipts": "90 days",
 }
 """Where nobody says otherwise. None of these is law: a governor or data protection officer sets
 them. Seven years from the end of a case is what restorative justice services publish."""
@@ -405,6 +410,13 @@ class _Run:
             rows.execute(delete(ExportedRow).where(ExportedRow.export.in_(old)))
             rows.execute(delete(ExportRow).where(ExportRow.number.in_(old)))
             gone["exports"] += len(old)
+        if (before := self.spans.others["alerts"].before(self.at)) is not None:
+            held = kept.holds.held()
+            purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="alerts")
+            purge.alerts(*rows.scalars(_old_alerts(before, held)).all())
+            gone += purge.counts
+        if (before := self.spans.others["receipts"].before(self.at)) is not None:
+            gone["receipts"] += kept.submissions.forget_codes(before)
         self.counts += gone
         return gone
 
@@ -437,3 +449,16 @@ class _Run:
 def _old_rolls(before: datetime) -> Select[int]:
     someone = exists().where(RollPersonRow.number == RollImportRow.number)
     return select(RollImportRow.number).where(RollImportRow.at <= before, someone)
+
+
+def _old_alerts(before: datetime, held: Held) -> Select[str]:
+    """Select alerts that were taken on long ago and are on no hold."""
+    return (
+        select(AlertRow.id)
+        .where(AlertRow.seen_at <= before)
+        .where(
+            AlertRow.person.not_in(list(held.people)), AlertRow.serial.not_in(list(held.serials))
+        )
+        .order_by(AlertRow.id)
+        .limit(MOST)
+    )

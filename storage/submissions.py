@@ -33,10 +33,11 @@ from pipeline.stages import PageRead, PersonMatch, Reading
 from pipeline.submissions import Danger, Submission, Word, from_letter
 from storage import terminals
 from storage.events import MACHINE, Events
-from storage.fetch import kiosk_ask
+from storage.fetch import CHUNK, kiosk_ask
 from storage.mailbox import Letter
 from storage.models import (
     DecisionRow,
+    KioskHouseRow,
     KioskWordRow,
     PageRow,
     ReceiptRow,
@@ -303,8 +304,25 @@ class Submissions:
         )
         return self._rows.scalar(found) or 0
 
-    def refresh(self) -> bool:
-        """Bring what a kiosk may tell of every code up to date; says whether anything changed."""
+    def stale(self) -> bool:
+        """Say whether what a kiosk may tell is not up to date; changes nothing."""
+        return self._wanted() != self._told()
+
+    def refresh(self) -> None:
+        """Bring what a kiosk may tell of every code up to date."""
+        wanted, told = self._wanted(), self._told()
+        for code, (word, promised, renewed) in wanted.items():
+            if told.get(code) != wanted[code]:
+                self._rows.merge(
+                    StatusWordRow(code=code, word=word, promised=promised, renewed=renewed)
+                )
+        gone = sorted(told.keys() - wanted.keys())
+        for start in range(0, len(gone), CHUNK):
+            some = StatusWordRow.code.in_(gone[start : start + CHUNK])
+            self._rows.execute(delete(StatusWordRow).where(some))
+        self._rows.flush()
+
+    def _wanted(self) -> dict[str, tuple[str, str, str]]:
         decided = exists().where(DecisionRow.page == SubmissionRow.page)
         found = (
             select(
@@ -320,25 +338,21 @@ class Submissions:
             .outerjoin(PageRow, PageRow.id == SubmissionRow.page)
             .outerjoin(RecordRow, RecordRow.id == PageRow.record)
         )
-        wanted = {
+        return {
             code: (_word(state, record, touched), _day_told(told, promised), renewed)
             for code, told, state, promised, renewed, record, touched in self._rows.execute(found)
         }
-        there = {row.code: row for row in self._rows.scalars(select(StatusWordRow))}
-        changed = False
-        for code, (word, promised, renewed) in wanted.items():
-            row = there.get(code)
-            if row is None:
-                row = StatusWordRow(code=code, word="", promised="", renewed="")
-                self._rows.add(row)
-            if (row.word, row.promised, row.renewed) != (word, promised, renewed):
-                row.word, row.promised, row.renewed = word, promised, renewed
-                changed = True
-        for code in there.keys() - wanted.keys():
-            self._rows.delete(there[code])
-            changed = True
-        self._rows.flush()
-        return changed
+
+    def _told(self) -> dict[str, tuple[str, str, str]]:
+        rows = self._rows.execute(
+            select(
+                StatusWordRow.code,
+                StatusWordRow.word,
+                StatusWordRow.promised,
+                StatusWordRow.renewed,
+            )
+        )
+        return {code: (word, promised, renewed) for code, word, promised, renewed in rows}
 
     def lines(self) -> tuple[Line, ...]:
         """Give what a kiosk may be told, as it was last brought up to date."""
@@ -352,6 +366,21 @@ class Submissions:
             )
             for row in rows
         )
+
+    def house(self) -> tuple[datetime, bool] | None:
+        """Give when a worker last looked after the kiosk, and whether somebody is alarmed."""
+        row = self._rows.get(KioskHouseRow, 1)
+        return (row.written_at, row.alarmed) if row else None
+
+    def looked_after(self, *, alarmed: bool, at: datetime) -> None:
+        """Note that a worker looks after the kiosk now.
+
+        Args:
+            alarmed: somebody is there whom an alert reaches.
+            at: now, UTC.
+        """
+        self._rows.merge(KioskHouseRow(id=1, written_at=at, alarmed=alarmed))
+        self._rows.flush()
 
     def forget(self, serial: str) -> int:
         """Take a request out with its codes and words, when its copy is destroyed."""

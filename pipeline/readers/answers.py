@@ -49,7 +49,7 @@ def read_answers(definition: FormDefinition, answers: Answers, *, today: date) -
         What was said stays in `suggestion` then.
     """
     said = {name: _parts(value) for name, value in answers.items()}
-    asked = definition.fillable()
+    asked = tuple(definition.fillable())
     known = {each.name for each in asked}
     return Answered(
         readings=tuple(_read(each, said.get(each.name, ()), today) for each in asked),

@@ -171,7 +171,12 @@ def test_letters_stay_until_somebody_keeps_them_and_are_kept_by_whoever_runs_wor
     house = compose.open_house()
     assert doctor._mailbox(house) == "1 letter waits"
     came: list[bytes] = []
-    keeping = replace(house, letters=lambda _kept, letter: came.append(letter.body))
+    keeping = replace(
+        house,
+        upkeep=lambda: house.mailbox.collect(
+            house.store, lambda _kept, letter: came.append(letter.body), at=datetime.now(UTC)
+        ),
+    )
     supervise(house.store, house.jobs, until_idle=True, chore=keeping.collect)
     assert came == [b"said"]
     assert doctor._mailbox(house) == "nothing waits"
