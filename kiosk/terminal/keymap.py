@@ -75,8 +75,8 @@ def rules_file() -> str:
     """Have a Wayland compositor take this map for every model, layout and option."""
     parts = (
         ("keycodes", "counterfoil"),
-        ("types", "basic"),
-        ("compat", "basic"),
+        ("types", "complete"),
+        ("compat", "complete"),
         ("symbols", "counterfoil"),
     )
     return "\n".join(f"! model = {part}\n  *     = {name}\n" for part, name in parts)
@@ -84,5 +84,5 @@ def rules_file() -> str:
 
 def whole_file() -> str:
     """Write the map as one file, which `xkbcomp FILE DISPLAY` gives to an X server."""
-    types = '    xkb_types { include "basic" };\n    xkb_compatibility { include "basic" };\n'
+    types = '    xkb_types { include "complete" };\n    xkb_compatibility { include "complete" };\n'
     return f"xkb_keymap {{\n{keycodes_file()}{types}{symbols_file()}}};\n"
