@@ -182,10 +182,9 @@ def try_urls(site: Site, *, policy: bool, urls: Sequence[str]) -> Outcome:
             text = ""
             with suppress(Exception):
                 text = page.evaluate("document.documentElement.outerHTML")
-            if page.url.startswith(f"{site.origin}/") or "ERR_" in text or len(text) < 60:
-                if not site.reached:
-                    continue
-            outcome.out.append(url)
+            ours = page.url.startswith(f"{site.origin}/")
+            if site.reached or not (ours or "ERR_" in text or len(text) < 60):
+                outcome.out.append(url)
     return outcome
 
 

@@ -35,17 +35,16 @@ CODES: Mapping[str, int] = {
 }
 """Key codes of a common board, as X numbers them."""
 
-KEYS = tuple(
-    """
-    ctrl+n ctrl+t ctrl+w ctrl+o ctrl+s ctrl+p ctrl+f ctrl+g ctrl+h ctrl+j ctrl+l ctrl+k ctrl+e
-    ctrl+d ctrl+u ctrl+r ctrl+q ctrl+f4 ctrl+tab ctrl+1 ctrl+9 ctrl+plus ctrl+minus
-    ctrl+shift+n ctrl+shift+t ctrl+shift+w ctrl+shift+i ctrl+shift+j ctrl+shift+c ctrl+shift+b
-    ctrl+shift+o ctrl+shift+del ctrl+shift+m ctrl+shift+a ctrl+shift+q ctrl+shift+p
-    f1 f3 f5 f6 f7 f10 f11 f12
-    alt+f4 alt+left alt+right alt+home alt+d alt+f alt+e alt+space
-    shift+enter shift+f10 shift+esc menu super ctrl+alt+del ctrl+alt+f1 back
-    """.split()
-)
+_CHORDS = """
+ctrl+n ctrl+t ctrl+w ctrl+o ctrl+s ctrl+p ctrl+f ctrl+g ctrl+h ctrl+j ctrl+l ctrl+k ctrl+e
+ctrl+d ctrl+u ctrl+r ctrl+q ctrl+f4 ctrl+tab ctrl+1 ctrl+9 ctrl+plus ctrl+minus
+ctrl+shift+n ctrl+shift+t ctrl+shift+w ctrl+shift+i ctrl+shift+j ctrl+shift+c ctrl+shift+b
+ctrl+shift+o ctrl+shift+del ctrl+shift+m ctrl+shift+a ctrl+shift+q ctrl+shift+p
+f1 f3 f5 f6 f7 f10 f11 f12
+alt+f4 alt+left alt+right alt+home alt+d alt+f alt+e alt+space
+shift+enter shift+f10 shift+esc menu super ctrl+alt+del ctrl+alt+f1 back
+"""
+KEYS = tuple(_CHORDS.split())
 
 URLS = (
     *(
