@@ -21,6 +21,8 @@ SERIAL_LENGTH = 8
 
 _LOOKALIKES = str.maketrans({"O": "0", "I": "1", "L": "1", "U": "V"})
 _PREFIX = "CF"
+_EASY, _EASY_ON_PAPER = "en-easy", "QEZ"
+"""A code has room for three letters: these are of the range that ISO 639-2 leaves free."""
 _CHECK_LENGTH = 5
 _PAYLOAD = re.compile(
     r"CF/(?P<form>[A-Z0-9-]{2,6})/(?P<version>\d{1,3})(?P<large>L?)/(?P<language>[A-Z]{2,3})"
@@ -51,7 +53,7 @@ class PageId:
     Attributes:
         form: form id, lower case, like "rj-1".
         version: the form's version, from 1.
-        language: language code, lower case, like "en" or "ckb".
+        language: language code, lower case, like "en", "ckb" or "en-easy".
         large_print: the 18 pt variant, which has a layout of its own.
         serial: eight characters, see `new_serial`; ties a copy's sheets together.
         page: from 1.
@@ -148,7 +150,7 @@ def decode(payload: str) -> PageId | None:
     return PageId(
         form=match["form"].lower(),
         version=int(match["version"]),
-        language=match["language"].lower(),
+        language=_language(match["language"]),
         large_print=bool(match["large"]),
         serial=serial,
         page=int(match["page"]),
@@ -171,7 +173,7 @@ def read_human_line(seen: str) -> PageId | None:
         return PageId(
             form=match["form"].replace("RI-", "RJ-").lower(),
             version=int(match["version"].translate(_LOOKALIKES)),
-            language=match["language"].lower(),
+            language=_language(match["language"]),
             large_print=bool(match["large"]),
             serial=serial,
             page=int(match["page"].translate(_LOOKALIKES)),
@@ -180,10 +182,20 @@ def read_human_line(seen: str) -> PageId | None:
         return None
 
 
+def _on_paper(language: str) -> str:
+    """Write a language as codes do."""
+    return _EASY_ON_PAPER if language == _EASY else language.upper()
+
+
+def _language(seen: str) -> str:
+    """Read it back."""
+    return _EASY if seen == _EASY_ON_PAPER else seen.lower()
+
+
 def _body(page: PageId) -> str:
     large = "L" if page.large_print else ""
     return (
-        f"{_PREFIX}/{page.form.upper()}/{page.version}{large}/{page.language.upper()}"
+        f"{_PREFIX}/{page.form.upper()}/{page.version}{large}/{_on_paper(page.language)}"
         f"/{page.serial}/{page.page}"
     )
 

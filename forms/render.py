@@ -103,6 +103,13 @@ def sides(definition: FormDefinition) -> int:
     return 1 + sum(part.page_break for part in definition.sections)
 
 
+def _too_long(definition: FormDefinition, language: str, pages: int, *, large: bool) -> bool:
+    """Say whether a form should stand closer: large print ends a sheet, whatever its language."""
+    if large:
+        return language != "en" and pages % 2 == 1
+    return pages > sides(definition)
+
+
 def _render(definition: FormDefinition, language: str, *, large_print: bool, mode: Mode) -> bytes:
     fonts = FontConfiguration()
 
@@ -119,7 +126,7 @@ def _render(definition: FormDefinition, language: str, *, large_print: bool, mod
         return page.render(font_config=fonts, **options)
 
     tight, made = 0, document(_PAGES_GUESSED, 0)
-    while not large_print and len(made.pages) > sides(definition) and tight < _TIGHTEST:
+    while tight < _TIGHTEST and _too_long(definition, language, len(made.pages), large=large_print):
         tight += 1
         made = document(_PAGES_GUESSED, tight)
     if definition.counterfoil and len(made.pages) != _PAGES_GUESSED:

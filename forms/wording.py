@@ -77,7 +77,9 @@ def words(text: str, language: str) -> str:
         The translation; the English where there is none, and where the text is something to
         agree to whose translation is not approved.
     """
-    return _catalogue(language).gettext(text) if sayable(text, language) else text
+    if not text.strip() or not sayable(text, language):
+        return text
+    return _catalogue(language).gettext(text)
 
 
 def state(text: str, language: str) -> State | None:

@@ -232,6 +232,7 @@ def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> Win
         book=book,
         terminals=OneTerminal(terminal) if terminal else EnrolledTerminals(book),
         promise=promised_day,
+        beats=open_pulses(chosen),
         tls=tls,
     )
 

@@ -11,8 +11,11 @@ from forms.errors import UserError
 from forms.fields import FormDefinition, Text
 from forms.file_names import shown
 from forms.fillable import fillable_copy
+from forms.library import definition
 from forms.printing import CopyToPrint, print_to
 from forms.published import Published, published_as_asked
+from forms.texts import asks_for_consent
+from forms.wording import ENGLISH_NAMES, LANGUAGES, OFFER, words
 from kiosk.files import OLD_KEPT, look_before_writing, old_kept, told, whole_file
 from kiosk.settings import KEEP_YEARS
 from pipeline.ports import Person, Sheet
@@ -90,6 +93,10 @@ NO_ROLL_NO_NAME = (
     "There is no roll yet, so the number is printed without a name. "
     "Bring the roll in with `counterfoil roll import`, or write the name by hand."
 )
+IN_ENGLISH = (
+    "Nobody has approved the words of {form} in {language}, so it is printed in English. Book an "
+    "interpreter, who is no prisoner, before it is read out. Show the person this: {offer}"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,17 +136,29 @@ class Order:
     large_print: bool = False
     fillable: bool = False
 
+    def printed_language(self) -> str:
+        """Choose the language of the paper: consent is in English until its words are approved.
+
+        Raises:
+            FormUnknown: no such form.
+        """
+        form = definition(self.form)
+        known = self.language in LANGUAGES and self.language not in form.languages
+        return "en" if known and asks_for_consent(form) else self.language
+
     def check(self) -> Published:
         """Find the paper, and refuse what no paper can hold; needs nothing that is kept.
 
         Raises:
             FormUnknown: no such form.
-            LanguageUnknown: it is not printed in this language.
+            LanguageUnknown: it is not printed in this language; consent then is in English.
             PersonMistyped: no prison number.
             PlaceOdd: an establishment or wing that cannot be stamped.
             SeedSheetNamed, SeedSheetTyped: a seed sheet for a person, or to type into.
         """
-        found = published_as_asked(self.form, None, self.language, large_print=self.large_print)
+        found = published_as_asked(
+            self.form, None, self.printed_language(), large_print=self.large_print
+        )
         if found.definition.seed and self.person:
             raise SeedSheetNamed
         if found.definition.seed and self.fillable:
@@ -245,6 +264,8 @@ def issue(
                 kept.sheets.void(serial, MISPRINTED, by=by, at=at)
         raise
     notes = _notes(paper, order.person, name, written)
+    if paper.layout.language != order.language:
+        notes = (_in_english(order), *notes)
     if old is not None:
         notes = (OLD_KEPT.format(shown(old)), *notes)
     return Issued(serials=serials, notes=notes)
@@ -284,6 +305,15 @@ def _notes(paper: Published, number: str, name: str, written: Mapping[str, str])
     }
     printed = "person_name" in places or bool(boxes & set(written))
     return () if printed else (NAME_DOES_NOT_FIT,)
+
+
+def _in_english(order: Order) -> str:
+    """Say why a consent form is in English, and offer an interpreter in the language asked for."""
+    return IN_ENGLISH.format(
+        form=order.form,
+        language=ENGLISH_NAMES[order.language],
+        offer=words(OFFER, order.language),
+    )
 
 
 def _on_roll(people: tuple[Person, ...], number: str) -> Person | None:

@@ -36,7 +36,17 @@ CONSENT_NAMES = "CONSENT"
 """The tuple in `kiosk/wing/words.py` of the strings that somebody agrees to."""
 STATES = ("draft", "checked", "approved")
 
-_PLACE = re.compile(r"\{\w*\}")
+PLACE = re.compile(r"\{\w*\}")
+
+
+class _Bare(Catalog):
+    """A catalogue whose header says nothing that changes: no date, no version of a tool."""
+
+    mime_headers = [  # type: ignore[assignment]  # noqa: RUF012
+        ("MIME-Version", "1.0"),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Transfer-Encoding", "8bit"),
+    ]
 
 
 @dataclass
@@ -135,8 +145,8 @@ def read(language: str) -> Catalog:
     """Read a catalogue; an empty one where there is none yet."""
     file = LOCALE / f"{language}.po"
     if not file.is_file():
-        return Catalog(locale=None, fuzzy=False)
-    return read_po(io.BytesIO(file.read_bytes()), locale=None)
+        return Catalog(fuzzy=False)
+    return read_po(io.BytesIO(file.read_bytes()))
 
 
 def stated(message: object) -> str:
@@ -155,9 +165,7 @@ def write(language: str, said: dict[str, tuple[str, str]]) -> None:
         said: by English string, its translation and its state.
     """
     LOCALE.mkdir(exist_ok=True)
-    catalogue = Catalog(
-        locale=None,
-        project="counterfoil",
+    catalogue = _Bare(
         charset="utf-8",
         fuzzy=False,
         header_comment=f"# {ENGLISH_NAMES[language]} for the forms and the kiosk.\n"
@@ -169,10 +177,8 @@ def write(language: str, said: dict[str, tuple[str, str]]) -> None:
         comments += [f"state: {state}"] if translation else []
         catalogue.add(source.text, translation, auto_comments=comments)
     out = io.BytesIO()
-    write_po(out, catalogue, width=100, omit_header=False)
-    kept = re.sub(rb'^"(?:POT-Creation|PO-Revision|Last-Tr|Language-Team|Report).*\n', b"",
-                  out.getvalue(), flags=re.M)  # fmt: skip
-    (LOCALE / f"{language}.po").write_bytes(kept)
+    write_po(out, catalogue, width=100)
+    (LOCALE / f"{language}.po").write_bytes(out.getvalue())
 
 
 def update() -> None:
@@ -192,14 +198,13 @@ def translations(language: str) -> dict[str, tuple[str, str]]:
 
 def compiled(language: str) -> bytes:
     """Compile a catalogue, with each string's state, and what is agreed to, as contexts."""
-    out = Catalog(locale=None, charset="utf-8", fuzzy=False)
+    out = _Bare(charset="utf-8", fuzzy=False)
     consents = {source.text for source in sources().values() if source.consent}
     for text, (translation, state) in sorted(translations(language).items()):
         out.add(text, translation)
         out.add(text, state, context=STATE)
         if text in consents:
             out.add(text, CONSENT, context=CONSENT)
-    out.mime_headers = [("Content-Type", "text/plain; charset=utf-8")]
     file = io.BytesIO()
     write_mo(file, out)
     return file.getvalue()
@@ -223,7 +228,7 @@ def faults() -> Iterator[str]:
                 continue
             if state not in STATES:
                 yield f"{language}: no such state as {state}: {text}"
-            if sorted(_PLACE.findall(text)) != sorted(_PLACE.findall(translation)):
+            if sorted(PLACE.findall(text)) != sorted(PLACE.findall(translation)):
                 yield f"{language}: other places to fill: {text}"
             if text.count("\n") != translation.count("\n"):
                 yield f"{language}: other lines: {text}"

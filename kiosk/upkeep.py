@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.alerts import Alert
+from storage.folders import write_durably
 from storage.mailbox import Letter, Mailbox
 from storage.status_book import Page, write_book
 from storage.store import Store
@@ -35,6 +36,9 @@ PROGRAM_SECONDS = 10.0
 
 RETRY_SECONDS = 10.0
 """After how long that program is tried again when it failed."""
+
+KEYS = "keys"
+"""The folder beside the status book with the public halves; a kiosk's COUNTERFOIL_KEYS."""
 
 _AUTHORITY = "terminals.pem"
 
@@ -182,9 +186,22 @@ class Upkeep:
 
     def _write(self, page: Page, authority: str) -> None:
         write_book(self._folder, page, self._pepper, at=self._clock())
+        self._hand_out_keys()
         place = self._folder / _AUTHORITY
         if authority and not place.exists():
             part = place.with_name(f".{_AUTHORITY}.part")
             part.write_text(authority, "ascii")
             part.chmod(0o644)
             part.replace(place)
+
+    def _hand_out_keys(self) -> None:
+        """Give the kiosk the public halves to seal with, so that it needs no sight of the keys."""
+        mine = self._store.vault.folder.folder
+        theirs = self._folder / KEYS
+        theirs.mkdir(mode=0o750, exist_ok=True)
+        names = {path.name for path in mine.glob("kek-*.pub")}
+        for name in sorted(names - {path.name for path in theirs.glob("kek-*.pub")}):
+            write_durably(theirs / name, (mine / name).read_bytes(), mode=0o640)
+        for path in theirs.glob("kek-*.pub"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)

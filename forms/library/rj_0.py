@@ -20,6 +20,7 @@ from forms.fields import (
     section,
     sorts_of,
 )
+from forms.wording import LANGUAGES
 
 NAME_BOX = (6.4, 9.0)
 """As RJ-1 asks for names, mm."""
@@ -72,6 +73,7 @@ SEED_SHEET = FormDefinition(
     id="rj-0",
     version=1,
     title="Seed sheet",
+    languages=tuple(LANGUAGES),
     heading="Your writing",
     intro="This helps the machine to read handwriting.",
     seed=True,

@@ -23,6 +23,7 @@ from forms.fields import (
     any_of,
     section,
 )
+from forms.wording import LANGUAGES
 
 YES = (Option(name="yes", label="Yes"),)
 
@@ -30,6 +31,7 @@ SELF_REFERRAL = FormDefinition(
     id="rj-1",
     version=1,
     title="Self-referral",
+    languages=tuple(LANGUAGES),
     heading="Talk It Through",
     gap=2.2,
     intro="Use this form to ask for help to sort things out.",

@@ -277,6 +277,7 @@ def _record(
         can_go_on=bool(found.missing) and not found.without_missing_by,
         just_verified=just_verified and shown.verified,
         next=following,
+        can_move=found.asked is not None and user.has(Role.PRACTITIONER, Role.MANAGER),
     )
 
 

@@ -150,12 +150,24 @@ def published_as(office: Office, thing: Waiting | KeptPage) -> Published:
     what = thing.what
     if what is None:
         raise VersionUnknown
-    return office.kit.find(what.form, what.version, what.language, what.large_print)
+    return _find(office, what.form, what.version, what.language, large=what.large_print)
 
 
 def published_of(office: Office, record: KeptRecord) -> Published:
     """Find the printed version of a record."""
-    return office.kit.find(record.form, record.version, record.language, record.large_print)
+    return _find(office, record.form, record.version, record.language, large=record.large_print)
+
+
+def _find(office: Office, form: str, version: int, language: str, *, large: bool) -> Published:
+    """Find a printed version; the English one where nobody prints it in that language.
+
+    A kiosk asks in more languages than there is paper in. It asks the same, and has no page that
+    anybody would look for a place on.
+    """
+    try:
+        return office.kit.find(form, version, language, large)
+    except VersionUnknown:
+        return office.kit.find(form, version, "en", large)
 
 
 def form_of(office: Office, thing: KeptRecord | KeptPage) -> FormDefinition:

@@ -34,6 +34,7 @@ class Site:
         user: who is signed in.
         csrf: the token that a form sends back.
         links: the bar's.
+        alerts: how many nobody has taken on: that cannot wait, and the rest.
     """
 
     language: str
@@ -41,12 +42,14 @@ class Site:
     user: User | None
     csrf: str
     links: tuple[Link, ...]
+    alerts: tuple[int, int] = (0, 0)
 
 
 _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/", "Start", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)),
     ("/verify", "Verify", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/records", "Records", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
+    ("/alerts", "Alerts", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/set-aside", "Set aside", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
 )
 _UNDER: Mapping[str, str] = {"/pages": "/verify"}
@@ -84,6 +87,7 @@ def _site(request: Request) -> Site:
         user=user,
         csrf=token_for(secret) if secret else "",
         links=links,
+        alerts=getattr(request.state, "alerts", (0, 0)),
     )
 
 

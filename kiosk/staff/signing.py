@@ -31,6 +31,7 @@ from kiosk.access import (
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.showing import see_other, show
 from pipeline.kept import Staff
+from pipeline.rights import SEES_ANSWERS, is_one
 from storage.database import showing
 from storage.key_desk import asking_for
 from storage.people import TOUCH
@@ -109,29 +110,35 @@ class WhoAsks:
         request = Request(scope, receive)
         tls = self._office.kit.tls
         secret = request.cookies.get(session_cookie(tls=tls), "")
-        user, prisons = None, NOBODYS
+        user, prisons, alerts = None, NOBODYS, (0, 0)
         with asking_for(secret):
             if secret and not scope["path"].startswith("/static/"):
-                user, prisons = await run_in_threadpool(self._user_of, secret)
-            request.state.user = user
+                user, prisons, alerts = await run_in_threadpool(self._user_of, secret)
+            request.state.user, request.state.alerts = user, alerts
             visitor = request.cookies.get(visitor_cookie(tls=tls), "")
             request.state.secret = secret if user else visitor
             with showing(prisons):
                 await self._app(scope, receive, send)
 
-    def _user_of(self, secret: str) -> tuple[User | None, tuple[str, ...]]:
-        """Say whose a secret is, and the prisons whose rows they are shown."""
+    def _user_of(self, secret: str) -> tuple[User | None, tuple[str, ...], tuple[int, int]]:
+        """Say whose a secret is, the prisons whose rows they are shown, and how many alerts wait.
+
+        An alert is told on every page to whoever may see it.
+        """
         kit = self._office.kit
         now = kit.now()
         with kit.store.look() as kept:
             session = kept.sessions.find(secret, at=now, idle=IDLE)
             prisons = kept.sessions.shown(session) if session else NOBODYS
+            alerts = (0, 0)
+            if session is not None and is_one(session.staff, SEES_ANSWERS):
+                alerts = kept.alerts.count(establishments=session.staff.establishments)
         if session is None:
-            return None, NOBODYS
+            return None, NOBODYS, (0, 0)
         if now - session.seen_at >= TOUCH:
             with kit.store.begin() as kept:
                 kept.sessions.touch(session, at=now)
-        return user_from(session.staff), prisons
+        return user_from(session.staff), prisons, alerts
 
 
 def routers() -> tuple[APIRouter, ...]:

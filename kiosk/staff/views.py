@@ -12,13 +12,23 @@ from forms.fields import Choice, Fillable, FormDefinition, FreeText, Text
 from forms.layout import Layout, Rect
 from forms.page_id import PageId, show_serial
 from forms.published import Published
-from kiosk.access import User
+from kiosk.access import Role, User
 from kiosk.staff import wording
 from kiosk.staff.pictures import Badge, badges_for, frame_for, place_of
 from kiosk.staff.rights import hidden_fields, may_see
 from kiosk.widgets import Control, control_for, is_blind, say
-from pipeline.kept import Answer, Decision, KeptPage, KeptRecord, RecordState, Status, Waiting
+from pipeline.kept import (
+    Answer,
+    Decision,
+    KeptPage,
+    KeptRecord,
+    KioskAsk,
+    RecordState,
+    Status,
+    Waiting,
+)
 from pipeline.ports import Person
+from pipeline.promises import day_of
 from pipeline.stages import Reading, State
 
 WIDE_FROM = 2.6
@@ -478,6 +488,8 @@ def show_record(
         notes.append(f"{who} decided to go on without the missing pages.")
     if "serial-twice" in record.flags:
         notes.append("Another sheet with the same serial has come in: it may be a photocopy.")
+    if record.asked is not None:
+        notes += _asked(record.asked, user, now)
     return RecordShown(
         title=title_of(form),
         serial=show_serial(record.serial),
@@ -488,6 +500,30 @@ def show_record(
         notes=tuple(notes),
         parts=tuple(_part(page, published, user, now, names) for page in record.pages),
     )
+
+
+def _asked(asked: KioskAsk, user: User, now: datetime) -> list[str]:
+    """Say what is known of a request because it came from a kiosk."""
+    told = [f"Handed in at a kiosk {wording.clock(asked.at, now)}."]
+    today = day_of(now)
+    if asked.promised is not None and asked.state == "open":
+        day = asked.renewed or asked.promised
+        late = asked.promised < today
+        promise = f"He was told that somebody comes by {day.day} {day:%B %Y}."
+        told.append(f"We are late. {promise}" if late else promise)
+    if asked.state == "working":
+        told.append("Somebody has been to see him.")
+    if asked.state == "finished":
+        told.append("Finished.")
+    if asked.times > 1:
+        last = wording.clock(asked.last_at, now)
+        told.append(f"He has handed in the very same {asked.times} times, the last {last}.")
+    told += wording.why_sentences(code for code in asked.flags if code != "asked-again")
+    if asked.follows:
+        told.append(f"What was asked before has the serial {show_serial(asked.follows)}.")
+    if user.has(Role.PRACTITIONER):
+        told += [f"{name}: {', '.join(parts)}" for name, parts in asked.beside.items()]
+    return told
 
 
 def _part(
@@ -514,7 +550,9 @@ def _part(
         caption="As it was scanned. The part in grey is for a practitioner only."
         if covered
         else "As it was scanned.",
-        no_picture="No picture was kept: this page did not come on paper.",
+        no_picture="This was answered at a kiosk: there is no paper."
+        if page.by == "kiosk"
+        else "No picture was kept: this page did not come on paper.",
     )
 
 
@@ -536,7 +574,7 @@ def _answer_row(
         by, when = who, wording.clock(answer.at, now) if answer.at else ""
         value = "Cannot read" if answer.cannot_read else say(asked, answer.value)
     else:
-        by = "Read by machine" if answer.reading.by == "scan" else "As typed"
+        by = _BY.get(answer.reading.by, "As typed")
         empty = isinstance(asked, FreeText) and answer.reading.state is State.BLANK
         when, value = "", "Nothing written" if empty else say(asked, answer.value)
     words = isinstance(asked, Choice) and _has_words(asked, answer)
@@ -554,6 +592,9 @@ def _answer_row(
         else "",
         words=words,
     )
+
+
+_BY: Mapping[str, str] = {"scan": "Read by machine", "kiosk": "At the kiosk"}
 
 
 def _has_words(asked: Choice, answer: Answer) -> bool:

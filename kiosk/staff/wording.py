@@ -28,6 +28,15 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "urgent": "This answer may mean that somebody is not safe.",
         "safety": "This answer may mean that somebody is not safe.",
         "confidential": "This answer makes the form confidential.",
+        # answered at a kiosk
+        "claimed": "He says that this is who he is: a person makes sure of it.",
+        "asked-to-stop": "He has asked at the kiosk to stop. See him alone, and ask whether it "
+        "was he.",
+        "consent-withdrawn": "He has taken his consent back at the kiosk: stop all contact today.",
+        "wants-a-visit": "He has asked at the kiosk that somebody comes to see him.",
+        "asked-again": "He has handed in the very same more than once.",
+        "asked-before": "Somebody with this number has asked before.",
+        "said-more": "He said more than the form asks.",
         # writing
         "low-confidence": "The machine is not sure what this says.",
         "unclear": "The machine could not tell what this says.",
@@ -84,6 +93,18 @@ _WHY: Mapping[str, str] = MappingProxyType(
 )
 
 _UNKNOWN_WHY = "The machine asks for a person's eyes."
+
+ALERTS: Mapping[str, str] = MappingProxyType(
+    {
+        "danger": "Somebody says that he is in danger, or may hurt himself",
+        "unsafe": "Somebody says on his form that he may not be safe",
+        "stop": "Somebody wants to stop his request: see him alone",
+        "come": "Somebody asks to be seen",
+        "withdraw": "Somebody takes his consent back: stop all contact today",
+        "lost": "A letter from a kiosk could not be kept: somebody may wait in vain",
+    }
+)
+"""What an alert is about."""
 
 MADE_OUT_TO = "their copy"
 """Said beside the person a copy was issued to, when it points at somebody else."""

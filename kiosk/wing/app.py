@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -17,13 +18,16 @@ from kiosk.headers import KIOSK_HEADERS, SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.wing import files, views
 from kiosk.wing.drafts import Sweeper
-from kiosk.wing.parts import WingKit
+from kiosk.wing.parts import EnrolledTerminals, WingKit
 
 LARGEST_BODY = 16 * 1024
 """Bytes: the largest screen sends a few hundred."""
 
 ALIVE = "/alive"
 """Where the page on the glass asks every two seconds whether we are still here."""
+
+BEAT_SECONDS = 20.0
+"""How often it is noted that a terminal is alive."""
 
 
 class TerminalUnknown(UserError):
@@ -73,23 +77,44 @@ def create_app(kit: WingKit) -> FastAPI:
     app.add_middleware(BodyLimit, most=LARGEST_BODY)
     app.add_middleware(WhichTerminal, kit=kit)
     tell_problems(app, views.show_problem)
-    app.add_middleware(Alive)
+    app.add_middleware(Alive, kit=kit)
     app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
     return app
 
 
 class Alive:
-    """Says that the server is here, as cheaply as can be: every glass asks all the time."""
+    """Says that the server is here, as cheaply as can be: every glass asks all the time.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    The answer is the same for a glass that is not ours: nothing is in it. Which of ours are alive
+    is noted now and then.
+    """
+
+    _MOST = 5000
+
+    def __init__(self, app: ASGIApp, *, kit: WingKit) -> None:
+        self._app, self._kit = app, kit
+        self._noted: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and scope["path"] == ALIVE and scope["method"] == "GET":
-            await Response(status_code=204)(scope, receive, send)
-        else:
+        if scope["type"] != "http" or scope["path"] != ALIVE or scope["method"] != "GET":
             await self._app(scope, receive, send)
+            return
+        headers = Request(scope).headers
+        glass = headers.get(EnrolledTerminals.HEADER, "")
+        now = time.monotonic()
+        if now - self._noted.get(glass, -BEAT_SECONDS) >= BEAT_SECONDS:
+            if len(self._noted) >= self._MOST:
+                self._noted.clear()
+            self._noted[glass] = now
+            await run_in_threadpool(self._note, headers)
+        await Response(status_code=204)(scope, receive, send)
+
+    def _note(self, headers: Mapping[str, str]) -> None:
+        with suppress(UserError):
+            terminal = self._kit.terminals.whose(headers)
+            if terminal is not None:
+                self._kit.beats.beat(terminal)
 
 
 class WhichTerminal:

@@ -131,6 +131,21 @@ class EnrolledTerminals:
         return self._known.terminal(hashlib.sha256(der).hexdigest())
 
 
+class Beats(Protocol):
+    """Where it is noted that a terminal is alive (`storage.terminals.FilePulses`)."""
+
+    def beat(self, terminal: str) -> None:
+        """Note that a terminal is alive now; what cannot be noted is left."""
+        ...
+
+
+class NoBeats:
+    """Stands in where nobody watches terminals."""
+
+    def beat(self, _terminal: str) -> None:
+        """Note nothing."""
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -143,6 +158,7 @@ class WingKit:
         mailbox: where what is handed in is left.
         book: what may be told about a code, and whether somebody is there to be alarmed.
         terminals: which terminal asks.
+        beats: where it is noted which terminals are alive.
         promise: by what day somebody comes to a man who asks now.
         tls: people reach it by HTTPS; cookies then are tied to the host by the browser.
         now: the clock, UTC.
@@ -152,5 +168,6 @@ class WingKit:
     book: Book
     terminals: Terminals
     promise: Callable[[datetime], date]
+    beats: Beats = field(default_factory=NoBeats)
     tls: bool = False
     now: Callable[[], datetime] = field(default=_utc_now)

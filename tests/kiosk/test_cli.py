@@ -74,7 +74,7 @@ def test_a_layout_needs_no_data_folder_and_describes_one_slip(data: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["rj-1", "--language", "cy"], "not printed in that language, only in: en."),
+        (["rj-2", "--language", "cy"], "not printed in that language, only in: en."),
         (["rj-1", "--version", "9"], "a version that this system does not know"),
         (["rj-9"], "no form of that name"),
     ],
@@ -104,7 +104,7 @@ def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
     ("words", "status", "told"),
     [
         (["rj-9"], 1, "no form of that name"),
-        (["rj-1", "--language", "xx"], 1, "not printed in that language, only in: en."),
+        (["rj-1", "--language", "xx"], 1, "not printed in that language, only in: en, en-easy,"),
         (["rj-1", "--person", "A12"], 1, "not a prison number"),
         (["rj-1", "--establishment", "no such place at all"], 1, "too long"),
         (["rj-1", "--copies", "0"], 2, "--copies"),

@@ -1,0 +1,525 @@
+"""The kiosk in a real browser, by touch: without scripts too, tall and wide, every language."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from forms import wording
+from kiosk.wing import voice, words
+from pipeline.submissions import Danger, Submission, Word
+from storage.mailbox import MailboxMissing
+
+from .conftest import CODE, NUMBER, SIZES, Site
+
+AXE = (Path(__file__).parents[2] / "assets" / "axe.min.js").read_text("utf-8")
+
+
+LOOKED_AT = {"en": "tall", "ar": "wide", "pa": "tall"}
+"""Languages in which axe looks at every screen; the screens of the others are built alike."""
+
+
+class Finger:
+    """Presses what is on the glass, and counts."""
+
+    def __init__(self, page: Page, *, scripts: bool = True) -> None:
+        self.page, self.scripts, self.taps = page, scripts, 0
+
+    @property
+    def screen(self) -> str:
+        return self.page.locator("body").get_attribute("data-screen") or ""
+
+    def tap(self, what: str, *, leads_on: bool = True) -> None:
+        self.taps += 1
+        found = self.page.locator(what).locator("visible=true").first
+        if leads_on:
+            with self.page.expect_navigation(wait_until="load"):
+                found.tap()
+        else:
+            found.tap()
+
+    def act(self, value: str) -> None:
+        self.tap(f'[name="act"][value="{value}"]')
+
+    def pick(self, value: str) -> None:
+        self.tap(f'[name="pick"][value="{value}"]')
+
+    def tick(self, value: str) -> None:
+        self.tap(f'.govuk-checkboxes__item:has([value="{value}"])', leads_on=False)
+
+    def type(self, keys: str) -> None:
+        for key in keys:
+            self.tap(f'.key[value="{key}"]', leads_on=not self.scripts)
+
+    def at(self, screen: str) -> None:
+        expect(self.page.locator("body")).to_have_attribute("data-screen", screen)
+
+
+def violations(page: Page) -> list[str]:
+    """Ask axe what is wrong with a screen."""
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "axe.run(document, {rules: {'target-size': {enabled: true}, "
+        "'color-contrast-enhanced': {enabled: true}}, resultTypes: ['violations']})"
+    )
+    return [f"{v['id']}: {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]
+
+
+MEASURE = """() => {
+  const main = document.querySelector('.main') || document.documentElement
+  const small = [...document.querySelectorAll('button, a.govuk-button, .govuk-checkboxes__input')]
+    .filter((e) => { const r = e.getBoundingClientRect()
+      return r.width > 0 && (r.width < 63.9 || r.height < 63.9) })
+  const page = document.documentElement
+  return {
+    scrolls: Math.max(main.scrollHeight - main.clientHeight, page.scrollHeight - innerHeight),
+    aside: Math.max(main.scrollWidth - main.clientWidth, page.scrollWidth - innerWidth),
+    small: small.map((e) => e.innerText || e.value),
+  }
+}"""
+
+
+def walk(finger: Finger, staffed: bool = True) -> Iterator[str]:
+    """Go through every screen; give each one's name while it stands there."""
+    yield "rest"
+    finger.act("about")
+    yield "about"
+    finger.act("ask")
+    yield "private"
+    finger.act("language")
+    yield "language"
+    finger.act("back")
+    finger.act("paper")
+    yield "paper"
+    finger.act("back")
+    finger.act("on")
+    if staffed:
+        yield "danger"
+        finger.pick("not_sure")
+        yield "signposts"
+        finger.act("on")
+    finger.act("unknown")
+    yield "number-help"
+    finger.act("back")
+    yield "number"
+    finger.type(NUMBER[:3])
+    finger.act("on")
+    yield "number"
+    finger.type(NUMBER[3:])
+    finger.act("on")
+    yield "role"
+    finger.pick("harmed")
+    yield "kind"
+    finger.tick("kind:debt")
+    finger.act("on")
+    yield "other_who"
+    finger.act("skip")
+    yield "when"
+    finger.pick("today")
+    if staffed:
+        yield "safe"
+        finger.pick("yes")
+    yield "want"
+    finger.tick("want:talk")
+    finger.act("on")
+    yield "how"
+    finger.pick("meet")
+    yield "first_contact"
+    finger.pick("rj_worker")
+    yield "notes"
+    finger.act("on")
+    yield "help"
+    finger.tick("help:reading")
+    finger.act("on")
+    yield "lang"
+    finger.pick("POLISH")
+    yield "best_time"
+    finger.act("on")
+    yield "helped_by"
+    finger.pick("no")
+    yield "rules"
+    finger.tick("limits")
+    finger.act("on")
+    yield "check"
+    finger.act("on")
+    yield "done"
+    finger.act("on")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_come_to_me_takes_six_touches_at_most_and_the_number(site, stand, size, scripts) -> None:
+    site.wing.book.staffed = True
+    page = stand(site, size=size, scripts=scripts)
+    finger = Finger(page, scripts=scripts)
+    finger.act("ask")
+    finger.act("come")
+    finger.pick("no")
+    before = finger.taps
+    finger.type(NUMBER)
+    typed = finger.taps - before
+    finger.act("on")
+    finger.at("done")
+    assert finger.taps - typed <= 6
+    assert typed == len(NUMBER)
+    (said,) = site.wing.box.said
+    assert isinstance(said, Submission)
+    assert said.answers == {"me_number": NUMBER}
+    code = page.locator("#code").inner_text().replace("-", "")
+    assert code == said.code
+    assert page.url == f"{site.url}/"
+
+
+@pytest.mark.parametrize("language", list(wording.LANGUAGES))
+def test_every_screen_fits_in_every_language_and_axe_finds_nothing(site, stand, language) -> None:
+    site.wing.book.staffed = True
+    wrong: dict[str, Any] = {}
+    size = LOOKED_AT.get(language, ("tall", "wide")[list(wording.LANGUAGES).index(language) % 2])
+    page = stand(site, size=size)
+    finger = Finger(page)
+    if language != "en":
+        finger.pick(language)
+    for screen in walk(finger):
+        finger.at(screen)
+        found = page.evaluate(MEASURE)
+        problems = violations(page) if language in LOOKED_AT else []
+        fits = found["scrolls"] <= 1 and found["aside"] <= 1 and not found["small"]
+        if not fits or problems:
+            wrong[screen] = (found, problems)
+        assert page.url == f"{site.url}/"
+        html = page.locator("html")
+        expected = "en" if screen == "rules" else wording.html_language(language)
+        assert html.get_attribute("lang") == expected
+        expected_way = "ltr" if screen == "rules" else wording.direction(language)
+        assert html.get_attribute("dir") == expected_way
+    assert wrong == {}
+    said = [each for each in site.wing.box.said if isinstance(each, Submission)]
+    assert [each.language for each in said] == [language]
+    danger = [each.number for each in site.wing.box.said if isinstance(each, Danger)]
+    assert danger == [None, NUMBER]
+
+
+@pytest.mark.parametrize(
+    ("size", "language", "look"),
+    [("tall", "ur", "bigger"), ("wide", "en", "dark"), ("tall", "ar", "dark")],
+)
+def test_other_looks_have_enough_contrast_and_lose_no_words(
+    site, stand, size, language, look
+) -> None:
+    page = stand(site, size=size)
+    finger = Finger(page)
+    finger.pick(language)
+    finger.act(look)
+    wrong = {}
+    for screen in walk(finger, staffed=False):
+        finger.at(screen)
+        found = page.evaluate(MEASURE)
+        problems = violations(page)
+        if problems or found["aside"] > 1 or found["small"]:
+            wrong[screen] = (found, problems)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_scripts_the_whole_form_is_handed_in(site, stand, size) -> None:
+    page = stand(site, size=size, scripts=False)
+    finger = Finger(page, scripts=False)
+    for screen in walk(finger, staffed=False):
+        finger.at(screen)
+    (said,) = site.wing.box.said
+    assert isinstance(said, Submission)
+    assert said.answers == {
+        "me_number": NUMBER,
+        "role": "harmed",
+        "kind": ("debt",),
+        "when": "today",
+        "want": ("talk",),
+        "how": "meet",
+        "first_contact": "rj_worker",
+        "help": ("reading",),
+        "lang": "POLISH",
+        "helped_by": "no",
+        "know_limits": ("yes",),
+    }
+
+
+def test_the_whole_form_takes_fewer_than_forty_touches(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    finger.act("on")
+    finger.pick("harmed")
+    for _ in range(3):
+        finger.act("skip")
+    finger.tick("want:talk")
+    finger.act("on")
+    finger.pick("meet")
+    finger.pick("rj_worker")
+    while finger.screen != "check":
+        finger.act("skip")
+    finger.act("on")
+    finger.at("done")
+    assert finger.taps < 40
+
+
+def test_the_back_button_never_returns(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    finger.act("on")
+    finger.pick("harmed")
+    finger.at("kind")
+    page.go_back()
+    finger.at("kind")
+    finger.act("stop")
+    finger.at("rest")
+    for _ in range(4):
+        page.go_back()
+        if page.url != f"{site.url}/":
+            page.goto(site.url)
+            break
+        finger.at("rest")
+        assert NUMBER not in page.content()
+
+
+def test_typed_letters_do_not_come_back_with_back_or_reload(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER[:4])
+    finger.act("stop")
+    page.go_back()
+    finger.act("ask")
+    finger.act("on")
+    assert page.locator("#typed").input_value() == ""
+
+
+def test_hide_covers_the_glass_at_once_and_leads_back(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    page.route("**/touch", lambda route: (time.sleep(0.5), route.continue_())[1])
+    page.locator("#hide").tap(no_wait_after=True)
+    expect(page.locator("#cover")).to_be_visible(timeout=200)
+    expect(page.locator("body")).to_have_attribute("data-screen", "cover")
+    assert NUMBER not in page.content()
+    page.unroute("**/touch")
+    finger.act("show")
+    finger.at("number")
+    assert page.locator("#typed").input_value() == NUMBER
+
+
+def test_when_nobody_is_there_he_is_asked_and_then_everything_is_wiped(site, stand) -> None:
+    page = stand(site)
+    page.clock.install()
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    page.clock.run_for(44_000)
+    expect(page.locator("#idle")).to_be_hidden()
+    page.clock.run_for(2_000)
+    expect(page.locator("#idle")).to_be_visible()
+    assert violations(page) == []
+    page.locator("#idle-more").tap()
+    expect(page.locator("#idle")).to_be_hidden()
+    page.clock.run_for(46_000)
+    expect(page.locator("#idle")).to_be_visible()
+    page.clock.run_for(21_000)
+    finger.at("rest")
+    assert len(site.wing.drafts) == 0
+
+
+def test_the_screen_says_within_five_seconds_that_the_server_is_gone(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    page.wait_for_timeout(1500)
+    site.close()
+    gone_at = time.monotonic()
+    expect(page.locator("#gone")).to_be_visible(timeout=8_000)
+    assert time.monotonic() - gone_at <= 5.0
+    expect(page.locator("#gone")).to_contain_text(words.GONE_PAPER)
+    assert violations(page) == []
+
+
+def test_a_server_that_hangs_is_noticed_as_well(site, stand) -> None:
+    page = stand(site)
+    page.route("**/alive", lambda _: None)
+    hung_at = time.monotonic()
+    expect(page.locator("#gone")).to_be_visible(timeout=8_000)
+    assert time.monotonic() - hung_at <= 5.0
+    page.unroute("**/alive")
+    expect(page.locator("#gone")).to_be_hidden(timeout=8_000)
+
+
+def test_what_could_not_be_left_is_said_plainly_and_can_be_sent_again(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("come")
+    finger.type(NUMBER)
+    site.wing.box.problem = MailboxMissing()
+    finger.act("on")
+    finger.at("not-kept")
+    assert violations(page) == []
+    site.wing.box.problem = None
+    finger.act("on")
+    finger.at("done")
+    assert len(site.wing.box.letters) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_code_leads_to_a_word_and_to_take_back_a_yes(site, stand, scripts) -> None:
+    page = stand(site, scripts=scripts, size="wide")
+    finger = Finger(page, scripts=scripts)
+    finger.act("status")
+    if scripts:
+        assert violations(page) == []
+    finger.type(CODE)
+    finger.act("on")
+    finger.at("status")
+    expect(page.locator("#day")).to_have_text("By Thursday 26 November")
+    if scripts:
+        assert violations(page) == []
+    finger.act("withdraw")
+    finger.act("on")
+    finger.at("word")
+    (said,) = site.wing.box.said
+    assert isinstance(said, Word)
+    assert (said.code, said.says) == (CODE, "withdraw")
+
+
+@pytest.mark.parametrize("language", ["en", "pl", "ar", "ur", "ckb", "pa"])
+def test_a_nickname_is_typed_with_the_letters_of_the_language(site, stand, language) -> None:
+    from kiosk.wing.pads import keyboard
+
+    page = stand(site, size="wide")
+    finger = Finger(page)
+    if language != "en":
+        finger.pick(language)
+    finger.act("ask")
+    finger.act("on")
+    finger.type(NUMBER)
+    finger.act("on")
+    finger.act("skip")
+    finger.act("skip")
+    finger.at("other_who")
+    letters = [row[-1] for row in keyboard(language)[0][:3]]
+    for letter in letters:
+        finger.tap(f'.key[value="{letter}"]', leads_on=False)
+    finger.tap("[data-space]", leads_on=False)
+    finger.tap(f'.key[value="{letters[0]}"]', leads_on=False)
+    finger.tap("[data-rub]", leads_on=False)
+    finger.act("on")
+    while finger.screen != "check":
+        finger.act("skip")
+    finger.act("on")
+    finger.at("done")
+    (said,) = site.wing.box.said
+    assert isinstance(said, Submission)
+    assert said.answers["other_who"] == "".join(letters)
+
+
+def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, browser) -> None:
+    """Ten men, one browser: nothing in its storage, cookies, history or the server's drafts."""
+    page = stand(site)
+    finger = Finger(page)
+    heard: list[str] = []
+    page.on("request", lambda request: heard.append(request.url))
+    for n in range(10):
+        number = f"{chr(65 + n)}{1357 + n}QX"
+        finger.act("ask")
+        finger.act("on" if n % 2 else "come")
+        finger.type(number)
+        if n % 3 == 2:
+            finger.act("stop")
+        elif n % 2:
+            finger.act("on")
+            finger.pick("harmed")
+            finger.act("stop")
+        else:
+            finger.act("on")
+            finger.at("done")
+            finger.act("on")
+        finger.at("rest")
+        assert number not in page.content()
+        kept = page.evaluate(
+            "async () => [localStorage.length, sessionStorage.length, "
+            "(await indexedDB.databases()).length, (await caches.keys()).length]"
+        )
+        assert kept == [0, 0, 0, 0]
+    assert len(site.wing.drafts) == 0
+    known = re.compile(re.escape(site.url) + r"/(touch|more|alive|static/[\w.-]+)?")
+    assert [url for url in heard if not known.fullmatch(url)] == []
+    cookies = {each["name"]: each["value"] for each in page.context.cookies()}
+    assert set(cookies) <= {"counterfoil-visit"}
+    assert not re.search("QX", "".join(cookies.values())) or len(cookies) == 1
+
+
+def test_listen_reads_the_screen_and_lights_up_the_words(site, stand, monkeypatch) -> None:
+    sound = _silence()
+    monkeypatch.setattr(voice, "has", lambda _text, language: language == "en")
+    monkeypatch.setattr(voice, "has_voice", lambda language: language == "en")
+    monkeypatch.setattr(voice, "get", lambda _text, _language: (sound, "audio/wav"))
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "/hear/" in r.url else None)
+    finger.tap("#listen", leads_on=False)
+    expect(page.locator(".speaking")).to_have_count(1)
+    expect(page.locator(".speaking")).to_have_text(words.PRIVATE_TITLE)
+    expect(page.locator(".speaking")).to_have_text(words.PRIVATE_WAYS, timeout=5_000)
+    assert violations(page) == []
+    finger.tap("[data-voice=stop]", leads_on=False)
+    expect(page.locator(".speaking")).to_have_count(0)
+    assert asked
+    assert all(re.fullmatch(r".*/hear/\d+", url) for url in asked)
+
+
+def test_a_language_without_a_voice_says_so(site, stand, monkeypatch) -> None:
+    monkeypatch.setattr(voice, "has_voice", lambda _language: False)
+    page = stand(site)
+    Finger(page).tap("#listen", leads_on=False)
+    expect(page.locator("#voice-none")).to_have_text(words.NO_VOICE)
+    assert violations(page) == []
+
+
+def _silence() -> bytes:
+    import io
+    import wave
+
+    made = io.BytesIO()
+    with wave.open(made, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(1)
+        out.setframerate(8000)
+        out.writeframes(b"\x80" * 4000)
+    return made.getvalue()
+
+
+def test_a_mouse_menu_and_a_drag_do_nothing(site: Site, stand: Any) -> None:
+    page = stand(site)
+    for kind in ("contextmenu", "dragstart"):
+        went = page.evaluate(
+            "(kind) => document.body.dispatchEvent(new Event(kind, {bubbles: true, "
+            "cancelable: true}))",
+            kind,
+        )
+        assert went is False
