@@ -13,7 +13,6 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,21 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from forms.errors import UserError
 from forms.page_id import parse_serial
-from kiosk.wing.parts import Posts, Terminals
+from kiosk.wing.parts import Certificates, Posts, Terminals
 from storage.terminals import RequestOdd, asked_of, enrol_letter, renew_letter
 
 ENROL = "/enrol"
 MOST_A_MINUTE = 12
 LARGEST = 12_000
 _ASKED = re.compile(r"/enrol/([0-9a-f]{64})")
-
-
-class Certificates(Protocol):
-    """Where certificates that were issued are found (`storage.status_book.StatusBook`)."""
-
-    def certificate(self, asked: str) -> str | None:
-        """Give the certificate that was issued for a public key; None when there is none yet."""
-        ...
 
 
 class Enrolling:
