@@ -440,9 +440,8 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
             print(each.line(), flush=True)
         found.extend(outcomes)
 
-    print(
-        f"\nwithout {' and '.join(asked.without) or 'nothing'}\n\n| part | tries | got through | which |"
-    )
+    print(f"\nwithout {' and '.join(asked.without) or 'nothing'}\n")
+    print("| part | tries | got through | which |")
     print("|---|---|---|---|", flush=True)
     if "keys" in parts:
         note(*try_keys(site, policy=policy, keymap=keymap, chords=chords))
