@@ -78,10 +78,18 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
                     site.asked.clear()
                 did = _pressed(rig, chord, before)
                 if did in {"seen", "asked"}:
-                    # The page may have moved by itself: it counts when it does so again.
+                    # The page may have moved by itself: it counts when it does so again. Tab moves
+                    # the focus, as it should: with others held, it must do that and no more.
                     site.show(state)
                     rig.fresh(ours=state != "server down")
-                    before = rig.picture()
+                    if chord.endswith("tab"):
+                        rig.press("tab")
+                        rig.settle()
+                        before = rig.picture()
+                        site.show(state)
+                        rig.fresh(ours=state != "server down")
+                    else:
+                        before = rig.picture()
                     site.asked.clear()
                     did = _pressed(rig, chord, before)
                 if did:
