@@ -238,7 +238,12 @@ def try_actions(site: Site, *, policy: bool) -> Outcome:
         fallen: list[str] = []
         context.on("page", lambda _: fallen.append("a page"))
         page.on("download", lambda _: fallen.append("a download"))
-        page.on("dialog", lambda each: (fallen.append("a dialog"), each.dismiss()))
+
+        def dismiss(dialog: Any) -> None:
+            fallen.append("a dialog")
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         for name, script in attacks.ACTIONS.items():
             fallen.clear()
             site.reached.clear()

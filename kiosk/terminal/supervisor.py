@@ -10,14 +10,12 @@ It never reads what is on the screen, and keeps no record but codes and times.
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import re
 import secrets
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -26,7 +24,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from kiosk.terminal.windows import NoScreen, Screen, Window
 
@@ -240,25 +237,6 @@ def sweep(memory: Path) -> None:
     """Remove what a supervisor that was killed has left."""
     for each in memory.glob("glass-*"):
         shutil.rmtree(each, ignore_errors=True)
-
-
-def answers(origin: str, *, seconds: float = 3.0) -> bool:
-    """Say whether somebody speaks at the kiosk's address; who it is, the browser checks."""
-    parts = urlsplit(origin)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        with socket.create_connection((parts.hostname or "", port), timeout=seconds) as line:
-            if parts.scheme != "https":
-                speaker = http.client.HTTPConnection(parts.hostname or "", port, timeout=seconds)
-                speaker.request("GET", "/alive")
-                return speaker.getresponse().status < 500
-            # The house's authority is the browser's to check: here it is only whether there is one.
-            plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            plain.check_hostname, plain.verify_mode = False, ssl.CERT_NONE
-            with plain.wrap_socket(line, server_hostname=parts.hostname):
-                return True
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 class Supervisor:
