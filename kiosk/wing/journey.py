@@ -220,10 +220,14 @@ class Journey:
                 self._answer(visit, NUMBER, visit.typed)
                 if visit.danger:
                     self.sender.alarm(visit)
+            failed = visit.alert == "failed"
             if visit.asks == "come":
                 self._hand_in(visit)
             else:
                 self._next(visit)
+            if failed:
+                visit.alert = "failed"
+                visit.aside("signposts")
 
     def _number_help(self, visit: Visit, touch: Touch) -> None:
         if touch.act == "paper":

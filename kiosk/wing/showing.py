@@ -32,7 +32,7 @@ from kiosk.wing.questions import (
     question_named,
     spoken,
 )
-from kiosk.wing.visit import Visit
+from kiosk.wing.visit import REST, Visit
 
 CONSENT = frozenset({"rules"})
 """Screens on which something is agreed to: no draft of a translation does there."""
@@ -234,6 +234,7 @@ def show(
         "left": max(1, int(left)),
         "nearly_up": over is not None and over < NEARLY_UP_SECONDS and at not in _BARE,
         "bare": at in _BARE,
+        "resets": at in _BARE and (at != REST or visit != Visit()),
         "reference": reference,
     }
     first = _render(visit.language, values)

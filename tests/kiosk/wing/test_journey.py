@@ -237,6 +237,11 @@ def test_nobody_is_told_that_staff_know_when_they_do_not() -> None:
     glass.touch(pick="yes")
     assert "We sent word" not in glass.html
     assert "We could not send word to staff. Tell an officer now." in glass.html
+    assert glass.touch("on") == "number"
+    glass.touch("on", typed=NUMBER)
+    assert glass.screen == "signposts"
+    assert "We could not send word to staff. Tell an officer now." in glass.html
+    assert glass.touch("on") == "role"
 
 
 def test_no_receipt_is_given_until_the_letter_is_left(wing, glass, disk_full) -> None:

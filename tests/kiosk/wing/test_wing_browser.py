@@ -324,6 +324,7 @@ def test_hide_covers_the_glass_at_once_and_leads_back(site, stand) -> None:
 
 def test_when_nobody_is_there_he_is_asked_and_then_everything_is_wiped(site, stand) -> None:
     page = stand(site)
+    page.route("**/alive", lambda route: route.fulfill(status=204))
     page.clock.install()
     finger = Finger(page)
     finger.act("ask")
@@ -360,12 +361,17 @@ def test_the_screen_says_within_five_seconds_that_the_server_is_gone(site, stand
 
 def test_a_server_that_hangs_is_noticed_as_well(site, stand) -> None:
     page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("come")
+    finger.type(NUMBER)
     page.route("**/alive", lambda _: None)
     hung_at = time.monotonic()
     expect(page.locator("#gone")).to_be_visible(timeout=8_000)
     assert time.monotonic() - hung_at <= 5.0
     page.unroute("**/alive")
     expect(page.locator("#gone")).to_be_hidden(timeout=8_000)
+    assert page.locator("#typed").input_value() == NUMBER
 
 
 def test_what_could_not_be_left_is_said_plainly_and_can_be_sent_again(site, stand) -> None:

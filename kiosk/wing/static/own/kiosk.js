@@ -113,7 +113,6 @@ board?.addEventListener('click', (event) => {
 // Nobody there: ask, then wipe.
 
 const idle = one('#idle')
-let asked = 0
 let asking = 0
 let touched = Date.now()
 let told = Date.now()
@@ -167,10 +166,9 @@ setInterval(() => {
   if (document.body.dataset.left === undefined) return
   const still = (Date.now() - touched) / 1000
   if (bare) {
-    // A receipt, the cover or a rest screen in another language clears by itself.
-    if (screen !== 'rest' || document.documentElement.lang !== 'en') {
-      if ((Date.now() - told) / 1000 > seconds('left') + 1) home()
-    }
+    // A receipt, the cover, or a rest screen that somebody has changed clears by itself.
+    const over = (Date.now() - told) / 1000 > seconds('left') + 1
+    if (over && document.body.dataset.resets !== 'no') home()
   } else if (still >= seconds('still')) ask()
 }, 500)
 
@@ -179,17 +177,24 @@ setInterval(() => {
 const panel = one('#gone')
 
 const gone = () => {
-  if (!panel) return home()
+  if (!panel) return
   stopVoice()
   if (idle?.open) idle.close()
   panel.hidden = false
+}
+
+// The server is back: what stands on the glass goes on, unless its draft has ended meanwhile.
+const back = () => {
+  panel.hidden = true
+  if (bare) home()
+  else more()
 }
 
 const alive = async () => {
   try {
     const answer = await fetch('/alive', { cache: 'no-store', signal: AbortSignal.timeout(2000) })
     if (!answer.ok) throw new Error('away')
-    if (panel && !panel.hidden) home()
+    if (panel && !panel.hidden) back()
   } catch {
     if (!['done', 'word'].includes(screen)) gone()
   }
