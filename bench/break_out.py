@@ -222,11 +222,18 @@ def _content(page: dict[str, Any], origin: str) -> bool:
     """Say whether a page shows anything but our own, an error or nothing."""
     if page["url"].startswith(f"{origin}/"):
         return False
-    text = "?"
+    text, screen = "?", ""
     with suppress(OSError), Wire(page["webSocketDebuggerUrl"]) as wire:
-        said = wire.ask("Runtime.evaluate", expression="document.documentElement.outerHTML")
-        text = str(said.get("result", {}).get("value", "?"))
-    return not ("ERR_" in text or text == "<html><head></head><body></body></html>")
+        text = _evaluated(wire, "document.documentElement.outerHTML")
+        # A new tab is our own page, by policy, under the browser's name for it.
+        screen = _evaluated(wire, "location.origin + '/' + (document.body?.dataset.screen ?? '')")
+    ours = screen.startswith(f"{origin}/") and screen != f"{origin}/"
+    return not (ours or "ERR_" in text or text == "<html><head></head><body></body></html>")
+
+
+def _evaluated(wire: Wire, expression: str) -> str:
+    said = wire.ask("Runtime.evaluate", expression=expression)
+    return str(said.get("result", {}).get("value", "?"))
 
 
 def try_actions(site: Site, *, policy: bool) -> Outcome:
