@@ -174,26 +174,20 @@ def _random(drawn: random.Random) -> str:
 
 
 @contextmanager
-def driven(site: Site, *, policy: bool) -> Iterator[tuple[Rig, Any]]:
-    """Give a browser that is driven through its port, with all policies but developer tools."""
-    from playwright.sync_api import sync_playwright
-
-    port = 20000 + os.getpid() % 20000
+def driven(site: Site, *, policy: bool) -> Iterator[tuple[Rig, int]]:
+    """Give a browser with all policies but developer tools, and the number of its own port."""
+    port = 40000 + os.getpid() % 20000
     put_policies(site.origin, on=policy, developer_tools=True)
     site.show("free")
-    with Rig(site, flags=(f"--remote-debugging-port={port}",)) as rig, sync_playwright() as play:
+    with Rig(site, flags=(f"--remote-debugging-port={port}",)) as rig:
         rig.fresh()
-        browser = play.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
-        yield rig, browser
+        yield rig, port
 
 
 def try_urls(site: Site, *, policy: bool, urls: Sequence[str]) -> Outcome:
     """Go to every address, as if there were an address bar."""
     outcome = Outcome("addresses", len(urls))
-    port = 40000 + os.getpid() % 20000
-    put_policies(site.origin, on=policy, developer_tools=True)
-    site.show("free")
-    with Rig(site, flags=(f"--remote-debugging-port={port}",)) as rig:
+    with driven(site, policy=policy) as (rig, port):
         for url in urls:
             _home(rig, port)
             site.reached.clear()
@@ -239,38 +233,29 @@ def _evaluated(wire: Wire, expression: str) -> str:
 def try_actions(site: Site, *, policy: bool) -> Outcome:
     """Have the page itself do what it never does, and others do it to the page."""
     outcome = Outcome("page actions", len(attacks.ACTIONS) + 4)
-    with driven(site, policy=policy) as (rig, browser):
-        context = browser.contexts[0]
-        page = context.pages[0]
-        fallen: list[str] = []
-        context.on("page", lambda _: fallen.append("a page"))
-        page.on("download", lambda _: fallen.append("a download"))
-
-        def dismiss(dialog: Any) -> None:
-            fallen.append("a dialog")
-            dialog.dismiss()
-
-        page.on("dialog", dismiss)
+    with driven(site, policy=policy) as (rig, port):
         for name, script in attacks.ACTIONS.items():
-            fallen.clear()
+            _home(rig, port)
             site.reached.clear()
-            with suppress(Exception):
-                page.goto(f"{site.origin}/", timeout=15000)
-            with suppress(Exception):
-                page.evaluate(script.replace("{other}", str(site.other)))
-            page.wait_for_timeout(700)
-            if fallen or site.reached or len(rig.windows()) != 1 or len(context.pages) != 1:
+            given = {"expression": script.replace("{other}", str(site.other))}
+            stuck = True
+            with suppress(OSError), Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
+                wire.ask("Runtime.evaluate", userGesture=True, **given)
+                stuck = False
+            time.sleep(0.7)
+            loaded = [*rig.folder.rglob("Downloads/*"), *rig.folder.rglob("*.crdownload")]
+            if stuck or loaded or site.reached or len(rig.windows()) != 1 or len(pages(port)) != 1:
                 outcome.out.append(name)
-            for extra in context.pages[1:]:
-                extra.close()
-        page.goto(f"{site.origin}/", timeout=15000)
-        outcome.out += _gestures(rig, page)
+                rig.fresh()
+        _home(rig, port)
+        with Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
+            outcome.out += _gestures(rig, wire)
         if not _forged(site):
             outcome.out.append("forged post")
     return outcome
 
 
-def _gestures(rig: Rig, page: Any) -> list[str]:
+def _gestures(rig: Rig, wire: Wire) -> list[str]:
     """Press long, drag and zoom with the mouse of the X server."""
     bad = []
     rig.settle()
@@ -283,10 +268,11 @@ def _gestures(rig: Rig, page: Any) -> list[str]:
     time.sleep(0.7)
     if len(rig.windows()) != 1 or changed(before, rig.picture()) > CHANGED:
         bad.append("drag and drop")
-    wide = page.evaluate("[innerWidth, devicePixelRatio, visualViewport.scale]")
+    size = "[innerWidth, devicePixelRatio, visualViewport.scale].join()"
+    wide = _evaluated(wire, size)
     rig.hand("keydown 37\nclick 4\nclick 4\nclick 4\nkeyup 37")
     time.sleep(0.7)
-    if page.evaluate("[innerWidth, devicePixelRatio, visualViewport.scale]") != wide:
+    if _evaluated(wire, size) != wide:
         bad.append("zoom")
     return bad
 
@@ -311,33 +297,29 @@ def try_touches(site: Site, *, policy: bool, count: int, seed: int) -> Outcome:
     """Touch at random with one to three fingers, through the browser's port."""
     drawn = random.Random(seed)
     outcome = Outcome("random touches", count)
-    with driven(site, policy=policy) as (rig, browser):
-        context = browser.contexts[0]
-        page = context.pages[0]
-        hand = context.new_cdp_session(page)
-        for at in range(count):
-            points = [
-                {"x": drawn.randrange(WIDTH), "y": drawn.randrange(HEIGHT), "id": n}
-                for n in range(drawn.choice((1, 1, 1, 2, 3)))
-            ]
-            moved = [{**p, "x": drawn.randrange(WIDTH)} for p in points]
-            with suppress(Exception):
-                touch = {"type": "touchStart", "touchPoints": points}
-                hand.send("Input.dispatchTouchEvent", touch)
-                if drawn.random() < 0.3:
-                    hand.send(
-                        "Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": moved}
-                    )
-                hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-            if at % BATCH == BATCH - 1:
-                page.wait_for_timeout(100)
-                odd = _odd(rig) or ("pages" if len(context.pages) != 1 else "")
-                if odd:
-                    outcome.out.append(f"{odd} after {at + 1}")
-                    for extra in context.pages[1:]:
-                        extra.close()
-                    page.goto(f"{site.origin}/", timeout=15000)
+    with driven(site, policy=policy) as (rig, port):
+        for at in range(0, count, BATCH):
+            with suppress(OSError), Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
+                for _ in range(min(BATCH, count - at)):
+                    _touch(wire, drawn)
+            odd = _odd(rig) or ("pages" if len(pages(port)) != 1 else "")
+            if odd:
+                outcome.out.append(f"{odd} after {at + BATCH}")
+                rig.fresh()
     return outcome
+
+
+def _touch(wire: Wire, drawn: random.Random) -> None:
+    """Put one to three fingers down, perhaps move them, and take them away."""
+    points = [
+        {"x": drawn.randrange(WIDTH), "y": drawn.randrange(HEIGHT), "id": n}
+        for n in range(drawn.choice((1, 1, 1, 2, 3)))
+    ]
+    wire.ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=points)
+    if drawn.random() < 0.3:
+        moved = [{**each, "x": drawn.randrange(WIDTH)} for each in points]
+        wire.ask("Input.dispatchTouchEvent", type="touchMove", touchPoints=moved)
+    wire.ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
 # The supervisor
@@ -383,6 +365,7 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
             )
             took = time.monotonic() - began
             times.append(f"{name} {took:.0f} s" if back else f"{name}: never")
+            print(times[-1], file=sys.stderr, flush=True)
             if not back or took > BACK_WITHIN:
                 outcome.out.append(times[-1])
         keeper.stop()
