@@ -334,8 +334,7 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
         "page killed": lambda _, pid: _signal_pages(pid, signal.SIGKILL),
         "second window": lambda rig, _: _open(rig, f"{site.origin}/", "--new-window"),
         "blocked page": lambda rig, _: _open(rig, "chrome://settings/"),
-        "person gone": lambda _r, _p: site.show("free"),
-        "server away for 20 s": lambda _r, _p: _away(site, 20),
+        "server away for 20 s": lambda _, pid: _away(site, pid, 20),
     }
     outcome = Outcome(f"at rest within {BACK_WITHIN:.0f} s", len(trials))
     put_policies(site.origin, on=policy)
@@ -345,12 +344,7 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
         thread = threading.Thread(target=keeper.run, daemon=True)
         thread.start()
         for name, disturb in trials.items():
-            if name == "person gone":
-                site.show("question")
-                _press_reload(rig, keeper)
-                _until(lambda: rig.screen_name() not in {"", "rest"}, 60)
-            else:
-                _until(lambda: rig.screen_name() == "rest", 90)
+            _until(lambda: rig.screen_name() == "rest", 90)
             time.sleep(3)
             was = keeper.browser.pid if keeper.browser else 0
             disturb(rig, was)
@@ -374,13 +368,6 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
         if left:
             outcome.out.append("folders left behind")
     return outcome
-
-
-def _press_reload(rig: Rig, keeper: Supervisor) -> None:
-    """Have a fresh browser show the state that was set: a person is at it."""
-    del rig
-    if keeper.browser is not None:
-        os.killpg(keeper.browser.pid, signal.SIGKILL)
 
 
 def _until(true: Callable[[], bool], seconds: float) -> bool:
@@ -413,15 +400,10 @@ def _open(rig: Rig, url: str, *flags: str) -> None:
     )
 
 
-def _away(site: Site, seconds: float) -> None:
-    """Take the server away for a while, and with it the browser, so that it starts without one."""
+def _away(site: Site, group: int, seconds: float) -> None:
+    """Take the server away for a while, and the browser, so that the next starts without one."""
     site.down()
-    for each in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ValueError):
-            line = (each / "cmdline").read_bytes()
-            if b"chromium" in line and b"glass-" in line and b"--type=" not in line:
-                os.killpg(os.getpgid(int(each.name)), signal.SIGKILL)
-                break
+    os.killpg(group, signal.SIGKILL)
     time.sleep(seconds)
     site.up()
 
