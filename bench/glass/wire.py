@@ -13,9 +13,14 @@ from urllib.request import urlopen
 
 
 def pages(port: int) -> list[dict[str, Any]]:
-    """List the pages there are."""
+    """List the pages there are, less the browser's own bars, which it counts as pages."""
     with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
-        return [each for each in json.load(answer) if each["type"] == "page"]
+        return [
+            each
+            for each in json.load(answer)
+            if each["type"] == "page"
+            and not (urlsplit(each["url"]).hostname or "").endswith(".top-chrome")
+        ]
 
 
 class Wire:
