@@ -34,7 +34,7 @@ from forms.fields import (
     Text,
 )
 from forms.texts import sheet_language
-from forms.wording import direction, html_language, words
+from forms.wording import LANGUAGES, direction, html_language, language_of_all, words
 
 Mode = Literal["paper", "fillable", "map"]
 
@@ -336,3 +336,27 @@ def _font() -> TTFont:
 def _bits(text: str) -> list[str]:
     """Cut a text at its places to fill: "Code {code}, thanks" is "Code ", "code", ", thanks"."""
     return re.split(r"\{(\w+)\}", text)
+
+
+def render_notice(lines: Sequence[str]) -> bytes:
+    """Print a sheet to be hung up: the same few lines in every language, one page A4.
+
+    Args:
+        lines: in English, as the catalogues know them; the first one is the largest.
+
+    Returns:
+        A PDF of one page. A language that lacks one of the lines is left out.
+    """
+    said = [
+        (html_language(each), direction(each), [words(line, each) for line in lines])
+        for each in LANGUAGES
+        if language_of_all(lines, each) == each
+    ]
+    said = [each for at, each in enumerate(said) if at == 0 or each[2] != said[0][2]]
+    fonts = sorted({script.font for script in _SCRIPTS.values()})
+    page = _environment().get_template("notice.html").render(said=said, fonts=fonts)
+    html = weasyprint.HTML(string=page, url_fetcher=_Assets(), base_url="asset:")
+    out = html.write_pdf(font_config=FontConfiguration(), pdf_variant="pdf/ua-1")
+    if not isinstance(out, bytes):
+        raise TypeError("WeasyPrint wrote no bytes")
+    return out

@@ -469,6 +469,18 @@ def list_terminals(as_json: AsJson = False) -> None:
     )
 
 
+@terminal.command("sheet")
+def print_off_sheet(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where the PDF goes.")],
+) -> None:
+    """Print the sheet that is hung over a terminal that is off: use paper, in every language."""
+    from forms.render import render_notice
+    from kiosk.wing import words
+
+    out.write_bytes(render_notice((words.GONE_TITLE, words.GONE_PAPER, words.GONE_NOT_SENT)))
+    _say(f"{out}: hang it over the glass, with paper forms and a pen below.")
+
+
 def _told(each: Terminal) -> dict[str, object]:
     """Tell what is known of a terminal in JSON's own types."""
     return {

@@ -244,6 +244,7 @@ def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> Win
         terminals=OneTerminal(terminal) if terminal else EnrolledTerminals(book),
         promise=promised_day,
         beats=open_pulses(chosen),
+        certificates=None if terminal else book,
         tls=tls,
     )
 

@@ -18,6 +18,7 @@ from kiosk.headers import KIOSK_HEADERS, SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.wing import files, views
 from kiosk.wing.drafts import Sweeper
+from kiosk.wing.enrolling import Enrolling
 from kiosk.wing.parts import EnrolledTerminals, WingKit
 
 LARGEST_BODY = 16 * 1024
@@ -78,6 +79,13 @@ def create_app(kit: WingKit) -> FastAPI:
     app.add_middleware(WhichTerminal, kit=kit)
     tell_problems(app, views.show_problem)
     app.add_middleware(Alive, kit=kit)
+    if kit.certificates is not None:
+        app.add_middleware(
+            Enrolling,
+            mailbox=kit.mailbox,
+            terminals=kit.terminals,
+            certificates=kit.certificates,
+        )
     app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
     return app
 

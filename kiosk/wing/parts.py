@@ -65,6 +65,14 @@ class Book(Protocol):
         ...
 
 
+class Certificates(Protocol):
+    """Where certificates that were issued are found (`storage.status_book.StatusBook`)."""
+
+    def certificate(self, asked: str) -> str | None:
+        """Give the certificate that was issued for a public key; None when there is none yet."""
+        ...
+
+
 class NoBook:
     """Stands in where no book has been set up: it knows no code, and nobody is alarmed."""
 
@@ -159,6 +167,7 @@ class WingKit:
         book: what may be told about a code, and whether somebody is there to be alarmed.
         terminals: which terminal asks.
         beats: where it is noted which terminals are alive.
+        certificates: where terminals find what was issued to them; None where none enrol.
         promise: by what day somebody comes to a man who asks now.
         tls: people reach it by HTTPS; cookies then are tied to the host by the browser.
         now: the clock, UTC.
@@ -169,5 +178,6 @@ class WingKit:
     terminals: Terminals
     promise: Callable[[datetime], date]
     beats: Beats = field(default_factory=NoBeats)
+    certificates: Certificates | None = None
     tls: bool = False
     now: Callable[[], datetime] = field(default=_utc_now)
