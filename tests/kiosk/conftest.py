@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import Browser, sync_playwright
 
 from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
@@ -445,6 +446,21 @@ class Visitor(TestClient):
         seen = text.partition('name="seen" value="')[2].partition('"')[0]
         csrf = text.partition('name="csrf" value="')[2].partition('"')[0]
         return self.post(path, data={"csrf": csrf, "seen": seen, **form})
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Start one browser for all tests of this process: its library allows no second one beside."""
+    names = ("chromium-headless-shell", "chromium", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    assert path, "install chromium-headless-shell: make setup does"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--mute-audio"],
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from forms.published import published
 from kiosk.headers import HEADERS
@@ -21,19 +20,6 @@ from kiosk.staff.app import create_app
 
 AXE = (Path(__file__).parents[1] / "assets" / "axe.min.js").read_text("utf-8")
 SCREEN = {"width": 1366, "height": 768}
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    names = ("chromium-headless-shell", "chromium", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "install chromium-headless-shell: make setup does"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 class Site:

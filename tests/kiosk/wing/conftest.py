@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from forms.errors import UserError
 from kiosk.serving import server_for
@@ -195,20 +194,6 @@ def disk_full() -> DiskFull:
 # A real browser
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    names = ("chromium-headless-shell", "chromium", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "install chromium-headless-shell: make setup does"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--mute-audio"],
-        )
-        yield running
-        running.close()
-
-
 class Site:
     """A running kiosk, by the real clock."""
 
@@ -239,13 +224,13 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def stand(browser: Browser) -> Iterator[Callable[..., Page]]:
+def stand(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """Stand somebody before the glass; at the end nothing may have gone wrong in his browser."""
     contexts, wrong = [], []
 
     def come(site: Site, *, size: str = "tall", scripts: bool = True) -> Page:
         width, height = SIZES[size]
-        context = browser.new_context(
+        context = chromium.new_context(
             viewport={"width": width, "height": height},
             has_touch=True,
             java_script_enabled=scripts,

@@ -447,7 +447,7 @@ def test_a_nickname_is_typed_with_the_letters_of_the_language(site, stand, langu
     assert said.answers["other_who"] == "".join(letters)
 
 
-def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, browser) -> None:
+def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, chromium) -> None:
     """Ten men, one browser: nothing in its storage, cookies, history or the server's drafts."""
     page = stand(site)
     finger = Finger(page)
