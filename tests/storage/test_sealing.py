@@ -10,18 +10,22 @@ from sqlalchemy import select, text
 from forms import library
 from forms.fields import Choice, FormDefinition
 from forms.layout import Rect
+from forms.page_id import new_serial
 from pipeline import work
 from pipeline.ports import Person, file_scope, page_scope
 from pipeline.stages import Draft, Mark, MarkState, PersonMatch, Reading, State
+from pipeline.submissions import Submission, to_letter
 from storage import rows as convert
 from storage.blobs import FolderBlobs
 from storage.data_keys import sheet_scope
 from storage.intake_box import IntakeBox
 from storage.keys import CannotOpen, KeyFolder, KeyGone, KeysMissing, NoOpener, SealBroken, Vault
+from storage.mailbox import Letter
 from storage.models import Base, DataKeyRow, DecisionRow, PageRow
 from storage.sealed_blobs import SealedBlobs
 from storage.sealing import Private, Sealed, keys_of, seal_box
 from storage.store import Store, rows_of
+from storage.submissions import KioskLetters
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -40,6 +44,8 @@ WORDS = {
     "readings.why": "CANARYAL",
     "a file": "CANARYAM",
     "a picture": "CANARYAN",
+    "submissions.extra": "CANARYAO",
+    "alerts.number": "CANARYAP",
 }
 
 
@@ -99,7 +105,35 @@ def fill(desk: Any, box: IntakeBox, blobs: SealedBlobs, folder: Path) -> str:
             by="x",
             at=NOW,
         )
+    _say_at_a_kiosk(desk)
     return page
+
+
+def _say_at_a_kiosk(desk: Any) -> None:
+    said = Submission(
+        form="rj-1",
+        version=1,
+        language="en",
+        terminal="t-1",
+        code=new_serial(),
+        promised=NOW.date(),
+        asks="full",
+        at=NOW,
+        answers={"me_number": "B2345CD", "beside_the_form": WORDS["submissions.extra"]},
+    )
+    kind, body = to_letter(said)
+    keep = KioskLetters(lambda _form, readings: (readings, ()), clock=lambda: NOW)
+    with desk.store.begin() as kept:
+        keep(kept, Letter(key="drawn-at-random-1", kind=kind, body=body))
+        kept.alerts.sound(
+            "danger",
+            at=NOW,
+            terminal="t-1",
+            establishment="",
+            wing="",
+            answer="yes",
+            number=WORDS["alerts.number"],
+        )
 
 
 def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
@@ -117,6 +151,8 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             [d.value for d in page.decisions],
             person.prison_number,
             kept.staff.find("pat").name,
+            [each.asked.beside for each in kept.records.newest() if each.asked],
+            [each.number for each in kept.alerts.waiting()],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
         ]
@@ -179,7 +215,7 @@ def test_database_and_files_without_the_folder_of_keys_give_nothing(
         ):
             with pytest.raises(CannotOpen, match="no key to open it"):
                 ask()
-    assert sum(counts.values()) == 1
+    assert sum(counts.values()) == 2  # the page of the file, and what was said at a kiosk
     other = KeyFolder(tmp_path / "other keys")
     with pytest.raises(KeysMissing):
         Store(desk.store.url, Vault(other)).upgrade()
