@@ -134,7 +134,7 @@ def keeping(pages: int) -> float:
     Returns:
         Processor time a page, milliseconds.
     """
-    with _house(pages) as (home, store, jobs):
+    with _house(pages) as (home, store, _jobs):
         blobs = SealedBlobs(FolderBlobs(home / "blobs"), store)
         recipe = BurningRecipe(0)
         waiting: list[str] = []
