@@ -21,8 +21,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,14 +101,7 @@ class BurningRecipe:
 
 def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]:
     """Read so many pages with so many workers in a database of their own, and measure."""
-    now = datetime.now(UTC)
-    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
-        home = Path(folder)
-        store = Store(f"sqlite:///{home}/counterfoil.db", Vault(KeyFolder(home / "keys")))
-        store.upgrade()
-        jobs = Jobs(store)
-        jobs.prepare()
-        _bring(store, jobs, home, pages, now)
+    with _house(pages) as (home, store, jobs):
         seen: list[Look] = []
 
         def progress(counts: dict[Status, int]) -> None:
@@ -123,8 +116,6 @@ def run(pages: int, milliseconds: float, workers: int) -> dict[str, float | int]
             progress=progress,
             command=(*command, str(home), "--ms", str(milliseconds)),
         )
-        jobs.close()
-        store.close()
     begun, ended = _middle(seen)
     kept = max(ended.kept - begun.kept, 1)
     return {
@@ -143,14 +134,7 @@ def keeping(pages: int) -> float:
     Returns:
         Processor time a page, milliseconds.
     """
-    now = datetime.now(UTC)
-    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
-        home = Path(folder)
-        store = Store(f"sqlite:///{home}/counterfoil.db", Vault(KeyFolder(home / "keys")))
-        store.upgrade()
-        jobs = Jobs(store)
-        jobs.prepare()
-        _bring(store, jobs, home, pages, now)
+    with _house(pages) as (home, store, _jobs):
         blobs = SealedBlobs(FolderBlobs(home / "blobs"), store)
         recipe = BurningRecipe(0)
         waiting: list[str] = []
@@ -161,7 +145,7 @@ def keeping(pages: int) -> float:
                 begun, intake = kept.intakes.start(each), kept.intakes.unnamed(each)
             split = work.split(intake, blobs, recipe, begun=begun)
             with store.begin() as kept:
-                waiting += kept.intakes.split(each, split, at=now)
+                waiting += kept.intakes.split(each, split, at=datetime.now(UTC))
         warm = len(waiting) // 10
         for place, page in enumerate(waiting):
             if place == warm:
@@ -171,12 +155,10 @@ def keeping(pages: int) -> float:
             assert job is not None
             outcomes = work.read(job, blobs, recipe)
             with store.begin() as kept:
-                kept.pages.keep(page, 1, outcomes, at=now)
-                kept.intakes.grow(page, outcomes, at=now)
+                kept.pages.keep(page, 1, outcomes, at=datetime.now(UTC))
+                kept.intakes.grow(page, outcomes, at=datetime.now(UTC))
                 kept.drafts.due_with(page)
         took = time.process_time() - before
-        jobs.close()
-        store.close()
     return 1000 * took / (len(waiting) - warm)
 
 
@@ -216,8 +198,24 @@ def _burn(pages: int, milliseconds: float, ready: Any, counted: Any) -> None:
             counted.value += 1
 
 
-def _bring(store: Store, jobs: Jobs, home: Path, pages: int, now: datetime) -> None:
+@contextmanager
+def _house(pages: int) -> Iterator[tuple[Path, Store, Jobs]]:
+    """Open a database of its own with so many pages taken in."""
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        home = Path(folder)
+        store = Store(f"sqlite:///{home}/counterfoil.db", Vault(KeyFolder(home / "keys")))
+        store.upgrade()
+        jobs = Jobs(store)
+        jobs.prepare()
+        _bring(store, jobs, home, pages)
+        yield home, store, jobs
+        jobs.close()
+        store.close()
+
+
+def _bring(store: Store, jobs: Jobs, home: Path, pages: int) -> None:
     """Issue copies of two pages and take them in as files of twenty pages."""
+    now = datetime.now(UTC)
     serials = issue(store, pages, at=now)
     lines = [f"{serial} {page}" for serial in serials for page in (1, 2)][:pages]
     scans = home / "scans"
