@@ -36,8 +36,8 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from bench.paper.damage import scan, to_grey
-from bench.paper.files import Arrived, write_images
+from bench.paper.damage import Arrived, scan, to_grey
+from bench.paper.files import write_images
 from bench.paper.sheets import Order, fill_leaves
 from bench.trial.paper import issue, rj_1
 from forms.page_id import PageId
