@@ -50,6 +50,9 @@ AWAY_SECONDS = 1.0
 MOST_FAILURES = 5
 """Workers in a row that ended with an error of their own before it is said that none can run."""
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""What the libraries that read pages are told by how many threads to use."""
+
 COMMAND = (sys.executable, "-m", "kiosk.worker")
 
 
@@ -241,7 +244,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 
 def _environment() -> dict[str, str]:
     """Give each worker one core: more threads in one only take them from the others."""
-    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
+    return {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
 
 
 def _now() -> datetime:

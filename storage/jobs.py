@@ -44,6 +44,7 @@ from storage.patience import Patience, PatientBlobs, Stopping
 from storage.sealed_blobs import SealedBlobs
 from storage.slots import DatabaseSlots, FileSlots, Slot, Slots
 from storage.store import Kept, Store, rows_of
+from storage.turns import Turns
 
 APP = "counterfoil"
 QUEUE = "pages"
@@ -425,7 +426,7 @@ class _Bench:
         self.store, self.blobs, self.recipe, self.jobs = store, blobs, recipe, jobs
         self.stop = stop
         self.patience = Patience("the database", stop)
-        self.one_at_a_time = threading.Lock()
+        self.one_at_a_time = Turns()
         self.in_hand: set[str] = set()
         self.much_came = threading.Event()
         self.keeping = SQLAlchemyDatasource.create(

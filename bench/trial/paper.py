@@ -68,21 +68,21 @@ def issue(store: Store, pages: int, *, at: datetime) -> tuple[str, ...]:
     """Issue copies of two pages each, and give their serials."""
     with store.begin() as kept:
         serials = kept.sheets.draw((pages + 1) // 2)
-        kept.sheets.issue(
-            [
-                Sheet(
-                    serial=serial,
-                    form="rj-1",
-                    version=1,
-                    language="en",
-                    large_print=False,
-                    pages=2,
-                    issued_at=at,
-                )
-                for serial in serials
-            ]
-        )
+        kept.sheets.issue([rj_1(serial, at=at) for serial in serials])
     return tuple(serials)
+
+
+def rj_1(serial: str, *, at: datetime) -> Sheet:
+    """Give an issued copy of RJ-1 in English."""
+    return Sheet(
+        serial=serial,
+        form="rj-1",
+        version=1,
+        language="en",
+        large_print=False,
+        pages=2,
+        issued_at=at,
+    )
 
 
 def files(
