@@ -27,6 +27,8 @@ ACTS = {
     "/set-aside/files/{number}/again": "file-again",
     "/take-in": "file-taken-in",
     "/records/{record_id}/without-missing": "record-without-missing",
+    "/records/{record_id}/request": "submission-working",
+    "/alerts/{alert_id}/seen": "alert-seen",
     "/pages/{page_id}/fields/{name}": "field-decided",
 }
 """What every unsafe route leaves when it does what it is there for."""
@@ -105,18 +107,25 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
         (line,) = kept.ledger.appear({"a" * 32: 9}, way="watch", place="p", at=at).values()
         kept.ledger.set_aside(line.id, "path-odd", by="test", at=at)
     second = place.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
+    asked = place.asks(safe="no")
+    with place.store.look() as kept:
+        (alert,) = kept.alerts.waiting()
     began = newest(place)
     petra = visit(place.app, "petra")
     token = petra.token()
 
     def send(path: str) -> Any:
         where = path.format(
-            page_id=second, number=line.number, record_id=place.lacking, name="me_number"
+            page_id=second,
+            number=line.number,
+            record_id=asked if path.endswith("request") else place.lacking,
+            alert_id=alert.id,
+            name="me_number",
         )
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return petra.post(where, data={"csrf": token}, files=files)
-        return petra.post(where, data={"csrf": token})
+        return petra.post(where, data={"csrf": token, "act": "seen"})
 
     for path in sorted(ACTS, key=lambda each: (each == "/sign-out", len(each) < 17)):
         before = newest(place)
