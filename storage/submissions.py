@@ -31,7 +31,7 @@ from pipeline.promises import day_of, promised_day
 from pipeline.readers.answers import BY, Answered, for_people, read_answers
 from pipeline.stages import PageRead, PersonMatch, Reading
 from pipeline.submissions import Danger, Submission, Word, from_letter
-from storage import terminals
+from storage import enrolment, terminals
 from storage.events import MACHINE, Events
 from storage.fetch import CHUNK, kiosk_ask
 from storage.mailbox import Letter
@@ -115,7 +115,7 @@ class KioskLetters:
         Raises:
             SubmissionOdd: it is no letter of a kiosk.
         """
-        if letter.kind in (terminals.ENROL, terminals.RENEW) or not self._pepper:
+        if letter.kind in (enrolment.ENROL, enrolment.RENEW) or not self._pepper:
             return
         said = from_letter(letter.kind, letter.body)
         if not isinstance(said, Danger):
@@ -129,7 +129,7 @@ class KioskLetters:
             FormUnknown: this release does not know the form; it is tried again after an update.
         """
         now = self._clock()
-        if letter.kind in (terminals.ENROL, terminals.RENEW):
+        if letter.kind in (enrolment.ENROL, enrolment.RENEW):
             terminals.take_letter(kept.terminals, letter, at=now)
             return
         said = from_letter(letter.kind, letter.body)

@@ -13,7 +13,6 @@ and only a worker can open it.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -37,6 +36,7 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from forms.page_id import new_serial, parse_serial
 from storage.data_keys import Keys
+from storage.enrolment import ENROL, RequestOdd, key_mark, read_request
 from storage.events import MACHINE, Events
 from storage.mailbox import Letter
 from storage.models import TerminalRow
@@ -52,14 +52,10 @@ RENEWS_FROM = timedelta(days=60)
 SILENT_AFTER = timedelta(minutes=2)
 """A terminal that was not heard of for so long is told of as dead."""
 
-ENROL, RENEW = "enrol", "renew"
-"""Kinds of letters."""
-
 AUTHORITY_SCOPE = "kiosk/terminals"
 
 _AUTHORITY_LASTS = timedelta(days=365 * 30)
 _AUTHORITY_NAME = "counterfoil terminals"
-_LARGEST_REQUEST = 8000
 _ID = re.compile(r"t-[0-9a-f]{8}")
 _MOST_PULSES = 5000
 
@@ -78,10 +74,6 @@ class TerminalNameOdd(UserError):
     code = "terminal-name-odd"
     message = "A terminal needs a name of 1 to 80 characters that says where it stands."
     remedy = 'Name it by its place, such as "B wing, by the servery".'
-
-
-class RequestOdd(ValueError):
-    """A request for a certificate that cannot be granted; `str` is a code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,37 +113,6 @@ class Terminal:
         return self.served(at) and (self.seen_at is None or at - self.seen_at > SILENT_AFTER)
 
 
-def enrol_letter(code: str, request: str) -> Letter:
-    """Write the letter by which a terminal enrols.
-
-    Args:
-        code: the one-time code, as it was typed.
-        request: a certificate signing request of its own key, PEM.
-    """
-    return _letter(ENROL, {"code": code, "request": request})
-
-
-def renew_letter(terminal: str, request: str, proof: bytes) -> Letter:
-    """Write the letter by which a terminal renews its certificate.
-
-    Args:
-        terminal: its id.
-        request: a certificate signing request, PEM.
-        proof: signature of the request's bytes by its old key (ECDSA, SHA-256, DER).
-    """
-    told = {"terminal": terminal, "request": request, "proof": base64.b64encode(proof).decode()}
-    return _letter(RENEW, told)
-
-
-def asked_of(request: str) -> str:
-    """Name the public key of a request, as the status book does.
-
-    Raises:
-        RequestOdd: it is no request that could be granted.
-    """
-    return _key_mark(_read_request(request).public_key())
-
-
 def mark_of(certificate: x509.Certificate) -> str:
     """Name a certificate, as the status book does."""
     return certificate.fingerprint(hashes.SHA256()).hex()
@@ -176,7 +137,7 @@ class Authority:
     def certificate(self) -> str:
         """Give the authority's own certificate, PEM, for whoever checks its terminals'."""
         public = self._key.public_key()
-        serial = int(_key_mark(public)[:30], 16)
+        serial = int(key_mark(public)[:30], 16)
         ca = x509.BasicConstraints(ca=True, path_length=0)
         made = (
             x509.CertificateBuilder()
@@ -304,7 +265,7 @@ class Terminals:
         if row is None or row.code_until is None or row.code_until <= at:
             return self._refuse("terminals", "code", at)
         try:
-            self._issue(row, _read_request(request), at)
+            self._issue(row, read_request(request), at)
         except RequestOdd as odd:
             return self._refuse(row.id, str(odd), at)
         row.code, row.code_until = "", None
@@ -325,7 +286,7 @@ class Terminals:
         if row is None or not _terminal(row).served(at):
             return self._refuse(terminal if row else "terminals", "not-enrolled", at)
         try:
-            wanted = _read_request(request)
+            wanted = read_request(request)
             old = x509.load_pem_x509_certificate(row.certificate.encode()).public_key()
             key = cast("ec.EllipticCurvePublicKey", old)
             key.verify(proof, request.encode(), ec.ECDSA(hashes.SHA256()))
@@ -389,7 +350,7 @@ class Terminals:
         issued = x509.load_pem_x509_certificate(pem.encode())
         row.state, row.enrolled_at, row.until = "enrolled", at, issued.not_valid_after_utc
         row.asked, row.mark, row.certificate = (
-            _key_mark(request.public_key()),
+            key_mark(request.public_key()),
             mark_of(issued),
             pem,
         )
@@ -492,39 +453,6 @@ class TablePulses:
 
 
 Pulses = FilePulses | TablePulses
-
-
-def _letter(kind: str, told: Mapping[str, Any]) -> Letter:
-    body = json.dumps({"v": 1, **told}, separators=(",", ":")).encode()
-    return Letter(key=f"{kind}-{hashlib.sha256(body).hexdigest()}", kind=kind, body=body)
-
-
-def _read_request(request: str) -> x509.CertificateSigningRequest:
-    """Read a request for a certificate.
-
-    Raises:
-        RequestOdd: it is none, its signature is wrong, or its key is of another kind than P-256.
-    """
-    if len(request) > _LARGEST_REQUEST:
-        raise RequestOdd("request-odd")
-    try:
-        read = x509.load_pem_x509_csr(request.encode())
-        key = read.public_key()
-        signed = read.is_signature_valid
-    except Exception:  # a stranger's bytes: whatever is wrong with them is not ours to tell apart
-        raise RequestOdd("request-odd") from None
-    if not signed or not isinstance(key, ec.EllipticCurvePublicKey):
-        raise RequestOdd("request-odd")
-    if not isinstance(key.curve, ec.SECP256R1):
-        raise RequestOdd("request-odd")
-    return read
-
-
-def _key_mark(key: Any) -> str:
-    der = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return hashlib.sha256(der).hexdigest()
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:

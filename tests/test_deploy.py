@@ -61,9 +61,7 @@ def test_every_service_runs_a_command_there_is_as_a_user_of_its_own(unit: Path) 
     started = re.search(r"^ExecStart=\S+/(counterfoil|backup\.sh)(.*)$", text, re.MULTILINE)
     assert started is not None
     words = [word for word in started[2].split() if not word.startswith(("-", "$"))]
-    if unit.stem == "counterfoil-kiosk":
-        assert words[:2] == ["serve", "kiosk"]  # its site comes with a later release
-    elif started[1] == "counterfoil":
+    if started[1] == "counterfoil":
         assert _knows([word for word in words if not word[0].isdigit()]), words
     user = re.search(r"^User=counterfoil-(worker|staff|kiosk)$", text, re.MULTILINE)
     assert user is not None
@@ -71,6 +69,15 @@ def test_every_service_runs_a_command_there_is_as_a_user_of_its_own(unit: Path) 
         assert "InaccessiblePaths=-/var/lib/counterfoil/keys/opening" in text
     for held in ("NoNewPrivileges=yes", "ProtectSystem=strict", "UMask=0007"):
         assert held in text
+
+
+def test_every_site_behind_the_proxy_knows_that_it_is_reached_by_https() -> None:
+    texts = [unit.read_text("utf-8") for unit in UNITS]
+    served = re.findall(r"^ExecStart=.* serve .*$", "\n".join(texts), re.MULTILINE)
+    served += re.findall(r"\[serve, .*\]", (DEPLOY / "compose.yaml").read_text("utf-8"))
+    assert len(served) == 4
+    for command in served:
+        assert "--tls" in command
 
 
 def test_every_command_of_the_operators_guide_is_one() -> None:

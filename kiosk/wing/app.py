@@ -86,8 +86,29 @@ def create_app(kit: WingKit) -> FastAPI:
             terminals=kit.terminals,
             certificates=kit.certificates,
         )
+    if kit.tls:
+        app.add_middleware(ByTheProxy)
     app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
     return app
+
+
+class ByTheProxy:
+    """Takes a terminal's certificate from the proxy alone: whoever else reaches the port has none.
+
+    A certificate is no secret, and only the proxy has seen that the terminal holds its key. That
+    a request came by HTTPS is believed of the proxy's address only (`kiosk.serving`).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["scheme"] != "https":
+            claimed = EnrolledTerminals.HEADER.encode()
+            told = [(name, value) for name, value in scope["headers"] if name.lower() != claimed]
+            scope = {**scope, "headers": told}
+        await self._app(scope, receive, send)
 
 
 class Alive:

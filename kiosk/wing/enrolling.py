@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from forms.errors import UserError
 from forms.page_id import parse_serial
 from kiosk.wing.parts import Certificates, Posts, Terminals
-from storage.terminals import RequestOdd, asked_of, enrol_letter, renew_letter
+from storage.enrolment import RequestOdd, asked_of, enrol_letter, renew_letter
 
 ENROL = "/enrol"
 MOST_A_MINUTE = 12

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from storage.enrolment import asked_of, enrol_letter, renew_letter
 from storage.store import Store
 from storage.terminals import (
     AUTHORITY_SCOPE,
@@ -22,10 +23,7 @@ from storage.terminals import (
     Terminal,
     TerminalNameOdd,
     TerminalUnknown,
-    asked_of,
-    enrol_letter,
     mark_of,
-    renew_letter,
     take_letter,
 )
 

@@ -18,8 +18,9 @@ from kiosk.wing.app import create_app
 from kiosk.wing.enrolling import MOST_A_MINUTE, Enrolling
 from kiosk.wing.parts import NoBook, OneTerminal, WingKit
 from pipeline.promises import promised_day
+from storage.enrolment import asked_of
 from storage.mailbox import Letter
-from storage.terminals import Authority, asked_of
+from storage.terminals import Authority
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("certutil") and shutil.which("openssl")),

@@ -303,6 +303,18 @@ def test_only_an_enrolled_terminal_is_served_and_revoking_ends_it() -> None:
     assert glass.post("/touch", headers=header, data={}).status_code == 403
 
 
+def test_a_certificate_is_taken_from_the_proxy_alone() -> None:
+    shown, mark = _certificate()
+    wing = Wing(terminals=EnrolledTerminals(Marks({mark: "wing-b-1"})), tls=True)
+    header = {EnrolledTerminals.HEADER: shown}
+    glass = Glass(wing)
+    assert glass.get("/", headers=header).status_code == 200
+    # Whoever reaches the port and is not the proxy has come by plain HTTP, whatever it says.
+    glass.base_url = "http://kiosk.example"
+    said = {**header, "X-Forwarded-Proto": "https"}
+    assert glass.get("/", headers=said).status_code == 403
+
+
 def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
     noted: list[str] = []
 
@@ -356,7 +368,7 @@ def test_the_kiosk_hands_in_through_the_real_mailbox_and_cannot_read_it(tmp_path
 
 
 def test_the_kiosk_imports_no_database_and_no_staff_page() -> None:
-    allowed_storage = {"storage.mailbox", "storage.status_book"}
+    allowed_storage = {"storage.mailbox", "storage.status_book", "storage.enrolment"}
     for file in WING.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = []
