@@ -18,7 +18,6 @@ from typing import Literal
 import jinja2
 import weasyprint  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
-from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
 from forms.fields import (
@@ -33,6 +32,7 @@ from forms.fields import (
     Signature,
     Text,
 )
+from forms.fonts import our_fonts
 from forms.texts import sheet_language
 from forms.wording import LANGUAGES, direction, html_language, language_of_all, words
 
@@ -111,7 +111,7 @@ def _too_long(definition: FormDefinition, language: str, pages: int, *, large: b
 
 
 def _render(definition: FormDefinition, language: str, *, large_print: bool, mode: Mode) -> bytes:
-    fonts = FontConfiguration()
+    fonts = our_fonts()
 
     options = {
         "pdf_forms": mode != "paper",
@@ -356,7 +356,7 @@ def render_notice(lines: Sequence[str]) -> bytes:
     fonts = sorted({script.font for script in _SCRIPTS.values()})
     page = _environment().get_template("notice.html").render(said=said, fonts=fonts)
     html = weasyprint.HTML(string=page, url_fetcher=_Assets(), base_url="asset:")
-    out = html.write_pdf(font_config=FontConfiguration(), pdf_variant="pdf/ua-1")
+    out = html.write_pdf(font_config=our_fonts(), pdf_variant="pdf/ua-1")
     if not isinstance(out, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
     return out
