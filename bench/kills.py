@@ -49,7 +49,7 @@ HAND_SECONDS = 10.0
 """How long a kill waits at most for something to be in hand."""
 
 SETTLE_SECONDS = 180
-"""How long the house may take to end its work once nobody kills any more."""
+"""How long the house may end nothing of its work once nobody kills any more."""
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 
@@ -220,17 +220,19 @@ def _wait_for_something_in_hand(
 
 def _settle(crew: Crew, house: House, trial: Trial, batch: Sequence[paper.File]) -> bool:
     """Wait until all that was put in is taken in, read and verified; say whether that came."""
-    until = time.monotonic() + SETTLE_SECONDS
+    left, until = sys.maxsize, time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < until:
         _wait(crew, 0.5)
         taken = {words[0] for words in trial.acknowledged(TAKEN)}
-        if not all(each.name in taken for each in batch) or house.jobs.busy():
-            continue
         with house.store.look() as kept:
             counts = kept.pages.counts()
             waiting = sum(len(w.fields) for w in kept.pages.queue("manager", limit=50))
-        if counts[Status.RECEIVED] + counts[Status.READING] + waiting == 0:
+        now_left = counts[Status.RECEIVED] + counts[Status.READING] + waiting
+        now_left += sum(len(each.leaves) for each in batch if each.name not in taken)
+        if now_left == 0 and not house.jobs.busy():
             return True
+        if now_left < left:
+            left, until = now_left, time.monotonic() + SETTLE_SECONDS
     return False
 
 
@@ -368,8 +370,7 @@ def main() -> None:
             real=given.real,
             told=True,
         )
-    command = f"python -m bench.kills --kills {given.kills} --pages {given.pages}"
-    command += " --postgres" if given.postgres else ""
+    command = " ".join(("python -m bench.kills", *sys.argv[1:]))
     if given.json:
         print(json.dumps({"command": command, **vars(result.found), "recovery": result.recovery}))
     else:
