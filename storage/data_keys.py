@@ -135,6 +135,11 @@ class Keys:
             self._met[scope] = vault.open(locked)
         return self._met[scope]
 
+    def has(self, scope: str) -> bool:
+        """Say whether a scope has a key; nothing is opened for that."""
+        self.fetch([scope])
+        return scope in self._met or scope in self._locked
+
     def fetch(self, scopes: Collection[str]) -> None:
         """Fetch many keys at once, still locked, since they are about to be asked for."""
         wanted = sorted(set(scopes) - self._met.keys() - self._locked.keys())

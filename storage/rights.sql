@@ -33,7 +33,7 @@ BEGIN
         ('event_head', 'SELECT, UPDATE'),
         ('backups', 'SELECT'),
         ('erased_scopes', 'SELECT'),
-        ('terminals', 'SELECT'),
+        ('terminals', 'SELECT, INSERT, UPDATE (state, code, code_until, revoked_at, revoked_by)'),
         ('submissions', 'SELECT, UPDATE (state, renewed, ended_at)'),
         ('alerts', 'SELECT, UPDATE (seen_at, seen_by)')
     ) AS rights (name, may) LOOP

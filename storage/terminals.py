@@ -66,6 +66,7 @@ class TerminalUnknown(UserError):
     code = "terminal-unknown"
     message = "There is no such terminal here."
     remedy = "Run `counterfoil terminal list` to see those there are."
+    status = 404
 
 
 class TerminalNameOdd(UserError):
@@ -231,7 +232,8 @@ class Terminals:
         )
         self._rows.add(row)
         self._rows.flush()
-        self._authority()  # made by whoever invites, so that its own certificate can be shown
+        if not self._keys.has(AUTHORITY_SCOPE):  # so that its own certificate can be shown
+            self._keys.make(AUTHORITY_SCOPE)
         self._events.add("terminal-invited", row.id, by=by, at=at)
         return _terminal(row), code
 

@@ -16,6 +16,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.terminals import silent_sentences
 from kiosk.staff.views import (
     TILES,
     page_name,
@@ -70,7 +71,9 @@ def routers() -> tuple[APIRouter, ...]:
             lines = queue.lines_for(kept, office, user) if deciding else ()
             length = queue.length_for(kept, user) if deciding else 0
             sealed = queue.sealed_for(kept, user) if deciding else 0
-            glass = _dirty_glass(kept, user, kit.now()) if deciding or user.has(Role.ADMIN) else ()
+            warned = deciding or user.has(Role.ADMIN)
+            warnings = _dirty_glass(kept, user, kit.now()) if warned else ()
+            warnings += silent_sentences(kept, user, kit.now()) if warned else ()
         shown("list-viewed", "start")
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
@@ -85,7 +88,7 @@ def routers() -> tuple[APIRouter, ...]:
             title="Start",
             heading="Forms coming in" if counting else f"Hello, {user.name}",
             counts=tiles if counting else (),
-            glass=glass,
+            warnings=warnings,
             queue=rows if deciding else None,
             more=max(0, length - len(rows)),
             others=counts.get(Status.AWAITING, 0) > 0,

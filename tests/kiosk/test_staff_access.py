@@ -44,6 +44,10 @@ TABLE = {
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
     ("POST", "/records/{record_id}/request"): frozenset({"practitioner", "manager"}),
     ("GET", "/alerts"): VERIFIERS,
+    ("GET", "/terminals"): frozenset({"manager", "admin"}),
+    ("POST", "/terminals"): frozenset({"manager", "admin"}),
+    ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),
+    ("POST", "/terminals/{terminal_id}/revoke"): frozenset({"manager", "admin"}),
     ("POST", "/alerts/{alert_id}/seen"): VERIFIERS,
     ("GET", "/verify"): VERIFIERS,
     ("GET", "/verify/after/{page_id}"): VERIFIERS,
@@ -79,6 +83,8 @@ def place(open_prison, samples):
         kept.ledger.set_aside(line.id, "path-odd", by="test", at=at)
         prison.lying = line.number
         prison.alert = kept.alerts.sound("stop", at=at, establishment="MTI")
+        invited, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="x", at=at)
+        prison.terminal = invited.id
     prison.asked = prison.asks()
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
@@ -102,6 +108,7 @@ def address(place, path: str) -> str:
         name="me_number",
         number=place.lying,
         alert_id=place.alert,
+        terminal_id=place.terminal,
     ).replace("/static/me_number", "/static/staff.css")
 
 
@@ -145,7 +152,7 @@ def test_a_route_without_a_gate_stops_the_site_from_starting(prison) -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(k for k in TABLE if k[0] == "POST"))
 def test_an_unsafe_route_refuses_what_our_own_page_did_not_send(place, visit, method, path) -> None:
-    browser = visit(place.app, "petra")
+    browser = visit(place.app, "milan")
     where = address(place, path)
     token = browser.token("/")
     good = {"Sec-Fetch-Site": "same-origin"}

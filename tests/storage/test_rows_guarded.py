@@ -319,6 +319,26 @@ def test_alerts_and_requests_are_guarded_and_danger_nobody_knows_where_is_everyb
             rows_of(kept).execute(text(statement))
 
 
+def test_staff_set_terminals_up_and_take_them_away_but_make_no_certificate(
+    worker: Store, staff: Store
+) -> None:
+    at = datetime.now(UTC)
+    for _ in range(2):  # the authority is made with the first, and only looked for with the next
+        with staff.begin(["MTI"]) as kept:
+            made, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="p", at=at)
+            kept.terminals.invite_again(made.id, by="p", at=at)
+            kept.terminals.revoke(made.id, by="p", at=at)
+    with worker.look() as kept:
+        assert [each.state for each in kept.terminals.list()] == ["revoked", "revoked"]
+    for statement in (
+        "UPDATE terminals SET until = '2999-12-31'",
+        "UPDATE terminals SET establishment = 'LEI'",
+        "DELETE FROM terminals",
+    ):
+        with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+            rows_of(kept).execute(text(statement))
+
+
 def test_the_kiosk_may_read_nothing(made: str) -> None:
     kiosk = Store(as_role(made, "kiosk"))
     for table in (*TABLES, "staff", "events", "data_keys"):
