@@ -23,11 +23,11 @@ LOOKS_AFTER = (Role.MANAGER, Role.ADMIN)
 
 
 class PrisonOdd(UserError):
-    """A terminal is to stand in a prison that is none of this person's, or none at all."""
+    """A kiosk is to stand in a prison that is none of this person's, or none at all."""
 
     code = "terminal-prison-odd"
     message = "That is not the code of a prison that you look after."
-    remedy = "Give the three letters of the prison that the terminal stands in, such as MTI."
+    remedy = "Give the three letters of the prison that the kiosk stands in, such as MTI."
 
 
 @dataclass(frozen=True, kw_only=True)
