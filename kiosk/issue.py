@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from forms.errors import UserError
 from forms.fields import FormDefinition, Text
 from forms.file_names import shown
 from forms.fillable import fillable_copy
 from forms.library import definition
-from forms.printing import CopyToPrint, print_to
-from forms.published import Published, published_as_asked
+from forms.printing import CopyToPrint, print_copies, print_to
+from forms.published import Published, published, published_as_asked
 from forms.texts import asks_for_consent
 from forms.wording import ENGLISH_NAMES, LANGUAGES, OFFER, words
 from kiosk.files import OLD_KEPT, look_before_writing, old_kept, told, whole_file
 from kiosk.settings import KEEP_YEARS
 from pipeline.ports import Person, Sheet
 from pipeline.roll import PRISON_NUMBER
-from storage.store import Store
+from storage.store import Kept, Store
 
 LONGEST_PLACE = 12
 """Characters of a prison code or a wing: more do not fit where they are stamped."""
@@ -216,26 +217,7 @@ def issue(
         if person and order.establishment not in ("", person.establishment.strip().upper()):
             raise PersonElsewhere
         establishment = order.establishment or (person.establishment if person else "")
-        serials = kept.sheets.draw(order.copies)
-        kept.sheets.issue(
-            [
-                Sheet(
-                    serial=serial,
-                    form=paper.definition.id,
-                    version=paper.definition.version,
-                    language=paper.layout.language,
-                    large_print=paper.layout.large_print,
-                    pages=len(paper.layout.pages),
-                    issued_at=at,
-                    establishment=establishment,
-                    wing=order.wing,
-                    person=order.person or None,
-                    pad=f"pad-{serials[0]}",
-                    issued_by=by,
-                )
-                for serial in serials
-            ]
-        )
+        serials = _register(kept, order, paper, establishment, by=by, at=at)
     name = f"{person.forenames} {person.surname}".strip() if person else ""
     written = _in_boxes(paper.definition, order.person, person)
     copies = (
@@ -269,6 +251,73 @@ def issue(
     if old is not None:
         notes = (OLD_KEPT.format(shown(old)), *notes)
     return Issued(serials=serials, notes=notes)
+
+
+def issue_pad(kept: Kept, order: Order, *, by: str, at: datetime) -> str:
+    """Register the copies of a pad for nobody in particular, to be printed by `print_pad`.
+
+    Args:
+        kept: the transaction they are kept in.
+        order: what is to be printed; for no person.
+        by: user name.
+        at: when, UTC.
+
+    Returns:
+        The pad's id.
+
+    Raises:
+        UserError: see `Order.check`.
+    """
+    paper = order.check()
+    serials = _register(kept, order, paper, order.establishment, by=by, at=at)
+    return _pad_of(serials)
+
+
+def print_pad(kept: Kept, pad: str, out: BinaryIO) -> int:
+    """Write the PDF of a pad's copies that are not cancelled; give how many.
+
+    Raises:
+        PadUnknown: there is none of that id.
+        NothingToPrint: every copy was cancelled.
+    """
+    found = kept.sheets.pad(pad)
+    paper = published(found.form, found.version, found.language, large_print=found.large_print)
+    copies = (
+        CopyToPrint(serial=serial, establishment=found.establishment, wing=found.wing)
+        for serial in kept.sheets.of_pad(pad)
+    )
+    return print_copies(paper, copies, out)
+
+
+def _pad_of(serials: Sequence[str]) -> str:
+    return f"pad-{serials[0]}"
+
+
+def _register(
+    kept: Kept, order: Order, paper: Published, establishment: str, *, by: str, at: datetime
+) -> tuple[str, ...]:
+    """Draw serials and keep the copies; give the serials."""
+    serials = kept.sheets.draw(order.copies)
+    kept.sheets.issue(
+        [
+            Sheet(
+                serial=serial,
+                form=paper.definition.id,
+                version=paper.definition.version,
+                language=paper.layout.language,
+                large_print=paper.layout.large_print,
+                pages=len(paper.layout.pages),
+                issued_at=at,
+                establishment=establishment,
+                wing=order.wing,
+                person=order.person or None,
+                pad=_pad_of(serials),
+                issued_by=by,
+            )
+            for serial in serials
+        ]
+    )
+    return serials
 
 
 def _in_boxes(form: FormDefinition, number: str, person: Person | None) -> dict[str, str]:

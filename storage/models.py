@@ -134,6 +134,7 @@ class SheetRow(Sealed, Base):
     __table_args__ = (
         CheckConstraint("state IN ('issued', 'void')", name="state"),
         Index("ix_sheets_establishment_wing", "establishment", "wing"),
+        Index("ix_sheets_pad", "pad"),
     )
 
 

@@ -13,7 +13,7 @@ BEGIN
         ('keks', 'SELECT'),
         ('data_keys', 'SELECT, INSERT'),
         ('unsealed', 'SELECT'),
-        ('sheets', 'SELECT'),
+        ('sheets', 'SELECT, INSERT, UPDATE (state, void_reason)'),
         ('intakes', 'SELECT, INSERT'),
         ('arrivals', 'SELECT, INSERT'),
         ('ledger', 'SELECT, INSERT, UPDATE'),

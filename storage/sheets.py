@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import case, exists, func, select
 from sqlalchemy.orm import Session as Rows
 
 from forms import library
@@ -42,6 +43,43 @@ class SheetUsed(UserError):
     code = "sheet-used"
     message = "That form has come back filled in, so it can no longer be cancelled."
     remedy = "Open its record instead."
+
+
+class PadUnknown(UserError):
+    """No such pad."""
+
+    code = "pad-unknown"
+    message = "There is no pad of that number here."
+    remedy = "Choose one from the list of pads."
+    status = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad:
+    """Copies that were issued together, and what has become of them.
+
+    Attributes:
+        id: names it; it ends with the serial of its first copy.
+        copies, back, void: how many there are, came back, and were cancelled.
+    """
+
+    id: str
+    form: str
+    version: int
+    language: str
+    large_print: bool
+    establishment: str
+    wing: str
+    issued_at: datetime
+    issued_by: str
+    copies: int
+    back: int
+    void: int
+
+    @property
+    def out(self) -> int:
+        """Say how many are out on the wing."""
+        return self.copies - self.back - self.void
 
 
 class Sheets:
@@ -134,6 +172,67 @@ class Sheets:
         self._keys.fetch([row.sealed_scope for row in rows if row.sealed is not None])
         return tuple(convert.sheet(row) for row in rows)
 
+    def pads(
+        self,
+        forms: Collection[str],
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+        limit: int = 50,
+    ) -> tuple[Pad, ...]:
+        """Give the newest pads of some forms.
+
+        Args:
+            forms: ids.
+            establishments: of these prisons only; none for all.
+            wings: of these wings only; none for all.
+            limit: how many at most.
+        """
+        found = _PADS.where(SheetRow.form.in_(forms), SheetRow.pad.startswith("pad-"))
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
+        newest = found.order_by(func.min(SheetRow.issued_at).desc(), SheetRow.pad).limit(limit)
+        return tuple(Pad(**row) for row in self._rows.execute(newest).mappings())
+
+    def pad(self, pad: str) -> Pad:
+        """Give a pad.
+
+        Raises:
+            PadUnknown: there is none.
+        """
+        row = self._rows.execute(_PADS.where(SheetRow.pad == pad)).mappings().first()
+        if not pad or row is None:
+            raise PadUnknown
+        return Pad(**row)
+
+    def of_pad(self, pad: str) -> tuple[str, ...]:
+        """Give the serials of a pad's copies that are not cancelled."""
+        found = select(SheetRow.serial).where(SheetRow.pad == pad, SheetRow.state == "issued")
+        return tuple(self._rows.scalars(found.order_by(SheetRow.serial)))
+
+    def void_rest(self, pad: str, reason: str, *, by: str, at: datetime) -> int:
+        """Cancel what has not come back of a pad; give how many copies.
+
+        Args:
+            pad: which one.
+            reason: a code such as "lost" or "misprinted".
+            by: user name.
+            at: when, UTC.
+        """
+        gone = 0
+        for serial in self.of_pad(pad):
+            if not self.is_back(serial):
+                self.void(serial, reason, by=by, at=at)
+                gone += 1
+        return gone
+
+    def is_back(self, serial: str) -> bool:
+        """Say whether any page of a copy has come in."""
+        page = select(PageRow.id).where(PageRow.serial == serial).limit(1)
+        return self._rows.scalar(page) is not None
+
     def count(self) -> int:
         """Say how many copies were ever issued."""
         return self._rows.scalar(select(func.count()).select_from(SheetRow)) or 0
@@ -152,3 +251,29 @@ class Sheets:
             here = select(SheetRow.serial).where(SheetRow.serial.in_(some))
             found.update(self._rows.scalars(here))
         return found
+
+
+_BACK = exists().where(PageRow.serial == SheetRow.serial).correlate(SheetRow)
+_VOID = SheetRow.state == "void"
+_PADS = select(
+    SheetRow.pad.label("id"),
+    SheetRow.form,
+    SheetRow.version,
+    SheetRow.language,
+    SheetRow.large_print,
+    SheetRow.establishment,
+    SheetRow.wing,
+    func.min(SheetRow.issued_at).label("issued_at"),
+    func.min(SheetRow.issued_by).label("issued_by"),
+    func.count().label("copies"),
+    func.sum(case((~_VOID & _BACK, 1), else_=0)).label("back"),
+    func.sum(case((_VOID, 1), else_=0)).label("void"),
+).group_by(
+    SheetRow.pad,
+    SheetRow.form,
+    SheetRow.version,
+    SheetRow.language,
+    SheetRow.large_print,
+    SheetRow.establishment,
+    SheetRow.wing,
+)

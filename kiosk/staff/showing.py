@@ -51,9 +51,14 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/records", "Records", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/alerts", "Alerts", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/set-aside", "Set aside", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
+    (
+        "/pads",
+        "Pads",
+        (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
+    ),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
 )
-_UNDER: Mapping[str, str] = {"/pages": "/verify"}
+_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
 
 
 @lru_cache(maxsize=1)

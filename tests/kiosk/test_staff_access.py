@@ -17,6 +17,7 @@ from PIL import Image
 from forms.published import published
 from kiosk.access import EVERY_ROLE, Role, SignInDelays, TooManyTries, refuse_open_routes, routes_of
 from kiosk.headers import HEADERS
+from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from pipeline.kept import Status
 from storage.jobs import Jobs
@@ -44,6 +45,13 @@ TABLE = {
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
     ("POST", "/records/{record_id}/request"): frozenset({"practitioner", "manager"}),
     ("GET", "/alerts"): VERIFIERS,
+    ("GET", "/pads"): SIGNED_IN - {"auditor"},
+    ("POST", "/pads"): SIGNED_IN - {"auditor"},
+    ("GET", "/pads/{pad}"): SIGNED_IN - {"auditor"},
+    ("GET", "/pads/{pad}/paper.pdf"): SIGNED_IN - {"auditor"},
+    ("POST", "/pads/{pad}/cancel"): SIGNED_IN - {"auditor"},
+    ("GET", "/slips"): SIGNED_IN - {"auditor"},
+    ("POST", "/slips"): SIGNED_IN - {"auditor"},
     ("GET", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),
@@ -85,6 +93,8 @@ def place(open_prison, samples):
         prison.alert = kept.alerts.sound("stop", at=at, establishment="MTI")
         invited, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="x", at=at)
         prison.terminal = invited.id
+        order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
+        prison.pad = issue_pad(kept, order, by="x", at=at)
     prison.asked = prison.asks()
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
@@ -109,6 +119,7 @@ def address(place, path: str) -> str:
         number=place.lying,
         alert_id=place.alert,
         terminal_id=place.terminal,
+        pad=place.pad,
     ).replace("/static/me_number", "/static/staff.css")
 
 

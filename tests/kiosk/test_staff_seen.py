@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kiosk.access import Role, roles_of, routes_of
+from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 
 LEADS_ON = {
@@ -16,7 +17,10 @@ LEADS_ON = {
     "/verify/after/{page_id}": "it shows nothing, and leads on to a page that does",
     "/pages/{page_id}": "it shows nothing, and leads on to a page that does",
 }
-NOBODYS = {"/take-in": "an empty form, the same for everybody"}
+NOBODYS = {
+    "/take-in": "an empty form, the same for everybody",
+    "/slips": "an empty form, the same for everybody",
+}
 """What leaves no event, and why; each is made sure of below."""
 
 ACTS = {
@@ -29,6 +33,9 @@ ACTS = {
     "/records/{record_id}/without-missing": "record-without-missing",
     "/records/{record_id}/request": "submission-working",
     "/alerts/{alert_id}/seen": "alert-seen",
+    "/pads": "sheet-issued",
+    "/pads/{pad}/cancel": "sheet-void",
+    "/slips": "slip-viewed",
     "/terminals": "terminal-invited",
     "/terminals/{terminal_id}/code": "terminal-invited",
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
@@ -43,9 +50,11 @@ def place(open_prison, samples):
     prison.page, _ = prison.comes_in(samples.self_referral)
     (prison.half,) = prison.comes_in(samples.self_referral, pages=[1])
     prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
-    with prison.store.look() as kept:
+    with prison.store.begin() as kept:
         prison.record = kept.pages.get(prison.page).record
         prison.lacking = kept.pages.get(prison.half).record
+        order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
+        prison.pad = issue_pad(kept, order, by="milan", at=prison.clock())
     prison.app = create_app(prison.kit())
     return prison
 
@@ -53,7 +62,7 @@ def place(open_prison, samples):
 def address(place: Any, path: str) -> str:
     page = place.aside if path.startswith("/set-aside") else place.page
     record = place.lacking if path.endswith("without-missing") else place.record
-    return path.format(page_id=page, record_id=record, name="me_number")
+    return path.format(page_id=page, record_id=record, name="me_number", pad=getattr(place, "pad", ""))
 
 
 def events(place: Any, since: int = 0) -> list[tuple[str, str, str, str]]:
@@ -125,14 +134,15 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
             record_id=asked if path.endswith("request") else place.lacking,
             alert_id=alert.id,
             terminal_id=terminal.id,
+            pad=place.pad,
             name="me_number",
         )
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
-        return milan.post(
-            where, data={"csrf": token, "act": "seen", "name": "A wing", "prison": "MTI"}
-        )
+        asks = {"act": "seen", "name": "A wing", "prison": "MTI"}
+        asks |= {"form": "rj-2", "copies": "1", "wing": "A", "code": place.pad[4:]}
+        return milan.post(where, data={"csrf": token, **asks})
 
     for path in sorted(ACTS, key=lambda each: (each == "/sign-out", len(each) < 17)):
         before = newest(place)

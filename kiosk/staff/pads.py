@@ -1,0 +1,277 @@
+"""Pads of blank forms for a wing: print one, see what is out, cancel what will never come back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from forms.errors import UserError
+from forms.library import definition
+from forms.page_id import parse_serial, show_serial
+from forms.wording import ENGLISH_NAMES
+from kiosk.access import FormSent, Role, SignedIn, User, router_for
+from kiosk.issue import Order, PlaceOdd, issue_pad, print_pad
+from kiosk.staff import queue, wording
+from kiosk.staff.kit import Given, Office, Shown
+from kiosk.staff.showing import see_other, show
+from kiosk.staff.views import title_of
+from storage.sheets import Pad, PadUnknown, SheetUnknown
+from storage.store import Kept
+
+FORMS = ("rj-1", "rj-2")
+"""What is printed for nobody in particular. A consent is printed for one person."""
+
+MOST_COPIES = 100
+
+PRINTED_WITHIN = timedelta(hours=1)
+"""How long whoever issued a pad may open its file: later, a second print would be a photocopy."""
+
+PRINTS = (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)
+
+
+class CopiesOdd(UserError):
+    """Not a number of copies that is printed at once."""
+
+    code = "copies-odd"
+    message = "That is not a number of copies that can be printed at once."
+    remedy = f"Give a number from 1 to {MOST_COPIES}."
+
+
+class NotYourPlace(UserError):
+    """A prison or wing that is not this person's."""
+
+    code = "not-your-place"
+    message = "You print pads for your own prison and wing only."
+    remedy = "Choose one of your own."
+
+
+class PrintedBefore(UserError):
+    """A pad that is not to be printed again."""
+
+    code = "printed-before"
+    message = "This pad was issued a while ago, or by somebody else, so it is not printed again."
+    remedy = "Print a new one. If the old one never came out of the printer, cancel it."
+    status = 409
+
+
+@dataclass(frozen=True, kw_only=True)
+class PadShown:
+    """A pad as its line shows it."""
+
+    href: str
+    first: str
+    form: str
+    place: str
+    issued: str
+    copies: int
+    back: int
+    void: int
+    out: int
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Make the routers of these pages."""
+    people = router_for(*PRINTS)
+
+    @people.get("/pads")
+    def pads(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
+        """Ask what to print, and list what was issued last."""
+        shown("list-viewed", "pads")
+        return _list(request, user, office)
+
+    @people.post("/pads")
+    def issue(request: Request, form: FormSent, user: SignedIn, office: Given) -> Response:
+        """Issue a pad; its page then gives the file to be printed."""
+        sent = {name: form.one(name).strip() for name in ("form", "prison", "wing", "language")}
+        sent["copies"] = form.one("copies").strip()
+        try:
+            order = _order(user, sent)
+            with office.kit.store.begin() as kept:
+                pad = issue_pad(kept, order, by=user.id, at=office.kit.now())
+        except UserError as problem:
+            return _list(request, user, office, problem=problem, sent=sent)
+        return see_other(f"/pads/{pad}")
+
+    @people.get("/pads/{pad}")
+    def one(pad: str, request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
+        """Show a pad, and its file while it may be printed."""
+        with office.kit.store.look() as kept:
+            found = _found(kept, user, pad)
+            names = queue.names_of(kept, {found.issued_by})
+        shown("pad-viewed", pad)
+        return show(
+            request,
+            "pad.html",
+            title="Pad",
+            pad=_shown(found, office),
+            by=names.get(found.issued_by, found.issued_by),
+            paper=f"/pads/{pad}/paper.pdf" if _may_print(found, user, office) else "",
+            duplex=definition(found.form).page.per_sheet > 1,
+        )
+
+    @people.get("/pads/{pad}/paper.pdf")
+    def paper(pad: str, user: SignedIn, office: Given, shown: Shown) -> Response:
+        """Give a pad's file.
+
+        Raises:
+            PrintedBefore: it is not printed again.
+        """
+        made = io.BytesIO()
+        with office.kit.store.look() as kept:
+            found = _found(kept, user, pad)
+            if not _may_print(found, user, office):
+                raise PrintedBefore
+            print_pad(kept, pad, made)
+        shown("paper-viewed", pad)
+        headers = {"Content-Disposition": f'attachment; filename="{pad}.pdf"'}
+        return Response(made.getvalue(), media_type="application/pdf", headers=headers)
+
+    @people.post("/pads/{pad}/cancel")
+    def cancel(pad: str, user: SignedIn, office: Given) -> Response:
+        """Cancel the copies of a pad that have not come back."""
+        with office.kit.store.begin() as kept:
+            _found(kept, user, pad)
+            kept.sheets.void_rest(pad, "lost", by=user.id, at=office.kit.now())
+        return see_other(f"/pads/{pad}")
+
+    @people.get("/slips")
+    def slips(request: Request, _user: SignedIn) -> Response:
+        """Ask for the code of a stub."""
+        return show(request, "slip.html", title="Where is my slip", code="", said="")
+
+    @people.post("/slips")
+    def slip(
+        request: Request, form: FormSent, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
+        """Say of a stub's code whether its form has come in, and nothing else."""
+        code = form.one("code")
+        try:
+            said = _state_of(code, user, office, shown)
+        except UserError as problem:
+            return show(
+                request,
+                "slip.html",
+                title="Where is my slip",
+                code=code[:20],
+                problem=problem,
+                status=422,
+            )
+        return show(request, "slip.html", title="Where is my slip", code=code[:20], said=said)
+
+    return (people,)
+
+
+def _order(user: User, sent: Mapping[str, str]) -> Order:
+    copies = sent["copies"]
+    if not (copies.isascii() and copies.isdigit() and 1 <= int(copies[:4]) <= MOST_COPIES):
+        raise CopiesOdd
+    order = Order(
+        form=sent["form"] if sent["form"] in FORMS else "",
+        copies=int(copies),
+        establishment=sent["prison"].upper(),
+        wing=sent["wing"].upper(),
+        language=sent["language"] or "en",
+    )
+    order.check()
+    if not order.establishment or not order.wing:
+        raise PlaceOdd
+    if not _is_theirs(user, order.establishment, order.wing):
+        raise NotYourPlace
+    return order
+
+
+def _is_theirs(user: User, establishment: str, wing: str) -> bool:
+    return (not user.establishments or establishment in user.establishments) and (
+        not user.wings or wing in user.wings
+    )
+
+
+def _found(kept: Kept, user: User, pad: str) -> Pad:
+    found = kept.sheets.pad(pad)
+    if found.form not in FORMS or not _is_theirs(user, found.establishment, found.wing):
+        raise PadUnknown
+    return found
+
+
+def _may_print(pad: Pad, user: User, office: Office) -> bool:
+    fresh = office.kit.now() - pad.issued_at <= PRINTED_WITHIN
+    return fresh and pad.issued_by == user.id and pad.back == 0 and pad.out > 0
+
+
+def _list(
+    request: Request,
+    user: User,
+    office: Office,
+    *,
+    problem: UserError | None = None,
+    sent: Mapping[str, str] | None = None,
+) -> Response:
+    with office.kit.store.look() as kept:
+        found = kept.sheets.pads(FORMS, establishments=user.establishments, wings=user.wings)
+    one = {
+        "prison": next(iter(user.establishments)) if len(user.establishments) == 1 else "",
+        "wing": next(iter(user.wings)) if len(user.wings) == 1 else "",
+    }
+    sent = sent or {"form": FORMS[0], "copies": "10", "language": "en", **one}
+    wrong = {CopiesOdd: "copies", PlaceOdd: "prison", NotYourPlace: "prison"}
+    return show(
+        request,
+        "pads.html",
+        title="Pads",
+        rows=[_shown(each, office) for each in found],
+        form_items=[
+            {"value": each, "text": title_of(definition(each)), "selected": each == sent["form"]}
+            for each in FORMS
+        ],
+        language_items=[
+            {"value": code, "text": name, "selected": code == sent["language"]}
+            for code, name in ENGLISH_NAMES.items()
+        ],
+        sent=sent,
+        problem=problem,
+        wrong=wrong.get(type(problem), "form") if problem else "",
+        status=422 if problem else 200,
+    )
+
+
+def _shown(pad: Pad, office: Office) -> PadShown:
+    large = ", large print" if pad.large_print else ""
+    language = "" if pad.language == "en" else f", {ENGLISH_NAMES[pad.language]}"
+    return PadShown(
+        href=f"/pads/{pad.id}",
+        first=show_serial(pad.id.removeprefix("pad-")),
+        form=f"{title_of(definition(pad.form))}{language}{large}",
+        place=", ".join(each for each in (pad.establishment, pad.wing) if each),
+        issued=wording.clock(pad.issued_at, office.kit.now()),
+        copies=pad.copies,
+        back=pad.back,
+        void=pad.void,
+        out=pad.out,
+    )
+
+
+def _state_of(code: str, user: User, office: Office, shown: Shown) -> str:
+    """Say what has become of a copy: never whose it is or what it says.
+
+    Raises:
+        SerialMistyped: it is no code.
+        SheetUnknown: it is none of a pad of this person's.
+    """
+    serial = parse_serial(code)
+    with office.kit.store.look() as kept:
+        sheet = kept.sheets.find(serial)
+        theirs = sheet is not None and _is_theirs(user, sheet.establishment, sheet.wing)
+        if sheet is None or sheet.form not in FORMS or not theirs:
+            raise SheetUnknown
+        came = kept.sheets.is_back(serial)
+    shown("slip-viewed", serial)
+    if came:
+        return "It has been received."
+    if sheet.state == "void":
+        return "It was cancelled. If it comes in after all, a person looks at it."
+    return "It has not come in yet. If it was posted, ask at the office."
