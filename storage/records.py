@@ -135,6 +135,22 @@ class Records:
         found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
         return tuple(load_records(self._rows, self._rows.scalars(found).all()))
 
+    def with_pages(self, pages: Collection[str], *, limit: int = 100) -> tuple[KeptRecord, ...]:
+        """Give the records that some pages belong to, newest first.
+
+        Args:
+            pages: ids.
+            limit: at most so many.
+        """
+        ids: set[str] = set()
+        listed = sorted(pages)
+        for start in range(0, len(listed), CHUNK):
+            some = PageRow.id.in_(listed[start : start + CHUNK])
+            ids.update(self._rows.scalars(select(PageRow.record).where(some, PageRow.record != "")))
+        found = select(RecordRow).where(RecordRow.id.in_(sorted(ids)[:CHUNK]))
+        newest = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
+        return tuple(load_records(self._rows, self._rows.scalars(newest).all()))
+
     def row(self, record_id: str) -> RecordRow:
         """Give the row itself, inside `storage` only.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from forms.errors import UserError
-from forms.page_id import show_serial
+from forms.page_id import SerialMistyped, parse_serial, show_serial
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.staff import queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
@@ -26,9 +27,10 @@ from kiosk.staff.views import (
     title_of,
 )
 from pipeline.glass import dirty_batches
-from pipeline.kept import KeptPage, RecordState, Status
+from pipeline.kept import KeptPage, KeptRecord, RecordState, Status
 from storage.ledger import REASONS, FileUnknown
 from storage.paper import PageUnknown, RecordUnknown
+from storage.people_index import NAMED, OF, NumberOdd
 from storage.store import Kept
 
 AT_ONCE = 100
@@ -45,6 +47,14 @@ TOLD_OF_STAFF = (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
 
 VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 """Who decides what the paper says."""
+
+
+class SearchOdd(UserError):
+    """Neither a serial nor a prison number."""
+
+    code = "search-odd"
+    message = "That is neither a serial number nor a prison number."
+    remedy = "Type eight letters and digits such as 7KQ4-M2XD, or a prison number such as A1234BC."
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -202,22 +212,38 @@ def routers() -> tuple[APIRouter, ...]:
             ]
             names = queue.names_of(kept, {r.verified_by for r in found})
         shown("list-viewed", "records")
-        now = office.kit.now()
-        rows = [
-            {
-                "href": f"/records/{record.id}",
-                "title": title_of(queue.form_of(office, record)),
-                "serial": show_serial(record.serial),
-                "sheet": wording.which_sheet(record.occurrence, record.flags),
-                "state": state_words(record, now, names),
-                "verified": record.state is RecordState.VERIFIED,
-                "here": record.expected - len(record.missing),
-                "pages": record.expected,
-                "came": wording.clock(record.opened_at, now),
-            }
-            for record in found
-        ]
+        rows = [_record_row(each, office, names) for each in found]
         return show(request, "records.html", title="Records", rows=rows, full=len(found) == NEWEST)
+
+    @verifiers.post("/records")
+    def search(request: Request, form: FormSent, user: SignedIn, office: Given) -> Response:
+        """Find the records of a serial or of a prison number; what was asked is in no address.
+
+        That somebody searched, and by what, is noted each time, and never what for.
+        """
+        asked = form.one("asked").strip()
+        problem: UserError | None = None
+        rows: list[dict[str, object]] = []
+        try:
+            with office.kit.store.begin() as kept:
+                way, found = _found(kept, user, asked)
+                kept.events.add(
+                    "records-searched", "records", by=user.id, at=office.kit.now(), code=way
+                )
+                names = queue.names_of(kept, {r.verified_by for r in found})
+            rows = [_record_row(each, office, names) for each in found]
+        except UserError as odd:
+            problem = odd
+        return show(
+            request,
+            "records.html",
+            title="Records",
+            rows=rows,
+            asked=asked[:40],
+            searched=problem is None,
+            problem=problem,
+            status=422 if problem else 200,
+        )
 
     @verifiers.get("/records/{record_id}")
     def record(
@@ -282,6 +308,42 @@ def _record(
         next=following,
         can_move=found.asked is not None and user.has(Role.PRACTITIONER, Role.MANAGER),
     )
+
+
+def _record_row(record: KeptRecord, office: Office, names: Mapping[str, str]) -> dict[str, object]:
+    now = office.kit.now()
+    return {
+        "href": f"/records/{record.id}",
+        "title": title_of(queue.form_of(office, record)),
+        "serial": show_serial(record.serial),
+        "sheet": wording.which_sheet(record.occurrence, record.flags),
+        "state": state_words(record, now, names),
+        "verified": record.state is RecordState.VERIFIED,
+        "here": record.expected - len(record.missing),
+        "pages": record.expected,
+        "came": wording.clock(record.opened_at, now),
+    }
+
+
+def _found(kept: Kept, user: User, asked: str) -> tuple[str, list[KeptRecord]]:
+    """Find the records that somebody may open by a serial or by a prison number.
+
+    A verifier finds whom a form is from; whom it names besides is for those who act on it.
+
+    Raises:
+        SearchOdd: it is neither.
+    """
+    try:
+        way, found = "serial", kept.records.of_serial(parse_serial(asked))
+    except SerialMistyped:
+        try:
+            digest = kept.people_index.digest(asked)
+        except NumberOdd:
+            raise SearchOdd from None
+        roles = (OF, NAMED) if user.has(Role.PRACTITIONER, Role.MANAGER) else (OF,)
+        way = "number"
+        found = kept.records.with_pages(kept.people_index.pages_of(digest, roles), limit=AT_ONCE)
+    return way, [each for each in found if may_open(user, each)]
 
 
 def _sees_files(user: User) -> bool:

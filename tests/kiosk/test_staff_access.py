@@ -40,6 +40,7 @@ TABLE = {
     ("GET", "/take-in"): VERIFIERS | {"admin"},
     ("POST", "/take-in"): VERIFIERS | {"admin"},
     ("GET", "/records"): VERIFIERS,
+    ("POST", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
     ("GET", "/records/{record_id}/verified"): VERIFIERS,
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,

@@ -30,6 +30,7 @@ ACTS = {
     "/set-aside/{page_id}/again": "page-again",
     "/set-aside/files/{number}/again": "file-again",
     "/take-in": "file-taken-in",
+    "/records": "records-searched",
     "/records/{record_id}/without-missing": "record-without-missing",
     "/records/{record_id}/request": "submission-working",
     "/alerts/{alert_id}/seen": "alert-seen",
@@ -62,7 +63,9 @@ def place(open_prison, samples):
 def address(place: Any, path: str) -> str:
     page = place.aside if path.startswith("/set-aside") else place.page
     record = place.lacking if path.endswith("without-missing") else place.record
-    return path.format(page_id=page, record_id=record, name="me_number", pad=getattr(place, "pad", ""))
+    return path.format(
+        page_id=page, record_id=record, name="me_number", pad=getattr(place, "pad", "")
+    )
 
 
 def events(place: Any, since: int = 0) -> list[tuple[str, str, str, str]]:
@@ -141,7 +144,13 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
         asks = {"act": "seen", "name": "A wing", "prison": "MTI"}
-        asks |= {"form": "rj-2", "copies": "1", "wing": "A", "code": place.pad[4:]}
+        asks |= {
+            "form": "rj-2",
+            "copies": "1",
+            "wing": "A",
+            "code": place.pad[4:],
+            "asked": "A1234BC",
+        }
         return milan.post(where, data={"csrf": token, **asks})
 
     for path in sorted(ACTS, key=lambda each: (each == "/sign-out", len(each) < 17)):
