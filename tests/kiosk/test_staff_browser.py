@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from forms.published import published
 from kiosk.headers import HEADERS
+from kiosk.issue import Order, issue_pad
 from kiosk.serving import server_for
 from kiosk.staff.app import create_app
 
@@ -66,8 +67,12 @@ def full_site(run_site: Callable[[], Site], samples: Any) -> Site:
     streaks = ("streak", "streak-down-31")
     prison.consent = prison.comes_in(samples.consent, warnings=streaks)[0]
     prison.aside = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
-    with prison.store.look() as kept:
+    with prison.store.begin() as kept:
         prison.record = kept.pages.get(prison.rj1).record
+        order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
+        prison.pad = issue_pad(kept, order, by="milan", at=prison.clock())
+        kept.terminals.invite("A", establishment="MTI", wing="A", by="x", at=prison.clock())
+        kept.alerts.sound("come", at=prison.clock(), establishment="MTI")
     return site
 
 
@@ -406,6 +411,19 @@ def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
     press(page, "Enter")
     expect(page.get_by_role("alert")).to_be_visible()
     wrong["look again"] = violations(page)
+    page = arrive(full_site, "milan")
+    for path in ("/alerts", "/terminals", "/pads", f"/pads/{full_site.prison.pad}", "/slips"):
+        page.goto(full_site.url + path)
+        wrong[path] = violations(page)
+    for path, button in (
+        ("/pads", "Issue the pad"),
+        ("/slips", "Look it up"),
+        ("/records", "Find"),
+    ):
+        page.goto(full_site.url + path)
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_text("There is a problem")).to_be_visible()
+        wrong[button] = violations(page)
     assert not {name: found for name, found in wrong.items() if found}
 
 
