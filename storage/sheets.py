@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, exists, func, select
+from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy.orm import Session as Rows
 
 from forms import library
@@ -161,9 +161,7 @@ class Sheets:
         record says which pages are missing. Seed sheets are never waited for: nobody takes them
         in, for they make no record.
         """
-        back = exists().where(PageRow.serial == SheetRow.serial)
-        found = select(SheetRow).where(SheetRow.state == "issued", ~back)
-        found = found.where(SheetRow.form.not_in({f.id for f in library.FORMS if f.seed}))
+        found = select(SheetRow).where(waited_for(), ~came_back())
         if wing is not None:
             found = found.where(SheetRow.wing == wing)
         if establishment is not None:
@@ -253,7 +251,17 @@ class Sheets:
         return found
 
 
-_BACK = exists().where(PageRow.serial == SheetRow.serial).correlate(SheetRow)
+def came_back() -> ColumnElement[bool]:
+    """Give the condition that some page of a copy has come in."""
+    return exists().where(PageRow.serial == SheetRow.serial).correlate(SheetRow)
+
+
+def waited_for() -> ColumnElement[bool]:
+    """Give the condition that a copy should come in: not cancelled, and no seed sheet."""
+    seeds = {form.id for form in library.FORMS if form.seed}
+    return (SheetRow.state == "issued") & SheetRow.form.not_in(seeds)
+
+
 _VOID = SheetRow.state == "void"
 _PADS = select(
     SheetRow.pad.label("id"),
@@ -266,7 +274,7 @@ _PADS = select(
     func.min(SheetRow.issued_at).label("issued_at"),
     func.min(SheetRow.issued_by).label("issued_by"),
     func.count().label("copies"),
-    func.sum(case((~_VOID & _BACK, 1), else_=0)).label("back"),
+    func.sum(case((~_VOID & came_back(), 1), else_=0)).label("back"),
     func.sum(case((_VOID, 1), else_=0)).label("void"),
 ).group_by(
     SheetRow.pad,

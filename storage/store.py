@@ -33,6 +33,7 @@ from storage.drafts import Drafts
 from storage.erasures import Erasures
 from storage.events import Events
 from storage.exports import Exports
+from storage.figures import Figures
 from storage.heads import NotedHeads, Witness
 from storage.holds import Holds
 from storage.keys import CannotOpen, Vault
@@ -75,6 +76,8 @@ class Kept:
         set_keys(rows, self.keys)
         self.events = Events(rows, witness)
         """Who did what, only ever added."""
+        self.figures = Figures(rows)
+        """Counts of what is kept."""
         self.people_index = PeopleIndex(rows, self.keys)
         """Who is on what, by keyed hashes."""
         self.sheets = Sheets(rows, self.events, self.keys, self.people_index)

@@ -154,6 +154,16 @@ def clock(when: datetime, now: datetime) -> str:
     return f"{local.day} {local:%B %Y} at {time}"
 
 
+def how_long(time: timedelta) -> str:
+    """Say how long something took: "4 minutes", "3 hours", "2 days"."""
+    minutes = round(time.total_seconds() / 60)
+    if minutes < 120:
+        return count(max(minutes, 1), "minute", "minutes")
+    if minutes < 48 * 60:
+        return count(round(minutes / 60), "hour", "hours")
+    return count(round(minutes / 1440), "day", "days")
+
+
 def count(number: int, one: str, many: str) -> str:
     """Count things: "1 page", "14 pages"."""
     return f"{number} {one if number == 1 else many}"

@@ -53,6 +53,7 @@ TABLE = {
     ("POST", "/pads/{pad}/cancel"): SIGNED_IN - {"auditor"},
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
+    ("GET", "/figures"): frozenset({"practitioner", "manager", "auditor"}),
     ("GET", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),

@@ -412,7 +412,14 @@ def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
     wrong["look again"] = violations(page)
     page = arrive(full_site, "milan")
-    for path in ("/alerts", "/terminals", "/pads", f"/pads/{full_site.prison.pad}", "/slips"):
+    for path in (
+        "/alerts",
+        "/terminals",
+        "/figures",
+        "/pads",
+        f"/pads/{full_site.prison.pad}",
+        "/slips",
+    ):
         page.goto(full_site.url + path)
         wrong[path] = violations(page)
     for path, button in (
