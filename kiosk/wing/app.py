@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from forms.errors import UserError
 from kiosk.access import refuse_open_routes
-from kiosk.headers import KIOSK_HEADERS, SecurityHeaders
+from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS, SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.wing import files, views
 from kiosk.wing.drafts import Sweeper
@@ -88,7 +88,9 @@ def create_app(kit: WingKit) -> FastAPI:
         )
     if kit.tls:
         app.add_middleware(ByTheProxy)
-    app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
+    app.add_middleware(
+        SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS, files=FOR_A_VISIT
+    )
     return app
 
 
