@@ -16,6 +16,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -265,10 +266,16 @@ def read_pepper(folder: Path) -> bytes:
 
 
 class FileSource:
-    """The book as a file that is never changed, only replaced by another."""
+    """The book as a file that is never changed, only replaced by another.
+
+    It stays open until another stands in its place: every touch at every terminal asks it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        self._book: sqlite3.Connection | None = None
+        self._stands = (0, 0, 0)
 
     def word(self, code: str) -> tuple[str, date | None, date | None] | None:
         """Give word, first and later day of a code's hash; None when it is not there."""
@@ -291,13 +298,30 @@ class FileSource:
         return (datetime.fromisoformat(row[0]), bool(row[1])) if row else None
 
     def _first(self, query: str, *given: str) -> tuple[Any, ...] | None:
-        place = f"{(self._folder / BOOK).absolute().as_uri()}?mode=ro&immutable=1"
-        try:
-            with closing(sqlite3.connect(place, uri=True)) as book:
-                row = book.execute(query, given).fetchone()
-        except (sqlite3.Error, ValueError):
-            raise StatusAway from None
+        with self._lock:
+            try:
+                row = self._opened().execute(query, given).fetchone()
+            except (sqlite3.Error, OSError, ValueError):
+                self._close()
+                raise StatusAway from None
         return cast("tuple[Any, ...] | None", row)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Give the book that lies there now."""
+        file = self._folder / BOOK
+        seen = file.stat()
+        stands = (seen.st_dev, seen.st_ino, seen.st_mtime_ns)
+        if self._book is None or stands != self._stands:
+            self._close()
+            place = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+            self._book = sqlite3.connect(place, uri=True, check_same_thread=False)
+            self._stands = stands
+        return self._book
+
+    def _close(self) -> None:
+        if self._book is not None:
+            self._book.close()
+        self._book = None
 
 
 class TableSource:
