@@ -109,6 +109,25 @@ class KioskLetters:
         """Be told what codes are hashed with, so that it can be done before a transaction."""
         self._pepper = pepper
 
+    def cannot_wait(self, letter: Letter) -> bool:
+        """Say whether a letter is kept before all others: it says that somebody is not safe.
+
+        Raises:
+            SubmissionOdd: it is no letter of a kiosk.
+            FormUnknown: this release does not know the form.
+        """
+        if letter.kind in (enrolment.ENROL, enrolment.RENEW):
+            return False
+        match from_letter(letter.kind, letter.body):
+            case Danger():
+                return True
+            case Submission() as said:
+                form = library.definition(said.form, said.version)
+                answered = read_answers(form, said.answers, today=day_of(said.at))
+                return work.is_urgent(form, answered.readings)
+            case Word():
+                return False
+
     def ready(self, letter: Letter) -> None:
         """Do what takes long before a transaction is begun: hash the letter's code.
 
