@@ -193,7 +193,7 @@ def check(house: House, receipts: Sequence[Receipt], result: Result) -> None:
         hashes = list(pool.map(lambda each: hash_of(each.code, pepper), receipts))
     with house.store.database.engine.connect() as rows:
         found = rows.execute(text("SELECT code, serial FROM receipts")).all()
-        serials: dict[str, str] = {code: serial for code, serial in found}
+        serials: dict[str, str] = dict(map(tuple, found))
         rows.rollback()
     with house.store.look() as kept:
         records = [each for each in kept.records.newest(1_000_000) if each.asked is not None]
@@ -207,9 +207,7 @@ def check(house: House, receipts: Sequence[Receipt], result: Result) -> None:
             result.lost.append(f"lost: a receipt of {receipt.asks}")
         elif numbers[serial] != receipt.number:
             result.wrong.append(f"another number: {serial}")
-    result.doubled += [
-        f"doubled: {n} records" for n in Counter(numbers.values()).values() if n > 1
-    ]
+    result.doubled += [f"doubled: {n} records" for n in Counter(numbers.values()).values() if n > 1]
     result.wrong += [f"set aside: {why}" for why in house.mailbox.aside().values()]
     result.unshown = sum(number not in shown for number in numbers.values())
 

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kiosk.compose import House, open_house
+from kiosk.compose import House, open_house, open_mailbox
 from kiosk.settings import Settings
 from kiosk.wing.parts import EnrolledTerminals
 
@@ -47,16 +47,16 @@ class Site:
     Args:
         folder: where everything is kept.
         alert: the program that tells of danger; "" for none.
-        given: further variables of both processes.
+        mailbox: where letters are left; in the folder unless it is named.
     """
 
     def __init__(
-        self, folder: Path, *, alert: str = "/bin/true", given: Mapping[str, str] | None = None
+        self, folder: Path, *, alert: str = "/bin/true", mailbox: Path | None = None
     ) -> None:
         self.folder = folder
         self.settings = Settings(
             data=folder / "data",
-            mailbox=folder / "mailbox",
+            mailbox=mailbox or folder / "mailbox",
             alert=Path(alert) if alert else None,
         )
         self._environment = {
@@ -66,7 +66,6 @@ class Site:
             "COUNTERFOIL_ALERT": alert,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            **(given or {}),
         }
         self.port = 0
         self.kiosk: subprocess.Popen[bytes] | None = None
@@ -114,6 +113,10 @@ class Site:
     def start_house(self, *, workers: int = 1) -> None:
         """Start whoever collects letters, with workers that read."""
         self.house = self._start(self.folder / "work.log", "work", "--processes", str(workers))
+
+    def waiting(self) -> int:
+        """Say how many letters lie there."""
+        return open_mailbox(self.settings).waiting()
 
     def kill_kiosk(self) -> None:
         """Kill the kiosk's server with no warning at all."""

@@ -40,7 +40,8 @@ WORDS: tuple[StatusWord, ...] = get_args(StatusWord)
 PEPPER_BYTES = 32
 
 FRESH_SECONDS = 120
-"""A book older than this is not believed about who is there to be alarmed."""
+"""A book older than this is not believed about who is there to be alarmed, nor that there is no
+such code."""
 
 BOOK = "status.sqlite"
 """What the file is called."""
@@ -187,10 +188,13 @@ class StatusBook:
                 is looked for all the same, and takes as long.
 
         Raises:
-            StatusAway: the book or its pepper cannot be read.
+            StatusAway: the book or its pepper cannot be read; or it does not have the code, and no
+                worker has written for a while: the request may lie in the mailbox still.
         """
         found = self._source.word(hash_of(code, read_pepper(self._folder)))
         if found is None:
+            if not self._fresh(self._source.house()):
+                raise StatusAway
             return None
         said, promised, renewed = found
         word = next((each for each in WORDS if each == said), None)
@@ -209,10 +213,12 @@ class StatusBook:
         """
         with suppress(StatusAway):
             house = self._source.house()
-            if house is not None:
-                written, alarmed = house
-                return alarmed and self._clock() - written < timedelta(seconds=FRESH_SECONDS)
+            return house is not None and house[1] and self._fresh(house)
         return False
+
+    def _fresh(self, house: tuple[datetime, bool] | None) -> bool:
+        written = house[0] if house else None
+        return written is not None and self._clock() - written < timedelta(seconds=FRESH_SECONDS)
 
     def terminal(self, mark: str) -> str | None:
         """Give the id of the terminal with a certificate; None when it may not be served.

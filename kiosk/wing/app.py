@@ -88,9 +88,7 @@ def create_app(kit: WingKit) -> FastAPI:
         )
     if kit.tls:
         app.add_middleware(ByTheProxy)
-    app.add_middleware(
-        SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS, files=FOR_A_VISIT
-    )
+    app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS, files=FOR_A_VISIT)
     return app
 
 

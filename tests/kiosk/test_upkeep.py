@@ -130,7 +130,9 @@ def test_danger_does_not_wait_behind_five_thousand_letters(
 def test_the_size_of_a_letter_does_not_tell_what_it_says(house: House) -> None:
     house.mailbox.post(letter(submission(new_serial(), other_who="DAVE")))
     house.mailbox.post(letter(Danger(answer="yes", terminal="", at=datetime.now(UTC))))
-    house.mailbox.post(letter(Word(code=new_serial(), says="stop", terminal="", at=datetime.now(UTC))))
+    house.mailbox.post(
+        letter(Word(code=new_serial(), says="stop", terminal="", at=datetime.now(UTC)))
+    )
     sizes = {len(sealed) for _, sealed in house.mailbox.copies()}
     assert len(sizes) == 1
 
