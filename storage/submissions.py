@@ -116,7 +116,7 @@ class KioskLetters:
             SubmissionOdd: it is no letter of a kiosk.
             FormUnknown: this release does not know the form.
         """
-        if letter.kind in (enrolment.ENROL, enrolment.RENEW):
+        if letter.kind in enrolment.OF_TERMINALS:
             return False
         match from_letter(letter.kind, letter.body):
             case Danger():
@@ -134,7 +134,7 @@ class KioskLetters:
         Raises:
             SubmissionOdd: it is no letter of a kiosk.
         """
-        if letter.kind in (enrolment.ENROL, enrolment.RENEW) or not self._pepper:
+        if letter.kind in enrolment.OF_TERMINALS or not self._pepper:
             return
         said = from_letter(letter.kind, letter.body)
         if not isinstance(said, Danger):
@@ -148,7 +148,7 @@ class KioskLetters:
             FormUnknown: this release does not know the form; it is tried again after an update.
         """
         now = self._clock()
-        if letter.kind in (enrolment.ENROL, enrolment.RENEW):
+        if letter.kind in enrolment.OF_TERMINALS:
             terminals.take_letter(kept.terminals, letter, at=now)
             return
         said = from_letter(letter.kind, letter.body)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from kiosk.settings import Settings
 from pipeline.promises import promised_day
 from pipeline.submissions import Danger, Submission, Word, to_letter
 from storage import mailbox
+from storage.enrolment import copied_letter
 from storage.keys import Locked
 from storage.mailbox import _MAGIC, FOLDER_MODE, Letter, kek_of
 
@@ -162,6 +163,17 @@ def test_a_letter_that_cannot_be_kept_is_told_of(house: House) -> None:
         house.collect()
     with house.store.look() as kept:
         assert [each.kind for each in kept.alerts.waiting()] == ["lost"]
+
+
+def test_a_copied_certificate_is_noted_once_and_only_of_a_terminal_of_ours(house: House) -> None:
+    with house.store.begin() as kept:
+        terminal, _ = kept.terminals.invite("B wing", by="pat", at=datetime.now(UTC))
+    for named in (terminal.id, terminal.id, "t-00000000"):
+        house.mailbox.post(copied_letter(named, date(2026, 11, 24)))
+        house.collect()
+    with house.store.look() as kept:
+        found = [each.subject for each in kept.events.last() if each.what == "terminal-copied"]
+    assert found == [terminal.id]
 
 
 def test_one_step_that_fails_does_not_stop_the_others(

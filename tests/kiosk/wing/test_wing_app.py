@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi.testclient import TestClient
 
 from kiosk.access import routes_of
 from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS
 from kiosk.wing import words
+from kiosk.wing.copies import AT_ONCE_SECONDS, Copies
 from kiosk.wing.parts import EnrolledTerminals
+from storage.enrolment import copied_letter
 from storage.keys import KeyFolder
 from storage.mailbox import FolderSlot, Mailbox
 
@@ -315,6 +318,35 @@ def test_a_certificate_is_taken_from_the_proxy_alone() -> None:
     glass.base_url = "http://kiosk.example"
     said = {**header, "X-Forwarded-Proto": "https"}
     assert glass.get("/", headers=said).status_code == 403
+
+
+def test_one_certificate_in_two_places_is_told_of_once_and_both_are_served() -> None:
+    shown, mark = _certificate()
+    wing = Wing(terminals=EnrolledTerminals(Marks({mark: "t-0000beef"})))
+    header = {EnrolledTerminals.HEADER: shown}
+    glass, other = (TestClient(wing.app, client=(f"10.0.0.{n}", 5)) for n in (1, 2))
+    assert glass.get("/alive", headers=header).status_code == 204
+    for _ in range(3):
+        assert other.get("/", headers=header).status_code == 200
+    assert wing.box.letters == {}  # it has moved
+    for _ in range(3):
+        assert glass.get("/alive", headers=header).status_code == 204
+        assert other.get("/", headers=header).status_code == 200
+    (letter,) = wing.box.letters.values()
+    assert letter == copied_letter("t-0000beef", wing.clock.at.date())
+    assert b"10.0.0" not in letter.body
+
+
+def test_a_terminal_that_moves_is_not_taken_for_two() -> None:
+    clock = [0.0]
+    copies = Copies(lambda: clock[0])
+    assert not copies.seen("one", "a")
+    for address in ("b", "c", "b", "a"):
+        clock[0] += AT_ONCE_SECONDS
+        assert not copies.seen("one", address)
+    assert not copies.seen("other", "c")
+    assert copies.seen("one", "b")
+    assert not copies.seen("one", "a")
 
 
 def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
