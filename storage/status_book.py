@@ -180,6 +180,11 @@ class StatusBook:
     ) -> None:
         self._source, self._folder, self._clock = source, folder, clock
 
+    @property
+    def in_a_file(self) -> bool:
+        """Say whether it is a small file of this machine, and no server that is asked."""
+        return isinstance(self._source, FileSource)
+
     def look(self, code: str) -> Told | None:
         """Say how far a request is; None when there is no such code.
 

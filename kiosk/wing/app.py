@@ -187,7 +187,11 @@ class WhichTerminal:
         request.state.user = None
         request.state.secret = request.cookies.get(views.cookie_name(tls=self._kit.tls), "")
         if not scope["path"].startswith("/static/"):
-            terminal = await run_in_threadpool(self._kit.terminals.whose, request.headers)
+            terminals = self._kit.terminals
+            if terminals.quick:
+                terminal = terminals.whose(request.headers)
+            else:
+                terminal = await run_in_threadpool(terminals.whose, request.headers)
             if terminal is None:
                 raise TerminalUnknown
             request.state.terminal = terminal
