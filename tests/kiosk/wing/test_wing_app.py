@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from kiosk.access import routes_of
 from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS
+from kiosk.serving import listen
 from kiosk.wing import words
 from kiosk.wing.copies import AT_ONCE_SECONDS, Copies
 from kiosk.wing.parts import EnrolledTerminals
@@ -360,6 +362,42 @@ def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
     for _ in range(5):
         assert glass.get("/alive").status_code == 204
     assert noted == ["wing-b-1"]
+
+
+def test_a_page_is_sent_at_once_over_a_connection_in_use() -> None:
+    # What asyncio asks before it has a socket send without waiting for the other side's word.
+    with listen("127.0.0.1", 0) as door:
+        assert door.proto == socket.IPPROTO_TCP
+
+
+def test_what_is_made_once_says_nothing_of_anybody(wing, glass) -> None:
+    from kiosk.wing import showing
+
+    kept: list[str] = []
+    real = showing._made_once
+
+    def noting(component: str, told: str) -> object:
+        kept.append(told)
+        return real(component, told)
+
+    showing._made_once = noting  # type: ignore[assignment]
+    try:
+        glass.to_number()
+        glass.touch("on", typed=NUMBER)
+        glass.touch(pick="both")
+        glass.touch("back")
+        glass.touch("skip")
+        glass.touch("on", picks=["kind:fight"])
+        glass.touch("on", typed="DAVE")
+        glass.touch("back")
+        glass.touch("back")
+        assert 'value="kind:fight" checked' in re.sub(r"\s+", " ", glass.html)
+    finally:
+        showing._made_once = real
+    words_kept = "".join(kept)
+    assert words_kept
+    for private in (NUMBER, "DAVE", '"checked": true', "tile--chosen", glass.input("csrf")):
+        assert private not in words_kept
 
 
 def test_a_bug_is_told_without_a_word_of_what_he_said(wing, glass, monkeypatch, caplog) -> None:
