@@ -179,8 +179,8 @@ class RealPages:
     def __init__(self, count: int, folder: Path) -> None:
         self.count, self._scans = count, folder
         with FakePages(count, 0).house() as first, first.store.begin() as kept:
-            self._serials = tuple(kept.sheets.draw(count // 2))
-        order = Order(form="rj-1", n=count // 2, seed=3, serials=self._serials)
+            self.serials = tuple(kept.sheets.draw(count // 2))
+        order = Order(form="rj-1", n=count // 2, seed=3, serials=self.serials)
         images: list[Arrived] = []
         for number, leaf in enumerate(fill_leaves(order)):
             for side in leaf.sides:
@@ -201,7 +201,7 @@ class RealPages:
             house = open_house()
             now = datetime.now(UTC)
             with house.store.begin() as kept:
-                kept.sheets.issue([rj_1(serial, at=now) for serial in self._serials])
+                kept.sheets.issue([rj_1(serial, at=now) for serial in self.serials])
             _take_in(house.intake, self._scans)
             yield Filled(Path(folder), house.store, house.jobs, house.blobs, house.recipe)
             house.close()

@@ -238,10 +238,11 @@ def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> Win
         terminal: serve every request as this one terminal's; "" serves enrolled ones alone.
     """
     book = open_status(chosen)
+    enrolled = EnrolledTerminals(book, quick=book.in_a_file)
     return WingKit(
         mailbox=open_mailbox(chosen),
         book=book,
-        terminals=OneTerminal(terminal) if terminal else EnrolledTerminals(book),
+        terminals=OneTerminal(terminal) if terminal else enrolled,
         promise=promised_day,
         beats=open_pulses(chosen),
         certificates=None if terminal else book,

@@ -80,6 +80,9 @@ MOST_BEHIND = 2 * EVERY_EVENTS
 WAITS_TOO_LONG = timedelta(hours=1)
 """A worker reads a page in seconds; the whole of a day's scans in less than this."""
 
+COPIED_TOLD = timedelta(days=7)
+"""How long it is told that a terminal's certificate was used in two places."""
+
 MOST_WITHOUT_BACKUP = timedelta(days=2)
 """What was taken in since the last one is lost with the disk."""
 
@@ -505,9 +508,15 @@ def _kiosk(house: House) -> str:
     now = datetime.now(UTC)
     with house.store.look() as kept:
         every, state = kept.terminals.list(), kept.submissions.house()
+        copied = [each.id for each in kept.terminals.copies(since=now - COPIED_TOLD)]
     served = [each for each in every if each.served(now)]
     if not served:
         return "no terminal is enrolled"
+    if copied:
+        raise _Wrong(
+            f"The certificate of {', '.join(copied[:5])} was used in two places at once: go and "
+            "look at it, then revoke it and enrol it anew."
+        )
     silent = [each.id for each in served if each.silent(now)]
     if state is None or now - state[0] > timedelta(seconds=FRESH_SECONDS):
         raise _Wrong("No worker looks after the kiosk: it cannot say how far requests are.")

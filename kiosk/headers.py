@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,6 +73,12 @@ KIOSK_HEADERS: Mapping[str, str] = MappingProxyType(
 
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 
+OWN_FILES = "/static/"
+"""Where a site's own files are: the same for everybody, and nobody's."""
+
+FOR_A_VISIT = "private, max-age=900"
+"""What a kiosk says of its own files: every screen needs the same few, and a visit has an end."""
+
 
 class SecurityHeaders:
     """Puts the headers on whatever the app answers; the app cannot weaken them.
@@ -80,13 +87,19 @@ class SecurityHeaders:
         app: the app underneath.
         tls: people reach the site by HTTPS, so browsers are told never to use anything else.
         headers: which.
+        files: what the site's own files say of being cached; "" is what everything says.
     """
 
-    def __init__(self, app: ASGIApp, *, tls: bool, headers: Mapping[str, str] = HEADERS) -> None:
+    def __init__(
+        self, app: ASGIApp, *, tls: bool, headers: Mapping[str, str] = HEADERS, files: str = ""
+    ) -> None:
         self._app = app
         headers = {**headers, **({"Strict-Transport-Security": STRICT_TRANSPORT} if tls else {})}
         self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
         self._names = {name for name, _ in self._headers} | {b"server"}
+        cached = (b"cache-control", files.encode())
+        self._of_files = [each for each in self._headers if each[0] != cached[0]] + [cached]
+        self._cached = bool(files)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -94,10 +107,14 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
+        file = self._cached and scope["path"].startswith(OWN_FILES)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = [h for h in message.get("headers", ()) if h[0].lower() not in self._names]
-                message = {**message, "headers": [*own, *self._headers]}
+                lasts = file and message["status"] == HTTPStatus.OK
+                ours = self._of_files if lasts else self._headers
+                message = {**message, "headers": [*own, *ours]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

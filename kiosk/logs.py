@@ -180,6 +180,7 @@ class RequestLog:
     """
 
     QUIET = frozenset({"/static/{name}", "/health", "/health/ready", "/metrics"})
+    ASKED_ALL_THE_TIME = "/alive"
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -201,7 +202,8 @@ class RequestLog:
             await self._app(scope, receive, watch)
         finally:
             route = str(getattr(scope.get("route"), "path", "none"))
-            if route not in self.QUIET or status >= 500:
+            quiet = route in self.QUIET or scope["path"] == self.ASKED_ALL_THE_TIME
+            if not quiet or status >= 500:
                 ms = round(1000 * (time.perf_counter() - began))
                 said = {"event": "answered", "method": scope["method"], "route": route}
                 log.info("answered", extra={**said, "status": status, "ms": ms})

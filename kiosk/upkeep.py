@@ -31,6 +31,11 @@ WRITE_SECONDS = 30.0
 ALARM_SECONDS = 2.0
 """How often alerts are looked for while letters are being kept."""
 
+COLLECT_SECONDS = 3.0
+"""How long letters are kept at a stretch. Then it is looked anew whether one has come that cannot
+wait, and the book is written, however many letters there are: a kiosk that reads an old one asks
+nobody whether he is in danger."""
+
 PROGRAM_SECONDS = 10.0
 """How long the program that tells of an alert may take."""
 
@@ -103,7 +108,12 @@ class Upkeep:
 
     def _collect(self) -> None:
         done = self._mailbox.collect(
-            self._store, self._letters, at=self._clock(), ready=self._between
+            self._store,
+            self._letters,
+            at=self._clock(),
+            ready=self._between,
+            first=self._letters.cannot_wait,
+            seconds=COLLECT_SECONDS,
         )
         if done.aside:
             with self._store.begin() as kept:

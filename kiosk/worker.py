@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from forms.errors import UserError
@@ -52,6 +53,10 @@ MOST_FAILURES = 5
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 """What the libraries that read pages are told by how many threads to use."""
+
+GIVES_WAY = 10
+"""How much a worker gives way (`nice`): people wait at a screen, and for a page that is read no one
+does. Whoever keeps letters and tells of alerts gives way to nobody."""
 
 COMMAND = (sys.executable, "-m", "kiosk.worker")
 
@@ -213,12 +218,23 @@ class _Crew:
 
 
 def work_here(store: Store, blobs: SealedBlobs, recipe: Recipe) -> None:
-    """Be one worker, until SIGTERM, SIGINT or the end of the process that started this one."""
+    """Be one worker, until SIGTERM, SIGINT or the end of the process that started this one.
+
+    It gives way to every other process of the machine.
+    """
     stop = threading.Event()
     parent = os.getppid()
+    _give_way()
     with _stopped_by_signals(stop):
         threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
         run_worker(store, blobs, recipe, stop, drain_seconds=DRAIN_SECONDS)
+
+
+def _give_way() -> None:
+    """Let other processes go first, also where the system weighs sessions and not processes."""
+    os.nice(GIVES_WAY)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(GIVES_WAY), "ascii")
 
 
 def _stop_with(parent: int, stop: threading.Event) -> None:

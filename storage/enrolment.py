@@ -1,4 +1,4 @@
-"""What a terminal sends to enrol or to renew, and how its request for a certificate is read.
+"""What is sent so that a terminal may enrol or renew, or because its certificate was copied.
 
 The kiosk's process needs no more than this: it knows no database and issues nothing.
 """
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from cryptography import x509
@@ -17,8 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from storage.mailbox import Letter
 
-ENROL, RENEW = "enrol", "renew"
+ENROL, RENEW, COPIED = "enrol", "renew", "copied"
 """Kinds of letters."""
+
+OF_TERMINALS = frozenset({ENROL, RENEW, COPIED})
 
 _LARGEST_REQUEST = 8000
 
@@ -47,6 +50,19 @@ def renew_letter(terminal: str, request: str, proof: bytes) -> Letter:
     """
     told = {"terminal": terminal, "request": request, "proof": base64.b64encode(proof).decode()}
     return _letter(RENEW, told)
+
+
+def copied_letter(terminal: str, day: date) -> Letter:
+    """Write the letter that says that a terminal's certificate is used in two places.
+
+    The same terminal and day are the same letter, so that a kiosk that was started anew says it
+    once.
+
+    Args:
+        terminal: its id.
+        day: when it was noticed.
+    """
+    return _letter(COPIED, {"terminal": terminal, "day": day.isoformat()})
 
 
 def asked_of(request: str) -> str:

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 """Bytes of a letter: a submission is a few kilobytes of answers."""
 
+PADDED = 2048
+"""Bytes: what is sealed is filled up to a multiple, so that the size of a letter does not tell a
+word about danger from a form."""
+
 TRIES = 5
 """How often a letter that cannot be kept is tried before it is set aside."""
 
@@ -217,6 +221,7 @@ class Mailbox:
     def __init__(self, slot: Slot, keys: KeyFolder, *, site: str) -> None:
         self._slot, self._keys, self._site = slot, keys, site
         self._tries: dict[str, int] = {}
+        self._first: dict[str, bool] = {}
 
     def make(self) -> None:
         """Make the place where letters lie, if it is missing; the worker does."""
@@ -230,10 +235,7 @@ class Mailbox:
             KeysMissing: there is no public key to seal it with.
             ValueError: it is too large.
         """
-        head = json.dumps({"key": letter.key, "kind": letter.kind}).encode()
-        plain = head + b"\n" + letter.body
-        if len(plain) > LARGEST:
-            raise ValueError("too large for a letter")
+        plain = _plain(letter)
         while True:
             locked = self._keys.lock(plain, f"letter/{letter.name}", self._site)
             sealed = _MAGIC + locked.kek.encode() + b"\n" + locked.locked
@@ -251,17 +253,25 @@ class Mailbox:
         *,
         at: datetime,
         ready: Callable[[Letter], None] = lambda _: None,
+        first: Callable[[Letter], bool] = lambda _: False,
+        seconds: float = float("inf"),
     ) -> Collected:
         """Open the letters in order, have each kept, and remove it only when that is committed.
 
         A letter whose key was kept before is removed unkept. One that cannot be opened, or not
         be kept after some tries, is put aside. Two workers may collect at once.
 
+        Which letters cannot wait is found by opening all of them beforehand, which takes a
+        hundredth of the time of keeping them: nothing outside of the seal says it.
+
         Args:
             store: where they are kept.
             handler: keeps one, in the transaction that also notes its key.
             at: when, UTC.
             ready: does before that transaction what takes long.
+            first: says whether a letter is kept before all others.
+            seconds: how long to go on; letters that are then still there are for the next time,
+                and so are those that come meanwhile.
 
         Raises:
             SQLAlchemyError, StoreAway: the store is away; what lies there stays.
@@ -271,7 +281,11 @@ class Mailbox:
         names = self._slot.names()
         if names and not self._keys.can_open():
             raise KeysMissing
-        for name in names:
+        ordered = self._ordered(names, first)
+        until = time.monotonic() + seconds
+        for name in ordered:
+            if time.monotonic() > until:
+                break
             try:
                 letter = self._open(name)
                 ready(letter)
@@ -296,6 +310,18 @@ class Mailbox:
             self._slot.remove(name)
             kept_now, known = kept_now + fresh, known + (not fresh)
         return Collected(kept=kept_now, known=known, aside=aside, left=left)
+
+    def _ordered(self, names: list[str], first: Callable[[Letter], bool]) -> list[str]:
+        """Give what cannot wait first, then the others, each as they came."""
+        if len(names) < 2:
+            return names
+        known = self._first
+        self._first = {name: known[name] for name in names if name in known}
+        for name in names:
+            if name not in self._first:
+                with suppress(Exception):  # What is wrong with it is found when it is its turn.
+                    self._first[name] = first(self._open(name))
+        return sorted(names, key=lambda name: not self._first.get(name, False))
 
     def waiting(self) -> int:
         """Say how many letters lie there."""
@@ -358,6 +384,21 @@ class Mailbox:
                 return False
             handler(kept, letter)
         return True
+
+
+def _plain(letter: Letter) -> bytes:
+    """Write what is sealed of a letter.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    told = {"key": letter.key, "kind": letter.kind, "pad": ""}
+    bare = len(json.dumps(told)) + 1 + len(letter.body)
+    told["pad"] = " " * (-bare % PADDED)
+    plain = json.dumps(told).encode() + b"\n" + letter.body
+    if len(plain) > LARGEST:
+        raise ValueError("too large for a letter")
+    return plain
 
 
 def kek_of(sealed: bytes) -> str:

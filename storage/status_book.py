@@ -16,6 +16,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ WORDS: tuple[StatusWord, ...] = get_args(StatusWord)
 PEPPER_BYTES = 32
 
 FRESH_SECONDS = 120
-"""A book older than this is not believed about who is there to be alarmed."""
+"""A book older than this is not believed about who is there to be alarmed, nor that there is no
+such code."""
 
 BOOK = "status.sqlite"
 """What the file is called."""
@@ -178,6 +180,11 @@ class StatusBook:
     ) -> None:
         self._source, self._folder, self._clock = source, folder, clock
 
+    @property
+    def in_a_file(self) -> bool:
+        """Say whether it is a small file of this machine, and no server that is asked."""
+        return isinstance(self._source, FileSource)
+
     def look(self, code: str) -> Told | None:
         """Say how far a request is; None when there is no such code.
 
@@ -186,10 +193,13 @@ class StatusBook:
                 is looked for all the same, and takes as long.
 
         Raises:
-            StatusAway: the book or its pepper cannot be read.
+            StatusAway: the book or its pepper cannot be read; or it does not have the code, and no
+                worker has written for a while: the request may lie in the mailbox still.
         """
         found = self._source.word(hash_of(code, read_pepper(self._folder)))
         if found is None:
+            if not self._fresh(self._source.house()):
+                raise StatusAway
             return None
         said, promised, renewed = found
         word = next((each for each in WORDS if each == said), None)
@@ -208,10 +218,12 @@ class StatusBook:
         """
         with suppress(StatusAway):
             house = self._source.house()
-            if house is not None:
-                written, alarmed = house
-                return alarmed and self._clock() - written < timedelta(seconds=FRESH_SECONDS)
+            return house is not None and house[1] and self._fresh(house)
         return False
+
+    def _fresh(self, house: tuple[datetime, bool] | None) -> bool:
+        written = house[0] if house else None
+        return written is not None and self._clock() - written < timedelta(seconds=FRESH_SECONDS)
 
     def terminal(self, mark: str) -> str | None:
         """Give the id of the terminal with a certificate; None when it may not be served.
@@ -265,10 +277,16 @@ def read_pepper(folder: Path) -> bytes:
 
 
 class FileSource:
-    """The book as a file that is never changed, only replaced by another."""
+    """The book as a file that is never changed, only replaced by another.
+
+    It stays open until another stands in its place: every touch at every terminal asks it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        self._book: sqlite3.Connection | None = None
+        self._stands = (0, 0, 0)
 
     def word(self, code: str) -> tuple[str, date | None, date | None] | None:
         """Give word, first and later day of a code's hash; None when it is not there."""
@@ -291,13 +309,30 @@ class FileSource:
         return (datetime.fromisoformat(row[0]), bool(row[1])) if row else None
 
     def _first(self, query: str, *given: str) -> tuple[Any, ...] | None:
-        place = f"{(self._folder / BOOK).absolute().as_uri()}?mode=ro&immutable=1"
-        try:
-            with closing(sqlite3.connect(place, uri=True)) as book:
-                row = book.execute(query, given).fetchone()
-        except (sqlite3.Error, ValueError):
-            raise StatusAway from None
+        with self._lock:
+            try:
+                row = self._opened().execute(query, given).fetchone()
+            except (sqlite3.Error, OSError, ValueError):
+                self._close()
+                raise StatusAway from None
         return cast("tuple[Any, ...] | None", row)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Give the book that lies there now."""
+        file = self._folder / BOOK
+        seen = file.stat()
+        stands = (seen.st_dev, seen.st_ino, seen.st_mtime_ns)
+        if self._book is None or stands != self._stands:
+            self._close()
+            place = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+            self._book = sqlite3.connect(place, uri=True, check_same_thread=False)
+            self._stands = stands
+        return self._book
+
+    def _close(self) -> None:
+        if self._book is not None:
+            self._book.close()
+        self._book = None
 
 
 class TableSource:

@@ -109,13 +109,32 @@ class KioskLetters:
         """Be told what codes are hashed with, so that it can be done before a transaction."""
         self._pepper = pepper
 
+    def cannot_wait(self, letter: Letter) -> bool:
+        """Say whether a letter is kept before all others: it says that somebody is not safe.
+
+        Raises:
+            SubmissionOdd: it is no letter of a kiosk.
+            FormUnknown: this release does not know the form.
+        """
+        if letter.kind in enrolment.OF_TERMINALS:
+            return False
+        match from_letter(letter.kind, letter.body):
+            case Danger():
+                return True
+            case Submission() as said:
+                form = library.definition(said.form, said.version)
+                answered = read_answers(form, said.answers, today=day_of(said.at))
+                return work.is_urgent(form, answered.readings)
+            case Word():
+                return False
+
     def ready(self, letter: Letter) -> None:
         """Do what takes long before a transaction is begun: hash the letter's code.
 
         Raises:
             SubmissionOdd: it is no letter of a kiosk.
         """
-        if letter.kind in (enrolment.ENROL, enrolment.RENEW) or not self._pepper:
+        if letter.kind in enrolment.OF_TERMINALS or not self._pepper:
             return
         said = from_letter(letter.kind, letter.body)
         if not isinstance(said, Danger):
@@ -129,7 +148,7 @@ class KioskLetters:
             FormUnknown: this release does not know the form; it is tried again after an update.
         """
         now = self._clock()
-        if letter.kind in (enrolment.ENROL, enrolment.RENEW):
+        if letter.kind in enrolment.OF_TERMINALS:
             terminals.take_letter(kept.terminals, letter, at=now)
             return
         said = from_letter(letter.kind, letter.body)

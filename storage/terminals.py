@@ -36,7 +36,7 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from forms.page_id import new_serial, parse_serial
 from storage.data_keys import Keys
-from storage.enrolment import ENROL, RequestOdd, key_mark, read_request
+from storage.enrolment import COPIED, ENROL, RequestOdd, key_mark, read_request
 from storage.events import MACHINE, Events
 from storage.mailbox import Letter
 from storage.models import TerminalRow
@@ -312,6 +312,25 @@ class Terminals:
         self._events.add("terminal-revoked", row.id, by=by, at=at)
         return _terminal(row)
 
+    def copied(self, terminal: str, *, at: datetime) -> None:
+        """Note that a terminal's certificate is used in two places at once."""
+        if self._rows.get(TerminalRow, terminal) is not None:
+            self._events.add("terminal-copied", terminal, by=MACHINE, at=at)
+
+    def copies(self, *, since: datetime) -> tuple[Terminal, ...]:
+        """Give the terminals whose certificates were noted as used in two places.
+
+        One that was enrolled anew meanwhile has another certificate, and is left out.
+        """
+        return tuple(
+            each
+            for each in self.list()
+            if each.state == "enrolled"
+            and self._events.count(
+                "terminal-copied", each.id, since=max(since, each.enrolled_at or since)
+            )
+        )
+
     def find(self, terminal: str) -> Terminal | None:
         """Find a terminal by id, whatever has become of it."""
         row = self._rows.get(TerminalRow, terminal)
@@ -385,7 +404,9 @@ def take_letter(terminals: Terminals, letter: Letter, *, at: datetime) -> None:
     if not isinstance(told, dict) or told.get("v") != 1:
         raise ValueError("not a terminal's letter")
     request = str(told.get("request", ""))
-    if letter.kind == ENROL:
+    if letter.kind == COPIED:
+        terminals.copied(str(told.get("terminal", ""))[:40], at=at)
+    elif letter.kind == ENROL:
         terminals.enrol(str(told.get("code", "")), request, at=at)
     else:
         proof = base64.b64decode(str(told.get("proof", "")), validate=True)

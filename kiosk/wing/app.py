@@ -14,12 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from forms.errors import UserError
 from kiosk.access import refuse_open_routes
-from kiosk.headers import KIOSK_HEADERS, SecurityHeaders
+from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS, SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.wing import files, views
+from kiosk.wing.copies import Copies
 from kiosk.wing.drafts import Sweeper
 from kiosk.wing.enrolling import Enrolling
 from kiosk.wing.parts import EnrolledTerminals, WingKit
+from pipeline.promises import day_of
+from storage.enrolment import copied_letter
 
 LARGEST_BODY = 16 * 1024
 """Bytes: the largest screen sends a few hundred."""
@@ -88,7 +91,7 @@ def create_app(kit: WingKit) -> FastAPI:
         )
     if kit.tls:
         app.add_middleware(ByTheProxy)
-    app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS)
+    app.add_middleware(SecurityHeaders, tls=kit.tls, headers=KIOSK_HEADERS, files=FOR_A_VISIT)
     return app
 
 
@@ -115,7 +118,8 @@ class Alive:
     """Says that the server is here, as cheaply as can be: every glass asks all the time.
 
     The answer is the same for a glass that is not ours: nothing is in it. Which of ours are alive
-    is noted now and then.
+    is noted now and then. Since every glass comes by here, it is also noticed here that one is two;
+    both are served, and staff are told.
     """
 
     _MOST = 5000
@@ -123,14 +127,21 @@ class Alive:
     def __init__(self, app: ASGIApp, *, kit: WingKit) -> None:
         self._app, self._kit = app, kit
         self._noted: dict[str, float] = {}
+        self._copies = Copies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] != ALIVE or scope["method"] != "GET":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Request(scope).headers
         glass = headers.get(EnrolledTerminals.HEADER, "")
+        address = scope["client"][0] if scope.get("client") else ""
+        if glass and address and self._copies.seen(glass, address):
+            await run_in_threadpool(self._tell, headers)
+        if scope["path"] != ALIVE or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
         now = time.monotonic()
         if now - self._noted.get(glass, -BEAT_SECONDS) >= BEAT_SECONDS:
             if len(self._noted) >= self._MOST:
@@ -144,6 +155,13 @@ class Alive:
             terminal = self._kit.terminals.whose(headers)
             if terminal is not None:
                 self._kit.beats.beat(terminal)
+
+    def _tell(self, headers: Mapping[str, str]) -> None:
+        """Have staff told that a terminal's certificate is used in two places."""
+        with suppress(UserError):
+            terminal = self._kit.terminals.whose(headers)
+            if terminal is not None:
+                self._kit.mailbox.post(copied_letter(terminal, day_of(self._kit.now())))
 
 
 class WhichTerminal:
@@ -169,7 +187,11 @@ class WhichTerminal:
         request.state.user = None
         request.state.secret = request.cookies.get(views.cookie_name(tls=self._kit.tls), "")
         if not scope["path"].startswith("/static/"):
-            terminal = await run_in_threadpool(self._kit.terminals.whose, request.headers)
+            terminals = self._kit.terminals
+            if terminals.quick:
+                terminal = terminals.whose(request.headers)
+            else:
+                terminal = await run_in_threadpool(terminals.whose, request.headers)
             if terminal is None:
                 raise TerminalUnknown
             request.state.terminal = terminal

@@ -160,6 +160,18 @@ class Drafts:
             elif not held.hidden:
                 slot.hidden = None
 
+    @contextmanager
+    def at_hand(self, secret: str) -> Iterator[bool]:
+        """Say whether a draft can be used now by this thread without waiting, and keep it so."""
+        with self._lock:
+            slot = self._slots.get(_name(secret)) if secret else None
+        free = slot is None or slot.lock.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free and slot is not None:
+                slot.lock.release()
+
     def wipe(self, secret: str) -> None:
         """Wipe a draft at once."""
         with self._lock:

@@ -48,10 +48,11 @@ def _files() -> Mapping[str, _File]:
 def routers() -> tuple[APIRouter, ...]:
     """Serve the kiosk's own files: they hold nothing of anybody."""
     files = router_for(Role.EVERYBODY)
+    _files()
 
     @files.get("/static/{name}")
-    def static(request: Request, name: str) -> Response:
-        """Give one file."""
+    async def static(request: Request, name: str) -> Response:
+        """Give one file, out of memory: there is nothing that another thread could wait for."""
         file = _files().get(name)
         if file is None:
             raise AddressUnknown

@@ -88,6 +88,11 @@ class NoBook:
 class Terminals(Protocol):
     """Says which terminal is asking."""
 
+    @property
+    def quick(self) -> bool:
+        """Say whether that takes no longer than a look into a small file of this machine."""
+        ...
+
     def whose(self, headers: Mapping[str, str]) -> str | None:
         """Give the id of the terminal behind a request; None when it may not be served.
 
@@ -99,6 +104,8 @@ class Terminals(Protocol):
 
 class OneTerminal:
     """Takes every request for that of one terminal: for a demo, or a glass wired to its own box."""
+
+    quick = True
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -121,12 +128,18 @@ class EnrolledTerminals:
 
     Args:
         known: which certificates are enrolled now.
+        quick: it is a small file of this machine, and no server that is asked.
     """
 
     HEADER = "x-terminal-certificate"
 
-    def __init__(self, known: KnownMarks) -> None:
-        self._known = known
+    def __init__(self, known: KnownMarks, *, quick: bool = False) -> None:
+        self._known, self._quick = known, quick
+
+    @property
+    def quick(self) -> bool:
+        """Say whether it takes no time to speak of."""
+        return self._quick
 
     def whose(self, headers: Mapping[str, str]) -> str | None:
         """Give the id of the terminal with this certificate."""

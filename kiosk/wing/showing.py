@@ -6,11 +6,12 @@ in the language that was picked, all of it is in English.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from jinja2 import ChainableUndefined, ChoiceLoader, Environment, PackageLoader, PrefixLoader
 from markupsafe import Markup, escape
@@ -201,9 +202,32 @@ def _environment() -> Environment:
         undefined=ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # or every screen looks a hundred times whether a template has changed
     )
-    made.globals.update(w=words, picture=picture)
+    made.globals.update(w=words, picture=picture, made=_made, choice_made=_choice_made)
     return made
+
+
+def _choice_made(component: str, told: Mapping[str, Any]) -> Markup:
+    """Make a component of the design system that shows what somebody has chosen."""
+    return _component(component)(told)
+
+
+def _made(component: str, told: Mapping[str, Any]) -> Markup:
+    """Make a component that says nothing of anybody, or give it as it was made before."""
+    return _made_once(component, json.dumps(told))
+
+
+@lru_cache(maxsize=4096)
+def _made_once(component: str, told: str) -> Markup:
+    return _component(component)(json.loads(told))
+
+
+@lru_cache(maxsize=16)
+def _component(name: str) -> Callable[[Mapping[str, Any]], Markup]:
+    template = _environment().get_template(f"govuk_frontend_jinja/components/{name}/macro.html")
+    found = getattr(template.module, "govuk" + name.title().replace("-", ""))
+    return cast("Callable[[Mapping[str, Any]], Markup]", found)
 
 
 def show(

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from kiosk.compose import House, open_house, open_mailbox, open_pulses, open_sta
 from kiosk.settings import Settings
 from pipeline.promises import promised_day
 from pipeline.submissions import Danger, Submission, Word, to_letter
+from storage import mailbox
+from storage.enrolment import copied_letter
 from storage.keys import Locked
 from storage.mailbox import _MAGIC, FOLDER_MODE, Letter, kek_of
 
@@ -103,6 +105,39 @@ def test_danger_is_told_to_somebody_on_duty_and_nobody_is_named(house: House, pl
     assert "A1234BC" not in "".join(told(place))
 
 
+def test_danger_does_not_wait_behind_five_thousand_letters(
+    house: House, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(place)
+    house.collect()
+    with monkeypatch.context() as quick:
+        quick.setattr(mailbox.os, "fsync", lambda _: None)
+        for _ in range(5000):
+            house.mailbox.post(letter(submission(new_serial())))
+        house.mailbox.post(letter(submission(new_serial(), safe="no")))
+        house.mailbox.post(letter(Danger(answer="yes", terminal="", at=datetime.now(UTC))))
+    house.collect()
+    assert sorted(line.split()[0] for line in told(place)) == ["danger", "unsafe"]
+    assert house.mailbox.waiting() > 4000  # and the book is written while they wait
+    assert open_status(house.settings).alarmed()
+    with house.store.look() as kept:
+        assert {each.kind for each in kept.alerts.waiting()} == {"danger", "unsafe"}
+    # One that comes now does not wait either.
+    house.mailbox.post(letter(Danger(answer="not_sure", terminal="", at=datetime.now(UTC))))
+    house.collect()
+    assert [line.split()[0] for line in told(place)].count("danger") == 2
+
+
+def test_the_size_of_a_letter_does_not_tell_what_it_says(house: House) -> None:
+    house.mailbox.post(letter(submission(new_serial(), other_who="DAVE")))
+    house.mailbox.post(letter(Danger(answer="yes", terminal="", at=datetime.now(UTC))))
+    house.mailbox.post(
+        letter(Word(code=new_serial(), says="stop", terminal="", at=datetime.now(UTC)))
+    )
+    sizes = {len(sealed) for _, sealed in house.mailbox.copies()}
+    assert len(sizes) == 1
+
+
 def test_an_alert_that_could_not_be_told_is_told_later_and_nobody_is_asked_about_danger_meanwhile(
     house: House, place: Path
 ) -> None:
@@ -128,6 +163,17 @@ def test_a_letter_that_cannot_be_kept_is_told_of(house: House) -> None:
         house.collect()
     with house.store.look() as kept:
         assert [each.kind for each in kept.alerts.waiting()] == ["lost"]
+
+
+def test_a_copied_certificate_is_noted_once_and_only_of_a_terminal_of_ours(house: House) -> None:
+    with house.store.begin() as kept:
+        terminal, _ = kept.terminals.invite("B wing", by="pat", at=datetime.now(UTC))
+    for named in (terminal.id, terminal.id, "t-00000000"):
+        house.mailbox.post(copied_letter(named, date(2026, 11, 24)))
+        house.collect()
+    with house.store.look() as kept:
+        found = [each.subject for each in kept.events.last() if each.what == "terminal-copied"]
+    assert found == [terminal.id]
 
 
 def test_one_step_that_fails_does_not_stop_the_others(

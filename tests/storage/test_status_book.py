@@ -152,6 +152,24 @@ def test_somebody_is_alarmed_only_while_the_book_is_fresh(tmp_path: Path) -> Non
     assert not book_of(tmp_path).alarmed()
 
 
+def test_an_old_book_says_of_no_code_that_there_is_none(tmp_path: Path) -> None:
+    code = new_serial()
+    written(tmp_path, line(code))
+    old = book_of(tmp_path, now=NOW + timedelta(minutes=5))
+    assert old.look(code) is not None
+    with pytest.raises(StatusAway):
+        old.look(new_serial())
+
+
+def test_a_book_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+    first, second = new_serial(), new_serial()
+    book = written(tmp_path, line(first))
+    assert book.look(first) is not None
+    written(tmp_path, line(second))
+    assert book.look(first) is None
+    assert book.look(second) is not None
+
+
 def test_a_terminal_is_served_until_its_certificate_ends(tmp_path: Path) -> None:
     known = Enrolled(id="t-1", mark=MARK, until=NOW + timedelta(days=1))
     write_book(tmp_path, Page(terminals=(known,)), PEPPER, at=NOW)

@@ -111,6 +111,22 @@ def test_a_certificate_says_what_we_say_and_nothing_of_what_was_asked(store: Sto
     assert root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
+def test_a_copied_certificate_is_told_of_until_the_terminal_has_another(store: Store) -> None:
+    terminal, code = invite(store)
+    enrol(store, code, Machine().request())
+    week_ago = NOW - timedelta(days=7)
+    with store.begin() as kept:
+        assert kept.terminals.copies(since=week_ago) == ()
+        kept.terminals.copied(terminal.id, at=NOW)
+        kept.terminals.copied("t-00000000", at=NOW)
+        assert [each.id for each in kept.terminals.copies(since=week_ago)] == [terminal.id]
+        assert kept.terminals.copies(since=NOW + timedelta(hours=1)) == ()
+        _, again = kept.terminals.invite_again(terminal.id, by="pat", at=NOW)
+        later = NOW + timedelta(minutes=5)
+        assert kept.terminals.enrol(again, Machine().request(), at=later)
+        assert kept.terminals.copies(since=week_ago) == ()
+
+
 @both
 def test_a_code_is_good_once_and_for_ten_minutes(store: Store) -> None:
     _, code = invite(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from datetime import timedelta
 
@@ -151,6 +152,26 @@ def test_a_thread_wipes_without_anybody_asking(wing) -> None:
         time.sleep(0.01)
     sweeper.stop()
     assert not any(box)
+
+
+def test_a_draft_that_is_being_worked_on_is_not_at_hand_for_another_thread(wing) -> None:
+    drafts = Drafts(wing.clock)
+    secret, other = filled(drafts), filled(drafts)
+    seen = []
+
+    def look() -> None:
+        for each in (secret, other, "", "nobody's"):
+            with drafts.at_hand(each) as free:
+                seen.append(free)
+
+    with drafts.use(secret, touched=True):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(5)
+    assert seen == [False, True, True, True]
+    with drafts.at_hand(secret) as free:
+        assert free
+        assert there(drafts, secret)
 
 
 def test_a_flood_of_visits_pushes_out_the_oldest_and_fills_no_memory(wing, monkeypatch) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi.testclient import TestClient
 
 from kiosk.access import routes_of
-from kiosk.headers import KIOSK_HEADERS
+from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS
+from kiosk.serving import listen
 from kiosk.wing import words
+from kiosk.wing.copies import AT_ONCE_SECONDS, Copies
 from kiosk.wing.parts import EnrolledTerminals
+from storage.enrolment import copied_letter
 from storage.keys import KeyFolder
 from storage.mailbox import FolderSlot, Mailbox
 
@@ -85,7 +90,9 @@ def test_every_answer_carries_the_headers(glass, wing) -> None:
     ]
     assert {a.status_code for a in answers} >= {200, 204, 303, 403, 404}
     for answer in answers:
-        for name, value in KIOSK_HEADERS.items():
+        lasts = answer.status_code == 200 and "/static/" in str(answer.url)
+        cached = {"Cache-Control": FOR_A_VISIT} if lasts else {}
+        for name, value in {**KIOSK_HEADERS, **cached}.items():
             assert answer.headers[name] == value
         assert "server" not in answer.headers
     policy = KIOSK_HEADERS["Content-Security-Policy"]
@@ -315,6 +322,35 @@ def test_a_certificate_is_taken_from_the_proxy_alone() -> None:
     assert glass.get("/", headers=said).status_code == 403
 
 
+def test_one_certificate_in_two_places_is_told_of_once_and_both_are_served() -> None:
+    shown, mark = _certificate()
+    wing = Wing(terminals=EnrolledTerminals(Marks({mark: "t-0000beef"})))
+    header = {EnrolledTerminals.HEADER: shown}
+    glass, other = (TestClient(wing.app, client=(f"10.0.0.{n}", 5)) for n in (1, 2))
+    assert glass.get("/alive", headers=header).status_code == 204
+    for _ in range(3):
+        assert other.get("/", headers=header).status_code == 200
+    assert wing.box.letters == {}  # it has moved
+    for _ in range(3):
+        assert glass.get("/alive", headers=header).status_code == 204
+        assert other.get("/", headers=header).status_code == 200
+    (letter,) = wing.box.letters.values()
+    assert letter == copied_letter("t-0000beef", wing.clock.at.date())
+    assert b"10.0.0" not in letter.body
+
+
+def test_a_terminal_that_moves_is_not_taken_for_two() -> None:
+    clock = [0.0]
+    copies = Copies(lambda: clock[0])
+    assert not copies.seen("one", "a")
+    for address in ("b", "c", "b", "a"):
+        clock[0] += AT_ONCE_SECONDS
+        assert not copies.seen("one", address)
+    assert not copies.seen("other", "c")
+    assert copies.seen("one", "b")
+    assert not copies.seen("one", "a")
+
+
 def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
     noted: list[str] = []
 
@@ -326,6 +362,42 @@ def test_which_terminals_are_alive_is_noted_now_and_then(wing) -> None:
     for _ in range(5):
         assert glass.get("/alive").status_code == 204
     assert noted == ["wing-b-1"]
+
+
+def test_a_page_is_sent_at_once_over_a_connection_in_use() -> None:
+    # What asyncio asks before it has a socket send without waiting for the other side's word.
+    with listen("127.0.0.1", 0) as door:
+        assert door.proto == socket.IPPROTO_TCP
+
+
+def test_what_is_made_once_says_nothing_of_anybody(wing, glass) -> None:
+    from kiosk.wing import showing
+
+    kept: list[str] = []
+    real = showing._made_once
+
+    def noting(component: str, told: str) -> object:
+        kept.append(told)
+        return real(component, told)
+
+    showing._made_once = noting  # type: ignore[assignment]
+    try:
+        glass.to_number()
+        glass.touch("on", typed=NUMBER)
+        glass.touch(pick="both")
+        glass.touch("back")
+        glass.touch("skip")
+        glass.touch("on", picks=["kind:fight"])
+        glass.touch("on", typed="DAVE")
+        glass.touch("back")
+        glass.touch("back")
+        assert 'value="kind:fight" checked' in re.sub(r"\s+", " ", glass.html)
+    finally:
+        showing._made_once = real
+    words_kept = "".join(kept)
+    assert words_kept
+    for private in (NUMBER, "DAVE", '"checked": true', "tile--chosen", glass.input("csrf")):
+        assert private not in words_kept
 
 
 def test_a_bug_is_told_without_a_word_of_what_he_said(wing, glass, monkeypatch, caplog) -> None:
