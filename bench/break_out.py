@@ -32,6 +32,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from PIL import Image
+
 from bench.glass import attacks
 from bench.glass.rig import HEIGHT, WIDTH, Rig, alone, changed, missing, put_policies
 from bench.glass.site import Site
@@ -133,8 +135,19 @@ def try_events(site: Site, *, policy: bool, keymap: bool, count: int, seed: int)
             odd = _odd(rig)
             if odd:
                 outcome.out.append(f"{odd} after {at + BATCH}")
+                _keep(rig, f"{seed}-{at + BATCH}")
                 rig.fresh()
     return outcome
+
+
+def _keep(rig: Rig, name: str) -> None:
+    """Keep what the glass shows, and what was asked for last, for whoever must explain it."""
+    folder = os.environ.get("COUNTERFOIL_BENCH_PICTURES")
+    if not folder:
+        return
+    Image.fromarray(rig.picture()[..., 2::-1]).save(Path(folder) / f"{name}.png")
+    told = [*(repr(each) for each in rig.windows()), *map(str, rig.site.asked[-20:])]
+    (Path(folder) / f"{name}.txt").write_text("\n".join(told) + "\n")
 
 
 def _odd(rig: Rig) -> str:
@@ -463,6 +476,8 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"not here: {', '.join(lacking)}", file=sys.stderr)
         return 2
     alone(["-m", "bench.break_out", *arguments])
+    # Whoever ends the bench ends its browser and its screen, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     found = run(asked)
     if asked.json:
         told = [{"part": o.part, "tries": o.tries, "out": o.out} for o in found]

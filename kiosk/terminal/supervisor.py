@@ -53,7 +53,11 @@ REST = "rest"
 APART = {REST, "language", "not-enrolled", "wrong"}
 """Screens at which nobody has said anything yet."""
 
-_SIGN = re.compile(r"\| (?P<screen>[a-z-]{1,40}) \| (?P<beat>[0-9]{1,9})(?: - Chromium)?$")
+_SIGN = re.compile(
+    r"\| (?P<screen>[a-z_-]{1,40}) \| (?P<beat>[0-9]{1,9})(?: - Chromium)?"
+    r"[\u200e\u200f\u202a-\u202e]*$"
+)
+"""The browser puts marks of direction around a name in Arabic or Urdu."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ STRANGE = (Window("Settings - Chromium", 1280, 1024),)
 
 def test_the_sign_is_read_out_of_the_windows_name() -> None:
     assert sign_of("Mówić | number-help | 12 - Chromium") == Sign("number-help", 12)
+    assert sign_of("Talk It Through | other_who | 0 - Chromium") == Sign("other_who", 0)
+    arabic = "\u200e\u202b\u0644\u0646\u062a\u062d\u062f\u062b | rest | 3 - Chromium\u202c\u200e"
+    assert sign_of(arabic) == Sign("rest", 3)
     assert sign_of("Settings - Chromium") is None
     assert sign_of("127.0.0.1 - Chromium") is None
 
