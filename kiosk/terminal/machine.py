@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from kiosk.terminal import keymap, policies
 
 PROGRAM = "/opt/counterfoil-terminal"
+PAPER = f"{PROGRAM}/kiosk/terminal/paper.html"
 SETTINGS = "/etc/counterfoil-terminal.json"
 AUTHORITY = "/etc/counterfoil-authority.pem"
 POLICY = "/etc/chromium/policies/managed/counterfoil.json"
@@ -144,7 +145,7 @@ RuntimeDirectory=counterfoil-glass
 RuntimeDirectoryMode=0700
 ExecStart=/usr/bin/cage -- /usr/bin/python3 -m kiosk.terminal.supervisor \\
     --origin {terminal.origin.rstrip("/")} --memory /run/counterfoil-glass \\
-    --identity /var/lib/counterfoil-terminal/nssdb
+    --identity /var/lib/counterfoil-terminal/nssdb --authority {AUTHORITY}
 Restart=always
 RestartSec=1
 TimeoutStopSec=5
@@ -235,7 +236,9 @@ def files(terminal: Terminal) -> Mapping[str, str]:
     return {
         SETTINGS: json.dumps(settings, indent=1) + "\n",
         AUTHORITY: terminal.authority,
-        POLICY: policies.policy_file(terminal.origin, authorities=(terminal.authority,)),
+        POLICY: policies.policy_file(
+            terminal.origin, authorities=(terminal.authority,), paper=PAPER
+        ),
         FIREWALL: firewall(terminal),
         USB: usb_rules(terminal),
         GLASS: glass_unit(terminal),
