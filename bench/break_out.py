@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,16 @@ from bench.glass import attacks
 from bench.glass.rig import HEIGHT, WIDTH, Rig, alone, changed, missing, put_policies
 from bench.glass.site import Site
 from bench.glass.wire import Wire, pages
-from kiosk.terminal.supervisor import BACK_WITHIN, Supervisor
+from kiosk.terminal.supervisor import BACK_WITHIN, PAPER_PAGE, Supervisor, answers
 
 LAYERS = ("policy", "keymap", "script", "supervisor")
 PARTS = ("keys", "urls", "actions", "touches", "events", "supervisor")
 SETTLE_SECONDS = 0.45
 FRESH_SECONDS = 35.0
 """A page that nobody touches asks after a minute whether somebody is there."""
+
+ALONE_SECONDS = 12.0
+"""Longer than the supervisor bears what is strange."""
 
 CHANGED = 0.003
 BATCH = 40
@@ -74,22 +77,19 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
             loaded = -FRESH_SECONDS
             for chord in chords:
                 if time.monotonic() - loaded >= FRESH_SECONDS:
-                    site.show(state)
-                    rig.fresh(ours=state != "server down")
+                    _stand(rig, state)
                     loaded, before = time.monotonic(), rig.picture()
                     site.asked.clear()
                 did = _pressed(rig, chord, before)
                 if did in {"seen", "asked"}:
                     # The page may have moved by itself: it counts when it does so again. Tab moves
                     # the focus, as it should: with others held, it must do that and no more.
-                    site.show(state)
-                    rig.fresh(ours=state != "server down")
+                    _stand(rig, state)
                     if chord.endswith("tab"):
                         rig.press("tab")
                         rig.settle()
                         before = rig.picture()
-                        site.show(state)
-                        rig.fresh(ours=state != "server down")
+                        _stand(rig, state)
                     else:
                         before = rig.picture()
                     site.asked.clear()
@@ -100,6 +100,12 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
         found.append(outcome)
     site.show("free")
     return found
+
+
+def _stand(rig: Rig, state: str) -> None:
+    """Have a fresh browser stand at a state; a kiosk that is down shows the browser's own page."""
+    rig.site.show("server down" if state == "use paper" else state)
+    rig.fresh(ours=state != "server down", away=state == "use paper")
 
 
 def _pressed(rig: Rig, chord: str, before: Any) -> str:
@@ -204,7 +210,8 @@ def try_urls(site: Site, *, policy: bool, urls: Sequence[str]) -> Outcome:
         for url in urls:
             _home(rig, port)
             site.reached.clear()
-            full = url.format(origin=site.origin, port=site.port, other=site.other)
+            near = str(PAPER_PAGE.parent)
+            full = url.format(origin=site.origin, port=site.port, other=site.other, folder=near)
             with suppress(OSError), Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
                 wire.ask("Page.navigate", url=full)
             time.sleep(0.7)
@@ -338,7 +345,7 @@ def _touch(wire: Wire, drawn: random.Random) -> None:
 # The supervisor
 
 
-def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
+def try_supervisor(site: Site, *, policy: bool, watched: bool, times: list[str]) -> list[Outcome]:
     """Do to the glass what nobody should be able to, and see how soon it is at rest again."""
     trials: dict[str, Callable[[Rig, int], None]] = {
         "browser killed": lambda _, pid: os.killpg(pid, signal.SIGKILL),
@@ -347,19 +354,27 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
         "page killed": lambda _, pid: _signal_pages(pid, signal.SIGKILL),
         "second window": lambda rig, _: _open(rig, f"{site.origin}/", "--new-window"),
         "blocked page": lambda rig, _: _open(rig, "chrome://settings/"),
-        "server away for 20 s": lambda _, pid: _away(site, pid, 20),
+        "server away for 20 s": lambda rig, pid: _away(rig, pid, 20),
     }
     outcome = Outcome(f"at rest within {BACK_WITHIN:.0f} s", len(trials))
     put_policies(site.origin, on=policy)
     site.show("free")
-    with Rig(site) as rig:
-        keeper = Supervisor(rig.start, rig.screen, say=lambda _: None)
-        thread = threading.Thread(target=keeper.run, daemon=True)
-        thread.start()
+    with Rig(site) as rig, ExitStack() as ends:
+        keeper = Supervisor(
+            rig.start, rig.screen, say=lambda _: None, there=lambda: answers(site.origin)
+        )
+        if watched:
+            thread = threading.Thread(target=keeper.run, daemon=True)
+            thread.start()
+            ends.callback(thread.join, 20)
+            ends.callback(keeper.stop)
         for name, disturb in trials.items():
+            if not watched:
+                rig.fresh()
             _until(lambda: rig.screen_name() == "rest", 90)
             time.sleep(3)
-            was = keeper.browser.pid if keeper.browser else 0
+            browser = keeper.browser if watched else rig.browser
+            was = browser.pid if browser else 0
             disturb(rig, was)
             began = time.monotonic()
             back = _until(
@@ -368,18 +383,38 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
                     and keeper.browser.pid != was
                     and rig.screen_name() == "rest"
                 ),
-                120,
+                120 if watched else BACK_WITHIN,
             )
             took = time.monotonic() - began
             times.append(f"{name} {took:.0f} s" if back else f"{name}: never")
             print(times[-1], file=sys.stderr, flush=True)
             if not back or took > BACK_WITHIN:
                 outcome.out.append(times[-1])
-        keeper.stop()
-        thread.join(20)
-        left = [each.name for each in rig.folder.glob("glass-*")]
-        if left:
+        found = [outcome]
+        if watched:
+            found.append(_left_alone(rig, keeper))
+        ends.close()
+        rig.end()
+        if any(rig.folder.glob("glass-*")):
             outcome.out.append("folders left behind")
+    return found
+
+
+def _left_alone(rig: Rig, keeper: Supervisor) -> Outcome:
+    """See that the supervisor ends no browser at which somebody is doing what he should."""
+    states = ("question", "receipt", "error page", "hidden", "Arabic", "use paper")
+    outcome = Outcome("people who were disturbed", len(states))
+    for state in states:
+        rig.site.show("server down" if state == "use paper" else state)
+        if keeper.browser is not None:
+            os.killpg(keeper.browser.pid, signal.SIGKILL)
+        time.sleep(2)
+        stood = _until(lambda: rig.screen_name() not in {"", "rest"}, 40)
+        was = keeper.browser
+        time.sleep(ALONE_SECONDS)
+        if not (stood and keeper.browser is was and rig.screen_name()):
+            outcome.out.append(state)
+    rig.site.show("free")
     return outcome
 
 
@@ -413,12 +448,12 @@ def _open(rig: Rig, url: str, *flags: str) -> None:
     )
 
 
-def _away(site: Site, group: int, seconds: float) -> None:
+def _away(rig: Rig, group: int, seconds: float) -> None:
     """Take the server away for a while, and the browser, so that the next starts without one."""
-    site.down()
+    rig.site.down()
     os.killpg(group, signal.SIGKILL)
     time.sleep(seconds)
-    site.up()
+    rig.site.up()
 
 
 def run(asked: argparse.Namespace) -> list[Outcome]:
@@ -452,8 +487,9 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
     if "events" in parts:
         share = events - events // 5
         note(try_events(site, policy=policy, keymap=keymap, count=share, seed=asked.seed))
-    if "supervisor" in parts and "supervisor" not in asked.without:
-        note(try_supervisor(site, policy=policy, times=times))
+    if "supervisor" in parts:
+        watched = "supervisor" not in asked.without
+        note(*try_supervisor(site, policy=policy, watched=watched, times=times))
         print("\n" + ", ".join(times))
     site.down()
     return found
