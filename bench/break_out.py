@@ -1,6 +1,7 @@
 """Break-out: whoever stands at the glass tries to get off the kiosk's page, layer by layer.
 
-    python -m bench.break_out [--short] [--without LAYER] [--only PART] [--events 10000] [--json F]
+    python -m bench.break_out [--short] [--without LAYER] [--only PART] [--events 10000]
+                              [--every N] [--seed N] [--json F]
 
 A real Chromium runs in kiosk mode on an X server in memory, with the whole profile of a terminal.
 Two tiers. Full policies, driven by key codes through the X server and judged by windows, pixels
@@ -20,6 +21,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -89,7 +91,8 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
                         rig.press("tab")
                         rig.settle()
                         before = rig.picture()
-                        _stand(rig, state)
+                        # The same visit: another would be given another receipt code.
+                        _stand(rig, state, anew=False)
                     else:
                         before = rig.picture()
                     site.asked.clear()
@@ -102,9 +105,10 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
     return found
 
 
-def _stand(rig: Rig, state: str) -> None:
+def _stand(rig: Rig, state: str, *, anew: bool = True) -> None:
     """Have a fresh browser stand at a state; a kiosk that is down shows the browser's own page."""
-    rig.site.show("server down" if state == "use paper" else state)
+    if anew:
+        rig.site.show("server down" if state == "use paper" else state)
     rig.fresh(ours=state != "server down", away=state == "use paper")
 
 
@@ -192,10 +196,18 @@ def _random(drawn: random.Random) -> str:
 # Through the browser's own port
 
 
+def _free_port() -> int:
+    """Find a port that nobody has, below those that are given to whoever asks for any."""
+    for port in range(21000 + os.getpid() % 5000, 32000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no port is free")
+
+
 @contextmanager
 def driven(site: Site, *, policy: bool) -> Iterator[tuple[Rig, int]]:
     """Give a browser with all policies but developer tools, and the number of its own port."""
-    port = 40000 + os.getpid() % 20000
+    port = _free_port()
     put_policies(site.origin, on=policy, developer_tools=True)
     site.show("free")
     with Rig(site, flags=(f"--remote-debugging-port={port}",)) as rig:
@@ -215,7 +227,9 @@ def try_urls(site: Site, *, policy: bool, urls: Sequence[str]) -> Outcome:
             with suppress(OSError), Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
                 wire.ask("Page.navigate", url=full)
             time.sleep(0.7)
-            if site.reached or any(_content(each, site.origin) for each in pages(port)):
+            if rig.browser is None or not rig.browser.runs():
+                outcome.out.append(f"{url} (ended)")
+            elif site.reached or any(_content(each, site.origin) for each in pages(port)):
                 outcome.out.append(url)
     return outcome
 
@@ -462,8 +476,8 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
     site.script = "script" not in asked.without
     policy, keymap = "policy" not in asked.without, "keymap" not in asked.without
     parts = asked.only or PARTS
-    chords = attacks.KEYS[:: 10 if asked.short else 1]
-    urls = attacks.URLS[:: 6 if asked.short else 1]
+    chords = attacks.KEYS[:: 10 if asked.short else asked.every]
+    urls = attacks.URLS[:: 6 if asked.short else asked.every]
     events = 200 if asked.short else asked.events
     found: list[Outcome] = []
     times: list[str] = []
@@ -503,6 +517,7 @@ def main(given: Sequence[str] | None = None) -> int:
         "--without", action="append", choices=LAYERS, default=[], help="leave this layer out"
     )
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone")
+    parser.add_argument("--every", type=int, default=1, help="every so many chords and addresses")
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write what was found into this file, too")
