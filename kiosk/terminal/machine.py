@@ -131,6 +131,7 @@ def usb_rules(terminal: Terminal) -> str:
     lines = [
         f"reject with-interface one-of {{ {never} }}",
         "allow with-interface equals { 09:00:00 }",
+        "allow with-interface equals { 09:00:01 09:00:02 }",
     ]
     if terminal.touch:
         lines.append(f"allow id {terminal.touch} with-interface one-of {{ 03:*:* }}")

@@ -55,6 +55,7 @@ def test_only_the_touch_panel_may_be_plugged_in() -> None:
     assert rules[-1] == "reject"
     assert [rule for rule in rules if rule.startswith("allow")] == [
         "allow with-interface equals { 09:00:00 }",
+        "allow with-interface equals { 09:00:01 09:00:02 }",
         "allow id 0eef:0001 with-interface one-of { 03:*:* }",
     ]
 
