@@ -39,8 +39,12 @@ START_SECONDS = 15.0
 STILL_SECONDS = 15.0
 """How long the page may give no sign of life; it gives one every three seconds."""
 
-STRANGE_SECONDS = 4.0
-"""How long something else than our page may stand there: a page that loads is nameless a while."""
+STRANGE_SECONDS = 8.0
+"""How long something else than our page may stand there.
+
+A page that loads is nameless a while, on a busy server for six seconds; who is ended then loses
+what he has said.
+"""
 
 WINDOWS_SECONDS = 2.0
 """How long there may be a second window."""
