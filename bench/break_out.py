@@ -115,6 +115,10 @@ def _stand(rig: Rig, state: str, *, anew: bool = True) -> None:
     if anew:
         rig.site.show("server down" if state == "use paper" else state)
     rig.fresh(ours=state != "server down", away=state == "use paper")
+    if state == "server down":
+        # The browser's own page gives no sign that it is drawn, and asks anew a second later.
+        time.sleep(2.0)
+        rig.settle()
 
 
 def _pressed(rig: Rig, chord: str, before: Any) -> str:
