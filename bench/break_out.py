@@ -1,6 +1,7 @@
 """Break-out: whoever stands at the glass tries to get off the kiosk's page, layer by layer.
 
-    python -m bench.break_out [--short] [--without LAYER] [--only PART] [--events 10000] [--json F]
+    python -m bench.break_out [--short] [--without LAYER] [--only PART] [--events 10000]
+                              [--state STATE] [--every N] [--seed N] [--json F]
 
 A real Chromium runs in kiosk mode on an X server in memory, with the whole profile of a terminal.
 Two tiers. Full policies, driven by key codes through the X server and judged by windows, pixels
@@ -20,29 +21,38 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from PIL import Image
+
 from bench.glass import attacks
 from bench.glass.rig import HEIGHT, WIDTH, Rig, alone, changed, missing, put_policies
 from bench.glass.site import Site
 from bench.glass.wire import Wire, pages
-from kiosk.terminal.supervisor import BACK_WITHIN, Supervisor
+from kiosk.terminal.supervisor import BACK_WITHIN, PAPER_PAGE, Supervisor, answers
 
 LAYERS = ("policy", "keymap", "script", "supervisor")
 PARTS = ("keys", "urls", "actions", "touches", "events", "supervisor")
 SETTLE_SECONDS = 0.45
 FRESH_SECONDS = 35.0
 """A page that nobody touches asks after a minute whether somebody is there."""
+
+LOAD_SECONDS = 20.0
+"""How long a page of ours may be without its sign, at many times more work than processors."""
+
+ALONE_SECONDS = 12.0
+"""Longer than the supervisor bears what is strange."""
 
 CHANGED = 0.003
 BATCH = 40
@@ -62,32 +72,32 @@ class Outcome:
         return f"| {self.part} | {self.tries} | {len(self.out)} | {named} |"
 
 
-def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -> list[Outcome]:
+def try_keys(
+    site: Site, *, policy: bool, keymap: bool, chords: Sequence[str], states: Sequence[str]
+) -> list[Outcome]:
     """Press every chord in every state."""
     found = []
-    for state in attacks.STATES:
+    for state in states:
         outcome = Outcome(f"keys: {state}", len(chords))
         with Rig(site, keymap=keymap) as rig:
             put_policies(site.origin, on=policy)
             loaded = -FRESH_SECONDS
             for chord in chords:
                 if time.monotonic() - loaded >= FRESH_SECONDS:
-                    site.show(state)
-                    rig.fresh(ours=state != "server down")
+                    _stand(rig, state)
                     loaded, before = time.monotonic(), rig.picture()
                     site.asked.clear()
                 did = _pressed(rig, chord, before)
                 if did in {"seen", "asked"}:
                     # The page may have moved by itself: it counts when it does so again. Tab moves
                     # the focus, as it should: with others held, it must do that and no more.
-                    site.show(state)
-                    rig.fresh(ours=state != "server down")
+                    _stand(rig, state)
                     if chord.endswith("tab"):
                         rig.press("tab")
                         rig.settle()
                         before = rig.picture()
-                        site.show(state)
-                        rig.fresh(ours=state != "server down")
+                        # The same visit: another would be given another receipt code.
+                        _stand(rig, state, anew=False)
                     else:
                         before = rig.picture()
                     site.asked.clear()
@@ -98,6 +108,17 @@ def try_keys(site: Site, *, policy: bool, keymap: bool, chords: Sequence[str]) -
         found.append(outcome)
     site.show("free")
     return found
+
+
+def _stand(rig: Rig, state: str, *, anew: bool = True) -> None:
+    """Have a fresh browser stand at a state; a kiosk that is down shows the browser's own page."""
+    if anew:
+        rig.site.show("server down" if state == "use paper" else state)
+    rig.fresh(ours=state != "server down", away=state == "use paper")
+    if state == "server down":
+        # The browser's own page gives no sign that it is drawn, and asks anew a second later.
+        time.sleep(2.0)
+        rig.settle()
 
 
 def _pressed(rig: Rig, chord: str, before: Any) -> str:
@@ -133,16 +154,30 @@ def try_events(site: Site, *, policy: bool, keymap: bool, count: int, seed: int)
             odd = _odd(rig)
             if odd:
                 outcome.out.append(f"{odd} after {at + BATCH}")
+                _keep(rig, f"{seed}-{at + BATCH}")
                 rig.fresh()
     return outcome
 
 
+def _keep(rig: Rig, name: str) -> None:
+    """Keep what the glass shows, and what was asked for last, for whoever must explain it."""
+    folder = os.environ.get("COUNTERFOIL_BENCH_PICTURES")
+    if not folder:
+        return
+    Image.fromarray(rig.picture()[..., 2::-1]).save(Path(folder) / f"{name}.png")
+    told = [*(repr(each) for each in rig.windows()), *map(str, rig.site.asked[-20:])]
+    (Path(folder) / f"{name}.txt").write_text("\n".join(told) + "\n")
+
+
 def _odd(rig: Rig) -> str:
-    """Say what is odd about the glass for longer than a page takes to load."""
+    """Say what is odd about the glass for longer than a page takes to load on a busy machine.
+
+    Nothing ends the browser here: what is no page of ours stays, and a page that loads does not.
+    """
     if rig.browser is None or not rig.browser.runs():
         return "ended"
-    deadline, odd = time.monotonic() + 6, ""
-    while time.monotonic() < deadline:
+    began, odd = time.monotonic(), ""
+    while time.monotonic() - began < (LOAD_SECONDS if odd == "strange" else 6):
         windows = rig.windows()
         strange = rig.site.strange()
         if strange:
@@ -173,10 +208,18 @@ def _random(drawn: random.Random) -> str:
 # Through the browser's own port
 
 
+def _free_port() -> int:
+    """Find a port that nobody has, below those that are given to whoever asks for any."""
+    for port in range(21000 + os.getpid() % 5000, 32000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no port is free")
+
+
 @contextmanager
 def driven(site: Site, *, policy: bool) -> Iterator[tuple[Rig, int]]:
     """Give a browser with all policies but developer tools, and the number of its own port."""
-    port = 40000 + os.getpid() % 20000
+    port = _free_port()
     put_policies(site.origin, on=policy, developer_tools=True)
     site.show("free")
     with Rig(site, flags=(f"--remote-debugging-port={port}",)) as rig:
@@ -191,11 +234,14 @@ def try_urls(site: Site, *, policy: bool, urls: Sequence[str]) -> Outcome:
         for url in urls:
             _home(rig, port)
             site.reached.clear()
-            full = url.format(origin=site.origin, port=site.port, other=site.other)
+            near = str(PAPER_PAGE.parent)
+            full = url.format(origin=site.origin, port=site.port, other=site.other, folder=near)
             with suppress(OSError), Wire(pages(port)[0]["webSocketDebuggerUrl"]) as wire:
                 wire.ask("Page.navigate", url=full)
             time.sleep(0.7)
-            if site.reached or any(_content(each, site.origin) for each in pages(port)):
+            if rig.browser is None or not rig.browser.runs():
+                outcome.out.append(f"{url} (ended)")
+            elif site.reached or any(_content(each, site.origin) for each in pages(port)):
                 outcome.out.append(url)
     return outcome
 
@@ -325,7 +371,7 @@ def _touch(wire: Wire, drawn: random.Random) -> None:
 # The supervisor
 
 
-def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
+def try_supervisor(site: Site, *, policy: bool, watched: bool, times: list[str]) -> list[Outcome]:
     """Do to the glass what nobody should be able to, and see how soon it is at rest again."""
     trials: dict[str, Callable[[Rig, int], None]] = {
         "browser killed": lambda _, pid: os.killpg(pid, signal.SIGKILL),
@@ -334,19 +380,27 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
         "page killed": lambda _, pid: _signal_pages(pid, signal.SIGKILL),
         "second window": lambda rig, _: _open(rig, f"{site.origin}/", "--new-window"),
         "blocked page": lambda rig, _: _open(rig, "chrome://settings/"),
-        "server away for 20 s": lambda _, pid: _away(site, pid, 20),
+        "server away for 20 s": lambda rig, pid: _away(rig, pid, 20),
     }
     outcome = Outcome(f"at rest within {BACK_WITHIN:.0f} s", len(trials))
     put_policies(site.origin, on=policy)
     site.show("free")
-    with Rig(site) as rig:
-        keeper = Supervisor(rig.start, rig.screen, say=lambda _: None)
-        thread = threading.Thread(target=keeper.run, daemon=True)
-        thread.start()
+    with Rig(site) as rig, ExitStack() as ends:
+        keeper = Supervisor(
+            rig.start, rig.screen, say=lambda _: None, there=lambda: answers(site.origin)
+        )
+        if watched:
+            thread = threading.Thread(target=keeper.run, daemon=True)
+            thread.start()
+            ends.callback(thread.join, 20)
+            ends.callback(keeper.stop)
         for name, disturb in trials.items():
+            if not watched:
+                rig.fresh()
             _until(lambda: rig.screen_name() == "rest", 90)
             time.sleep(3)
-            was = keeper.browser.pid if keeper.browser else 0
+            browser = keeper.browser if watched else rig.browser
+            was = browser.pid if browser else 0
             disturb(rig, was)
             began = time.monotonic()
             back = _until(
@@ -355,18 +409,38 @@ def try_supervisor(site: Site, *, policy: bool, times: list[str]) -> Outcome:
                     and keeper.browser.pid != was
                     and rig.screen_name() == "rest"
                 ),
-                120,
+                120 if watched else BACK_WITHIN,
             )
             took = time.monotonic() - began
             times.append(f"{name} {took:.0f} s" if back else f"{name}: never")
             print(times[-1], file=sys.stderr, flush=True)
             if not back or took > BACK_WITHIN:
                 outcome.out.append(times[-1])
-        keeper.stop()
-        thread.join(20)
-        left = [each.name for each in rig.folder.glob("glass-*")]
-        if left:
+        found = [outcome]
+        if watched:
+            found.append(_left_alone(rig, keeper))
+        ends.close()
+        rig.end()
+        if any(rig.folder.glob("glass-*")):
             outcome.out.append("folders left behind")
+    return found
+
+
+def _left_alone(rig: Rig, keeper: Supervisor) -> Outcome:
+    """See that the supervisor ends no browser at which somebody is doing what he should."""
+    states = ("question", "receipt", "error page", "hidden", "Arabic", "use paper")
+    outcome = Outcome("people who were disturbed", len(states))
+    for state in states:
+        rig.site.show("server down" if state == "use paper" else state)
+        if keeper.browser is not None:
+            os.killpg(keeper.browser.pid, signal.SIGKILL)
+        time.sleep(2)
+        stood = _until(lambda: rig.screen_name() not in {"", "rest"}, 40)
+        was = keeper.browser
+        time.sleep(ALONE_SECONDS)
+        if not (stood and keeper.browser is was and rig.screen_name()):
+            outcome.out.append(state)
+    rig.site.show("free")
     return outcome
 
 
@@ -400,12 +474,12 @@ def _open(rig: Rig, url: str, *flags: str) -> None:
     )
 
 
-def _away(site: Site, group: int, seconds: float) -> None:
+def _away(rig: Rig, group: int, seconds: float) -> None:
     """Take the server away for a while, and the browser, so that the next starts without one."""
-    site.down()
+    rig.site.down()
     os.killpg(group, signal.SIGKILL)
     time.sleep(seconds)
-    site.up()
+    rig.site.up()
 
 
 def run(asked: argparse.Namespace) -> list[Outcome]:
@@ -414,8 +488,8 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
     site.script = "script" not in asked.without
     policy, keymap = "policy" not in asked.without, "keymap" not in asked.without
     parts = asked.only or PARTS
-    chords = attacks.KEYS[:: 10 if asked.short else 1]
-    urls = attacks.URLS[:: 6 if asked.short else 1]
+    chords = attacks.KEYS[:: 10 if asked.short else asked.every]
+    urls = attacks.URLS[:: 6 if asked.short else asked.every]
     events = 200 if asked.short else asked.events
     found: list[Outcome] = []
     times: list[str] = []
@@ -429,7 +503,8 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
     print("| part | tries | got through | which |")
     print("|---|---|---|---|", flush=True)
     if "keys" in parts:
-        note(*try_keys(site, policy=policy, keymap=keymap, chords=chords))
+        states = asked.state or attacks.STATES
+        note(*try_keys(site, policy=policy, keymap=keymap, chords=chords, states=states))
     if "urls" in parts:
         note(try_urls(site, policy=policy, urls=urls))
     if "actions" in parts:
@@ -439,8 +514,9 @@ def run(asked: argparse.Namespace) -> list[Outcome]:
     if "events" in parts:
         share = events - events // 5
         note(try_events(site, policy=policy, keymap=keymap, count=share, seed=asked.seed))
-    if "supervisor" in parts and "supervisor" not in asked.without:
-        note(try_supervisor(site, policy=policy, times=times))
+    if "supervisor" in parts:
+        watched = "supervisor" not in asked.without
+        note(*try_supervisor(site, policy=policy, watched=watched, times=times))
         print("\n" + ", ".join(times))
     site.down()
     return found
@@ -454,6 +530,8 @@ def main(given: Sequence[str] | None = None) -> int:
         "--without", action="append", choices=LAYERS, default=[], help="leave this layer out"
     )
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone")
+    parser.add_argument("--every", type=int, default=1, help="every so many chords and addresses")
+    parser.add_argument("--state", action="append", choices=attacks.STATES, help="keys here alone")
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write what was found into this file, too")
@@ -463,6 +541,8 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"not here: {', '.join(lacking)}", file=sys.stderr)
         return 2
     alone(["-m", "bench.break_out", *arguments])
+    # Whoever ends the bench ends its browser and its screen, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     found = run(asked)
     if asked.json:
         told = [{"part": o.part, "tries": o.tries, "out": o.out} for o in found]

@@ -33,6 +33,8 @@ MAY_DECODE = {
     "forms/measure.py": {"pdfplumber"},
     "kiosk/head_sheet.py": {"pikepdf"},
     "pipeline/blanks.py": {"pypdfium2"},
+    # the sheet for a terminal that is off, drawn once for its glass
+    "kiosk/terminal/paper.py": {"PIL", "pypdfium2"},
     # pictures of pages that a worker made out of grey pixels
     "kiosk/staff/pictures.py": {"PIL"},
     "pipeline/work.py": {"cv2.imdecode"},

@@ -185,14 +185,16 @@ def test_only_a_terminal_of_ours_reaches_the_kiosk_and_cannot_forge_who_it_is(
     assert status == 200
     assert shown.startswith("-----BEGIN%20CERTIFICATE-----")
     assert proxy.ask(proxy.kiosk_port, "/metrics", showing="terminal", name=KIOSK)[0] == 404
-    for path in ("/", "/touch", "/enrol/../touch", "/enrolled", "/enrol/xyz"):
+    for path in ("/", "/touch", "/enrol/../touch", "/enrolled", "/enrol/xyz", "/alive/x"):
         assert proxy.ask(proxy.kiosk_port, path, name=KIOSK)[0] == 403, path
     with suppress(ssl.SSLError, ConnectionError):
         assert proxy.ask(proxy.kiosk_port, "/", showing="stranger", name=KIOSK)[0] == 400
 
 
-def test_a_terminal_without_a_certificate_may_only_ask_for_one(proxy: Proxy) -> None:
-    for path in ("/enrol", f"/enrol/{'0a' * 32}"):
+def test_a_terminal_without_a_certificate_may_only_ask_for_one_and_who_is_there(
+    proxy: Proxy,
+) -> None:
+    for path in ("/alive", "/enrol", f"/enrol/{'0a' * 32}"):
         status, body = proxy.ask(proxy.kiosk_port, path, name=KIOSK)
         assert status == 200
         told = json.loads(body)

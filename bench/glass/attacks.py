@@ -62,7 +62,7 @@ URLS = (
     "data:text/html,<h1>canary</h1>",
     "javascript:document.write('canary')",
     "about:about",
-    "about:version",
+    "file://{folder}/policies.py",
     "ftp://127.0.0.1/",
     "mailto:somebody@example.org",
     "tel:116123",
@@ -78,7 +78,7 @@ URLS = (
     "blob:{origin}/0b6c5a52-0000-4000-8000-000000000000",
 )
 
-STATES = ("question", "error page", "receipt", "server down")
+STATES = ("question", "error page", "receipt", "server down", "use paper")
 
 ACTIONS: Mapping[str, str] = {
     "window.open": "window.open('/', '_blank'); 0",

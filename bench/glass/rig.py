@@ -27,7 +27,7 @@ from bench.glass.attacks import CODES
 from bench.glass.site import Site
 from kiosk.terminal.keymap import whole_file
 from kiosk.terminal.policies import policies
-from kiosk.terminal.supervisor import Browser, Start, sign_of
+from kiosk.terminal.supervisor import PAPER_PAGE, Browser, Start, sign_of
 from kiosk.terminal.windows import NoScreen, Screen, Window
 
 PROGRAMS = ("chromium", "Xvfb", "xdotool", "xkbcomp", "setxkbmap", "unshare", "mount")
@@ -66,7 +66,7 @@ def put_policies(origin: str, *, on: bool, developer_tools: bool = False) -> Non
     """Give the browser its policies, or none; only ever inside `alone`."""
     if os.environ.get(_INSIDE) != "1":
         raise RuntimeError("not alone")
-    told = policies(origin, developer_tools=developer_tools) if on else {}
+    told = policies(origin, paper=str(PAPER_PAGE), developer_tools=developer_tools) if on else {}
     (_POLICIES / "policies" / "managed" / "kiosk.json").write_text(json.dumps(told))
 
 
@@ -164,18 +164,19 @@ class Rig:
 
     # the browser
 
-    def fresh(self, *, ours: bool = True, seconds: float = 40.0) -> None:
+    def fresh(self, *, ours: bool = True, away: bool = False, seconds: float = 40.0) -> None:
         """Start a browser anew and wait until it stands at a page: ours, or whatever comes."""
         self.end()
         self.site.asked.clear()
-        self.browser = Browser(self.start)
+        self.browser = Browser(self.start, away=away)
+        signed = ours and (self.site.script or away)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             windows = self.windows()
-            if ours and self.site.script and self.screen_name():
+            if signed and self.screen_name():
                 break
             came = any(path == "/alive" for _, path in self.site.asked) or not ours
-            if not (ours and self.site.script) and came and windows and windows[0].name:
+            if not signed and came and windows and windows[0].name:
                 time.sleep(1.0)
                 break
             time.sleep(0.1)

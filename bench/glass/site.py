@@ -74,13 +74,13 @@ class Site:
         await self._app(scope, receive, send)
 
     def show(self, state: str) -> None:
-        """Have whoever asks shown a question, a receipt, an error page; or go down; or "free"."""
+        """Have whoever asks shown a state, an error page, or what he does himself ("free")."""
         self._state, self._cookie = state, ""
         if state == "server down":
             self.down()
             return
         self.up()
-        if state in {"question", "receipt"}:
+        if state not in {"free", "error page"}:
             self._cookie = self._led(state)
 
     def up(self) -> None:
@@ -129,12 +129,17 @@ class Site:
             glass.post("/touch", data=form)
             html = glass.get("/").text
 
+        if state == "Arabic":
+            press("language")
+            press("", pick="ar")
         press("ask")
         press("come" if state == "receipt" else "on")
         if state == "receipt":
             press("on", typed="K5678QX")
         else:
             press("on", typed="K5678QX")
+        if state == "hidden":
+            press("hide")
         return str(glass.cookies[cookie_name(tls=False)])
 
     def _neighbours(self) -> None:

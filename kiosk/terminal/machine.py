@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 from kiosk.terminal import keymap, policies
 
 PROGRAM = "/opt/counterfoil-terminal"
+PAPER = f"{PROGRAM}/kiosk/terminal/paper.html"
 SETTINGS = "/etc/counterfoil-terminal.json"
 AUTHORITY = "/etc/counterfoil-authority.pem"
 POLICY = "/etc/chromium/policies/managed/counterfoil.json"
@@ -29,11 +31,22 @@ USB = "/etc/usbguard/rules.conf"
 GLASS = "/etc/systemd/system/counterfoil-glass.service"
 RENEW = "/etc/systemd/system/counterfoil-renew.service"
 RENEW_TIMER = "/etc/systemd/system/counterfoil-renew.timer"
+CHECK = "/etc/systemd/system/counterfoil-verify.service"
+CHECK_TIMER = "/etc/systemd/system/counterfoil-verify.timer"
+VERIFIED = "/var/lib/counterfoil-terminal/verified.txt"
+BOOT = "/etc/grub.d/42_counterfoil"
 HOSTS = "/etc/hosts"
 LOGIND = "/etc/systemd/logind.conf.d/counterfoil.conf"
 MODULES = "/etc/modprobe.d/counterfoil.conf"
 KERNEL = "/etc/sysctl.d/60-counterfoil.conf"
 XKB = "/etc/xkb"
+
+
+_ORIGIN = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(?::[0-9]{1,5})?/?")
+_USB_ID = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}")
+
+_NEVER = ("01", "02", "06", "07", "08", "0a", "0d", "0e", "e0")
+"""USB classes that no touch panel is: sound, network, camera, printer, disk, wireless."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +71,13 @@ class Terminal:
         Raises:
             ValueError: the origin is not HTTPS, the address is none, or the USB id is odd.
         """
-        parts = urlsplit(self.origin)
-        if parts.scheme != "https" or not parts.hostname or parts.path not in {"", "/"}:
+        # Both go into rules and commands: nothing else may come along.
+        if not _ORIGIN.fullmatch(self.origin) or not 0 < self.port < 65536:
             raise ValueError("the origin must be https://NAME or https://NAME:PORT")
+        if "%" in self.address:
+            raise ValueError("the address must be an IP address and nothing more")
         ipaddress.ip_address(self.address)
-        digits = self.touch.replace(":", "", 1)
-        if self.touch and not (len(self.touch) == 9 and len(digits) == 8 and int(digits, 16) >= 0):
+        if self.touch and not _USB_ID.fullmatch(self.touch):
             raise ValueError("the touch panel's USB id is four digits, a colon and four more")
 
     @property
@@ -108,8 +122,17 @@ table inet counterfoil {{
 
 
 def usb_rules(terminal: Terminal) -> str:
-    """Allow hubs inside the machine and the touch panel; nothing else that is plugged in."""
-    lines = ["allow with-interface equals { 09:00:00 }"]
+    """Allow hubs inside the machine and the touch panel; nothing else that is plugged in.
+
+    A panel's id is easily had by what is no panel: whatever bears it and is a keyboard as
+    firmware knows them, a disk, a network or the like, is refused first.
+    """
+    never = " ".join(("03:01:01", *(f"{each}:*:*" for each in _NEVER)))
+    lines = [
+        f"reject with-interface one-of {{ {never} }}",
+        "allow with-interface equals { 09:00:00 }",
+        "allow with-interface equals { 09:00:01 09:00:02 }",
+    ]
     if terminal.touch:
         lines.append(f"allow id {terminal.touch} with-interface one-of {{ 03:*:* }}")
     lines.append("reject")
@@ -142,9 +165,10 @@ Environment=WLR_LIBINPUT_NO_DEVICES=1
 WorkingDirectory={PROGRAM}
 RuntimeDirectory=counterfoil-glass
 RuntimeDirectoryMode=0700
-ExecStart=/usr/bin/cage -- /usr/bin/python3 -m kiosk.terminal.supervisor \\
+ExecStart=/usr/bin/env XDG_RUNTIME_DIR=/run/counterfoil-glass \\
+    /usr/bin/cage -- /usr/bin/python3 -m kiosk.terminal.supervisor \\
     --origin {terminal.origin.rstrip("/")} --memory /run/counterfoil-glass \\
-    --identity /var/lib/counterfoil-terminal/nssdb
+    --identity /var/lib/counterfoil-terminal/nssdb --authority {AUTHORITY}
 Restart=always
 RestartSec=1
 TimeoutStopSec=5
@@ -153,8 +177,8 @@ MemoryMax=2G
 TasksMax=600
 ProtectSystem=strict
 ProtectHome=tmpfs
-TemporaryFileSystem=/tmp /var/tmp /var/log /var/spool
-InaccessiblePaths=-/var/lib/counterfoil-terminal/key.pem
+TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777 /var/log /var/spool
+InaccessiblePaths=-/var/lib/counterfoil-terminal/key.pem -/var/lib/counterfoil-terminal/key.new
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectKernelLogs=yes
@@ -203,10 +227,42 @@ Persistent=yes
 WantedBy=timers.target
 """
 
+_CHECK = f"""[Unit]
+Description=counterfoil: say which layer of this terminal holds
+After=counterfoil-glass.service
+
+[Service]
+Type=oneshot
+Environment=PYTHONPATH={PROGRAM} PYTHONDONTWRITEBYTECODE=1
+ExecStart=/usr/bin/python3 -m kiosk.terminal.verify
+StandardOutput=truncate:{VERIFIED}
+"""
+
+_CHECK_TIMER = """[Unit]
+Description=counterfoil: say after each start and each day which layer holds
+
+[Timer]
+OnBootSec=3min
+OnUnitActiveSec=1d
+
+[Install]
+WantedBy=timers.target
+"""
+
+_BOOT = """#!/bin/sh
+# Nobody can sign in to the boot loader: it starts the system, and no line of it can be changed.
+cat <<END
+set superusers="nobody"
+export superusers
+set timeout=0
+END
+"""
+
 _LOGIND = """[Login]
 NAutoVTs=0
 ReserveVT=0
 HandlePowerKey=ignore
+HandleRebootKey=ignore
 HandleSuspendKey=ignore
 HandleHibernateKey=ignore
 HandleLidSwitch=ignore
@@ -235,13 +291,18 @@ def files(terminal: Terminal) -> Mapping[str, str]:
     return {
         SETTINGS: json.dumps(settings, indent=1) + "\n",
         AUTHORITY: terminal.authority,
-        POLICY: policies.policy_file(terminal.origin, authorities=(terminal.authority,)),
+        POLICY: policies.policy_file(
+            terminal.origin, authorities=(terminal.authority,), paper=PAPER
+        ),
         FIREWALL: firewall(terminal),
         USB: usb_rules(terminal),
         GLASS: glass_unit(terminal),
         RENEW: renew_unit(terminal),
         RENEW_TIMER: _TIMER,
         HOSTS: f"127.0.0.1 localhost\n{terminal.address} {terminal.host}\n",
+        CHECK: _CHECK,
+        CHECK_TIMER: _CHECK_TIMER,
+        BOOT: _BOOT,
         LOGIND: _LOGIND,
         MODULES: _MODULES,
         KERNEL: _KERNEL,
@@ -257,8 +318,8 @@ def write(terminal: Terminal, root: Path) -> None:
         path = root / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        # usbguard refuses rules that others may read.
-        path.chmod(0o600 if name == USB else 0o644)
+        # usbguard refuses rules that others may read; the boot loader's parts are run.
+        path.chmod({USB: 0o600, BOOT: 0o755}.get(name, 0o644))
 
 
 def read(root: Path) -> Terminal:

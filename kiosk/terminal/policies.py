@@ -97,31 +97,41 @@ _OFF: dict[str, Any] = {
 
 
 def policies(
-    origin: str, *, authorities: tuple[str, ...] = (), developer_tools: bool = False
+    origin: str,
+    *,
+    authorities: tuple[str, ...] = (),
+    paper: str = "",
+    developer_tools: bool = False,
 ) -> dict[str, Any]:
     """Say what the browser of a terminal may do.
 
     Args:
         origin: the kiosk, such as `https://kiosk.example:8443`: the only place it may show.
         authorities: certificates (PEM) that it trusts besides the system's.
+        paper: path of the page that it may show while the kiosk does not answer.
         developer_tools: leave developer tools and their port open, to be driven in a trial.
 
     Returns:
         Policies by name, as a managed policy file holds them.
 
     Raises:
-        ValueError: the origin is none.
+        ValueError: the origin is none, or the path is not one whole path.
     """
     parts = urlsplit(origin)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
         raise ValueError("not an origin")
     origin = f"{parts.scheme}://{parts.netloc}"
+    if paper and not (paper.startswith("/") and paper.isascii() and paper.endswith(".html")):
+        raise ValueError("not the path of a page")
     chosen = json.dumps({"pattern": origin, "filter": {"ISSUER": {"CN": ISSUER}}})
     return {
         **_OFF,
         "URLBlocklist": list(BLOCKED),
         # A dot before the name: this very host, not those below it.
-        "URLAllowlist": [f"{parts.scheme}://.{parts.netloc}"],
+        "URLAllowlist": [
+            f"{parts.scheme}://.{parts.netloc}",
+            *([f"file://{paper}"] if paper else []),
+        ],
         "DeveloperToolsAvailability": 1 if developer_tools else 2,
         "RemoteDebuggingAllowed": developer_tools,
         "HomepageLocation": f"{origin}/",
@@ -135,6 +145,7 @@ def policies(
     }
 
 
-def policy_file(origin: str, *, authorities: tuple[str, ...] = ()) -> str:
+def policy_file(origin: str, *, authorities: tuple[str, ...] = (), paper: str = "") -> str:
     """Write the managed policy file of a terminal."""
-    return json.dumps(policies(origin, authorities=authorities), indent=1, sort_keys=True) + "\n"
+    told = policies(origin, authorities=authorities, paper=paper)
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"

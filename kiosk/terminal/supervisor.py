@@ -2,7 +2,8 @@
 
 It looks once a second at what windows there are and at the one sign of life that our page gives in
 its window's name. What is odd ends the browser, with everything it holds: its folder lies in
-memory and goes with it. The next one stands at the rest screen.
+memory and goes with it. The next one stands at the rest screen; or, while the kiosk does not
+answer, at a page of the terminal's own that says "use paper".
 
 It never reads what is on the screen, and keeps no record but codes and times.
 """
@@ -16,14 +17,18 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
+from urllib.error import HTTPError
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from kiosk.terminal.windows import NoScreen, Screen, Window
 
@@ -34,8 +39,12 @@ START_SECONDS = 15.0
 STILL_SECONDS = 15.0
 """How long the page may give no sign of life; it gives one every three seconds."""
 
-STRANGE_SECONDS = 4.0
-"""How long something else than our page may stand there: a page that loads is nameless a while."""
+STRANGE_SECONDS = 8.0
+"""How long something else than our page may stand there.
+
+A page that loads is nameless a while, on a busy server for six seconds; who is ended then loses
+what he has said.
+"""
 
 WINDOWS_SECONDS = 2.0
 """How long there may be a second window."""
@@ -49,11 +58,24 @@ REST_SECONDS = 12 * 3600.0
 BACK_WITHIN = 35.0
 """Seconds from anything odd to the rest screen: the longest patience above, and a start."""
 
+ASK_SECONDS = 3.0
+"""How often a kiosk that is away is asked whether it is back."""
+
+PAPER = "paper"
+"""The page of the terminal's own; no page of the kiosk has this name."""
+
+KIOSK_BACK = "kiosk-back"
+PAPER_PAGE = Path(__file__).with_name("paper.html")
+
 REST = "rest"
-APART = {REST, "language", "not-enrolled", "wrong"}
+APART = {REST, "language", "not-enrolled", "wrong", PAPER}
 """Screens at which nobody has said anything yet."""
 
-_SIGN = re.compile(r"\| (?P<screen>[a-z-]{1,40}) \| (?P<beat>[0-9]{1,9})(?: - Chromium)?$")
+_SIGN = re.compile(
+    r"\| (?P<screen>[a-z_-]{1,40}) \| (?P<beat>[0-9]{1,9})(?: - Chromium)?"
+    r"[\u200e\u200f\u202a-\u202e]*$"
+)
+"""The browser puts marks of direction around a name in Arabic or Urdu."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +102,11 @@ class Judge:
 
     Args:
         at: seconds on a clock that only goes forwards, when the browser was started.
+        away: it was started at the page that says "use paper", and any other is odd.
     """
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, *, away: bool = False) -> None:
+        self._away = away
         self._started = self._lively = self._sane = self._single = self._came = at
         self._sign: Sign | None = None
         self._person = False
@@ -99,7 +123,7 @@ class Judge:
         elif at - self._single >= WINDOWS_SECONDS:
             return "windows"
         sign = sign_of(windows[0].name) if len(windows) == 1 else None
-        if sign is not None:
+        if sign is not None and (sign.screen == PAPER) == self._away:
             self._sane = at
             if self._sign is None or sign != self._sign:
                 self._lively = at
@@ -174,6 +198,7 @@ class Start:
         identity: folder with the certificate store that each browser is given a copy of.
         flags: what is added.
         display: the X server.
+        paper: the page that is shown while the kiosk does not answer.
     """
 
     origin: str
@@ -182,12 +207,18 @@ class Start:
     identity: Path | None = None
     flags: tuple[str, ...] = ()
     display: str = ":0"
+    paper: Path = PAPER_PAGE
 
 
 class Browser:
-    """One browser process with everything it keeps, all of which goes when it ends."""
+    """One browser process with everything it keeps, all of which goes when it ends.
 
-    def __init__(self, start: Start) -> None:
+    Args:
+        start: how.
+        away: at the page that says "use paper", not at the kiosk.
+    """
+
+    def __init__(self, start: Start, *, away: bool = False) -> None:
         self.folder = start.memory / f"glass-{secrets.token_hex(8)}"
         self.folder.mkdir(mode=0o700)
         if start.identity is not None and start.identity.is_dir():
@@ -201,7 +232,7 @@ class Browser:
                 *FLAGS,
                 *start.flags,
                 f"--user-data-dir={self.folder / 'profile'}",
-                f"{start.origin}/",
+                start.paper.as_uri() if away else f"{start.origin}/",
             ],
             env={
                 **kept,
@@ -233,6 +264,26 @@ class Browser:
             time.sleep(0.05)
 
 
+def answers(origin: str, authority: Path | None = None, *, seconds: float = 2.0) -> bool:
+    """Say whether the kiosk answers. A proxy before a kiosk that is down says that it is.
+
+    Args:
+        origin: the kiosk.
+        authority: certificate file of who signed the kiosk's own.
+        seconds: how long to wait for each part of the answer.
+    """
+    try:
+        trusted = ssl.create_default_context(cafile=authority)
+        opened = build_opener(ProxyHandler({}), HTTPSHandler(context=trusted))
+        opened.open(f"{origin}/alive", timeout=seconds).close()
+    except HTTPError as problem:
+        problem.close()
+        return problem.code < 500
+    except (OSError, ValueError, HTTPException):
+        return False
+    return True
+
+
 def sweep(memory: Path) -> None:
     """Remove what a supervisor that was killed has left."""
     for each in memory.glob("glass-*"):
@@ -247,6 +298,7 @@ class Supervisor:
         screen: what is asked for windows.
         say: takes a line for the journal: a code, never a word of anybody.
         alive: called at each look, for the system's own watchdog.
+        there: says whether the kiosk answers.
     """
 
     def __init__(
@@ -256,8 +308,10 @@ class Supervisor:
         *,
         say: Callable[[str], None],
         alive: Callable[[], None] = lambda: None,
+        there: Callable[[], bool] = lambda: True,
     ) -> None:
         self._start, self._screen, self._say, self._alive = start, screen, say, alive
+        self._there = there
         self._ended = False
         self.browser: Browser | None = None
 
@@ -270,22 +324,35 @@ class Supervisor:
         sweep(self._start.memory)
         fruitless = 0
         while not self._ended:
-            why = self._one()
+            # A kiosk that answers, but whose page did not come twice: not at once again.
+            on_paper = min(60.0, 10.0 * fruitless) if fruitless > 1 else 0.0
+            why = self._one(on_paper)
             self._say(why)
-            fruitless = fruitless + 1 if why in {"never-came", "browser-gone"} else 0
+            if why in {"never-came", "browser-gone"}:
+                fruitless += 1
+            elif why != KIOSK_BACK:
+                fruitless = 0
             self._wait(min(5.0, fruitless))
 
-    def _one(self) -> str:
-        self.browser = browser = Browser(self._start)
-        judge = Judge(time.monotonic())
+    def _one(self, on_paper: float) -> str:
+        """Run one browser until it must end; for so many seconds at least at "use paper"."""
+        away = on_paper > 0 or not self._there()
+        self.browser = browser = Browser(self._start, away=away)
+        began = asked = time.monotonic()
+        judge = Judge(began, away=away)
         try:
             while not self._ended:
                 self._wait(LOOK_SECONDS)
                 if not browser.runs():
                     return "browser-gone"
-                why = judge.judge(self._screen.windows(), time.monotonic())
+                now = time.monotonic()
+                why = judge.judge(self._screen.windows(), now)
                 if why:
                     return why
+                if away and now - began >= on_paper and now - asked >= ASK_SECONDS:
+                    if self._there():
+                        return KIOSK_BACK
+                    asked = time.monotonic()
             return "stopped"
         finally:
             browser.end()
@@ -315,6 +382,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--program", default="/usr/bin/chromium")
     parser.add_argument("--memory", type=Path, required=True)
     parser.add_argument("--identity", type=Path)
+    parser.add_argument("--authority", type=Path)
     parser.add_argument("--flag", action="append", default=[])
     asked = parser.parse_args(given)
     display = os.environ.get("DISPLAY", ":0")
@@ -331,7 +399,13 @@ def main(given: Sequence[str] | None = None) -> int:
     except NoScreen as problem:
         sys.stderr.write(f"no-screen: {problem}\n")
         return 1
-    supervisor = Supervisor(start, screen, say=_say, alive=lambda: tell_system("WATCHDOG=1"))
+    supervisor = Supervisor(
+        start,
+        screen,
+        say=_say,
+        alive=lambda: tell_system("WATCHDOG=1"),
+        there=lambda: answers(start.origin, asked.authority),
+    )
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: supervisor.stop())
     tell_system("READY=1")

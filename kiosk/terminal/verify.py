@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -63,10 +64,14 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "supervisor": (machine.GLASS,),
     "firewall": (machine.FIREWALL, machine.HOSTS),
     "usb": (machine.USB, machine.MODULES),
-    "consoles": (machine.LOGIND, machine.KERNEL),
+    "consoles": (machine.LOGIND, machine.KERNEL, machine.BOOT),
     "identity": (machine.RENEW, machine.RENEW_TIMER),
+    "program": (machine.CHECK, machine.CHECK_TIMER),
 }
 """Which files make which layer. The page script is the kiosk's: it comes with every page."""
+
+
+_HOLDS = re.compile(r"(?:Control|Alt|Super|Meta|Hyper|Shift)_[LR]|ISO_Level3_Shift|XF86\w+")
 
 
 def checks(root: Path, run: Run, *, now: datetime) -> Iterator[Check]:
@@ -86,6 +91,7 @@ def checks(root: Path, run: Run, *, now: datetime) -> Iterator[Check]:
     for layer, names in LAYERS.items():
         for name in names:
             yield _same(layer, root, name, wanted[name])
+    yield from _program(root)
     yield from _policy(root)
     yield from _keymap(run)
     yield from _services(run)
@@ -106,9 +112,27 @@ def _same(layer: str, root: Path, name: str, text: str) -> Check:
     return Check(layer=layer, looked=name, holds=holds, remedy=remedy)
 
 
+def _program(root: Path) -> Iterator[Check]:
+    folder = root / machine.PROGRAM.lstrip("/")
+    parts = [folder, *folder.rglob("*")]
+    try:
+        told = [each.lstat() for each in parts]
+        safe = all(each.st_uid == 0 and not each.st_mode & 0o022 for each in told)
+    except OSError:
+        safe = False
+    there = (root / machine.PAPER.lstrip("/")).is_file()
+    yield Check(
+        layer="program",
+        looked="it is whole, and nobody but root may change it",
+        holds=safe and there,
+        remedy=f"{machine.PROGRAM} may be changed by others, or is not whole. {SET_UP}",
+    )
+
+
 def _policy(root: Path) -> Iterator[Check]:
     folder = (root / machine.POLICY.lstrip("/")).parent
-    others = [each.name for each in folder.glob("*.json") if each.name != Path(machine.POLICY).name]
+    # The browser reads every file there, whatever its name ends in.
+    others = [each.name for each in folder.glob("*") if each.name != Path(machine.POLICY).name]
     yield Check(
         layer="policy",
         looked="no other policy file",
@@ -127,15 +151,14 @@ def _keymap(run: Run) -> Iterator[Check]:
         remedy="Start again; then look at `journalctl -u counterfoil-glass`.",
     )
     status, told = run(("xkbcli", "compile-keymap", "--rules", "counterfoil", "--include-defaults"))
-    if status == 127:
-        return
-    nothing = sum(keymap.NOTHING in line for line in told.splitlines())
-    letters = not any(name in told for name in ("[ Control_L", "[ Alt_L", "[ Super_L", "[ Shift_L"))
+    keys = [line for line in told.splitlines() if line.strip().startswith("key <")]
+    nothing = sum(keymap.NOTHING in line for line in keys)
+    letters = not any(_HOLDS.search(line) for line in keys)
     yield Check(
         layer="keymap",
         looked="it compiles, with no Control, Alt, Super or Shift",
         holds=status == 0 and nothing > 100 and letters,
-        remedy=f"The keyboard files do not go together. {SET_UP}",
+        remedy=f"The keyboard files do not go together, or xkbcli is missing. {SET_UP}",
     )
 
 
@@ -160,6 +183,9 @@ def _firewall(run: Run, terminal: machine.Terminal) -> Iterator[Check]:
     status, told = run(("nft", "list", "table", "inet", "counterfoil"))
     closed = told.count("policy drop") == 3
     door = f"daddr {terminal.address} tcp dport {terminal.port} accept"
+    # No door beside those of the file: rules that somebody added by hand are in no file.
+    written = machine.firewall(terminal)
+    closed = closed and _accepting(told) == _accepting(written)
     yield Check(
         layer="firewall",
         looked="loaded, closed, with one door",
@@ -173,6 +199,10 @@ def _firewall(run: Run, terminal: machine.Terminal) -> Iterator[Check]:
         holds=not reached,
         remedy="Cut this machine from the network: it speaks with others.",
     )
+
+
+def _accepting(rules: str) -> int:
+    return sum(line.strip().endswith("accept") for line in rules.splitlines())
 
 
 def _reaches(host: str, port: int) -> bool:
@@ -202,6 +232,26 @@ def _machine(root: Path, run: Run) -> Iterator[Check]:
         looked="nothing listens",
         holds=status == 0 and not outward,
         remedy="Stop and disable what listens: `ss -ltnup` names it.",
+    )
+    masked = ("getty@tty1.service", "debug-shell.service", "ctrl-alt-del.target", "swap.target")
+    alive = [
+        each for each in masked if run(("systemctl", "is-enabled", each))[1].strip() != "masked"
+    ]
+    yield Check(
+        layer="consoles",
+        looked="no console can be started",
+        holds=not alive,
+        remedy=f"systemctl mask {' '.join(alive) or 'getty@.service'}",
+    )
+    try:
+        menu = (root / "boot/grub/grub.cfg").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        menu = ""
+    yield Check(
+        layer="consoles",
+        looked="the boot loader takes no orders",
+        holds='set superusers="nobody"' in menu and "--unrestricted" in menu,
+        remedy=f"Another boot loader needs closing by hand. {SET_UP}",
     )
     status, told = run(("mokutil", "--sb-state"))
     yield Check(

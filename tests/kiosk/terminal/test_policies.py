@@ -18,6 +18,15 @@ def test_one_host_is_allowed_and_none_below_it() -> None:
     assert policies(f"{ORIGIN}/")["URLAllowlist"] == ["https://.kiosk.example:8443"]
 
 
+def test_one_file_is_allowed_beside_it_and_only_where_it_is_named() -> None:
+    told = policies(ORIGIN, paper="/opt/terminal/paper.html")
+    assert told["URLAllowlist"][1:] == ["file:///opt/terminal/paper.html"]
+    assert "file://*" in told["URLBlocklist"]
+    for odd in ("paper.html", "/opt/terminal", "/"):
+        with pytest.raises(ValueError, match="page"):
+            policies(ORIGIN, paper=odd)
+
+
 def test_a_terminal_has_no_developer_tools_and_no_port() -> None:
     told = json.loads(policy_file(ORIGIN))
     assert (told["DeveloperToolsAvailability"], told["RemoteDebuggingAllowed"]) == (2, False)

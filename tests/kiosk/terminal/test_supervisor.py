@@ -1,7 +1,15 @@
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from kiosk.terminal.supervisor import (
     BACK_WITHIN,
+    PAPER_PAGE,
     PERSON_SECONDS,
     REST_SECONDS,
     START_SECONDS,
@@ -12,6 +20,8 @@ from kiosk.terminal.supervisor import (
     Judge,
     Sign,
     Start,
+    Supervisor,
+    answers,
     sign_of,
 )
 from kiosk.terminal.windows import Window
@@ -26,6 +36,9 @@ STRANGE = (Window("Settings - Chromium", 1280, 1024),)
 
 def test_the_sign_is_read_out_of_the_windows_name() -> None:
     assert sign_of("Mówić | number-help | 12 - Chromium") == Sign("number-help", 12)
+    assert sign_of("Talk It Through | other_who | 0 - Chromium") == Sign("other_who", 0)
+    arabic = "\u200e\u202b\u0644\u0646\u062a\u062d\u062f\u062b | rest | 3 - Chromium\u202c\u200e"
+    assert sign_of(arabic) == Sign("rest", 3)
     assert sign_of("Settings - Chromium") is None
     assert sign_of("127.0.0.1 - Chromium") is None
 
@@ -99,6 +112,108 @@ def test_a_browser_is_made_anew_though_nobody_comes() -> None:
 def test_what_is_odd_is_put_right_in_time() -> None:
     longest = max(STILL_SECONDS, STRANGE_SECONDS, WINDOWS_SECONDS)
     assert longest + START_SECONDS < BACK_WITHIN
+
+
+def test_the_page_that_says_use_paper_stands_only_while_the_kiosk_is_away() -> None:
+    judge = Judge(0, away=True)
+    assert {judge.judge(shown("paper", beat), beat * 3.0) for beat in range(200)} == {""}
+    judge = Judge(0)
+    judge.judge(shown("rest", 1), 1)
+    assert judge.judge(shown("paper", 1), 1 + STRANGE_SECONDS) == "strange"
+
+
+def test_another_page_than_use_paper_ends_a_browser_that_was_started_there() -> None:
+    judge = Judge(0, away=True)
+    judge.judge(shown("paper", 1), 1)
+    assert judge.judge(shown("rest", 1), 1 + STRANGE_SECONDS) == "strange"
+
+
+class Glass:
+    """Shows what the browser that was started last would show, by its address."""
+
+    def __init__(self, folder: Path, *, works: bool) -> None:
+        self.folder, self.works, self.beat, self.seen = folder, works, 0, list[str]()
+
+    def windows(self) -> tuple[Window, ...]:
+        self.beat += 1
+        told = [each.read_text().strip() for each in self.folder.glob("glass-*/address")]
+        if not told or not told[0]:
+            return ()
+        self.seen.append(told[0])
+        if told[0].startswith("file://"):
+            return shown("paper", self.beat)
+        return shown("rest", self.beat) if self.works else STRANGE
+
+
+def started(folder: Path) -> Start:
+    program = folder / "browser"
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho "$last" >"$HOME/address"\nsleep 60\n')
+    program.chmod(0o700)
+    return Start("http://127.0.0.1:1", str(program), folder)
+
+
+def ran(supervisor: Supervisor, done: Callable[[], bool]) -> None:
+    """Run a supervisor until something is true."""
+    thread = threading.Thread(target=supervisor.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not done() and time.monotonic() < until:
+        time.sleep(0.05)
+    supervisor.stop()
+    thread.join(20)
+    assert done()
+
+
+def test_a_terminal_whose_kiosk_is_away_says_use_paper_until_it_is_back(tmp_path: Path) -> None:
+    start, glass = started(tmp_path), Glass(tmp_path, works=True)
+    there, said = list[bool](), list[str]()
+    supervisor = Supervisor(start, glass, say=said.append, there=lambda: bool(there))
+
+    def steps() -> bool:
+        if len(glass.seen) > 4:
+            there.append(True)
+        return bool(glass.seen) and glass.seen[-1] == f"{start.origin}/"
+
+    ran(supervisor, steps)
+    assert glass.seen[0] == PAPER_PAGE.as_uri()
+    assert said == ["kiosk-back", "stopped"]
+
+
+def test_a_kiosk_that_answers_without_its_page_is_away_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.terminal.supervisor.START_SECONDS", 0.0)
+    start, glass, said = started(tmp_path), Glass(tmp_path, works=False), list[str]()
+    supervisor = Supervisor(start, glass, say=said.append, there=lambda: True)
+    ran(supervisor, lambda: bool(glass.seen) and glass.seen[-1] == PAPER_PAGE.as_uri())
+    assert said[:2] == ["never-came", "never-came"]
+
+
+class Says(BaseHTTPRequestHandler):
+    status = 204
+
+    def do_GET(self) -> None:
+        self.send_response(type(self).status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("status", "there"), [(204, True), (403, True), (502, False)])
+def test_a_proxy_before_a_kiosk_that_is_down_is_no_kiosk(status: int, there: bool) -> None:
+    answering = type("Answering", (Says,), {"status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert answers(f"http://127.0.0.1:{server.server_port}") is there
+        server.shutdown()
+
+
+def test_who_does_not_answer_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not answers(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.2)
+    assert not answers("http://127.0.0.1:1")
+    assert not answers("https://127.0.0.1:1", Path("/nowhere/authority.pem"))
 
 
 def test_nothing_of_a_browser_is_left_when_it_ends(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from kiosk.access import routes_of
 from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS
 from kiosk.serving import listen
+from kiosk.terminal.supervisor import Sign, sign_of
 from kiosk.wing import words
 from kiosk.wing.copies import AT_ONCE_SECONDS, Copies
 from kiosk.wing.parts import EnrolledTerminals
@@ -109,6 +110,14 @@ def test_pages_hold_no_inline_script_style_or_handler(pages) -> None:
         assert "<script>" not in page, name
         assert "<style" not in page, name
         assert not re.search(r"<[^>]*\son[a-z]+=", page), name
+
+
+def test_every_page_refuses_chords_and_gives_the_supervisor_its_sign(pages) -> None:
+    for name, page in pages.items():
+        assert '<script src="/static/glass.js"></script>' in page, name
+        screen = re.search(r'<body [^>]*data-screen="([^"]*)"', page)
+        assert screen, name
+        assert sign_of(f"Any title | {screen[1]} | 7 - Chromium") == Sign(screen[1], 7), name
 
 
 def test_nothing_is_filled_in_by_the_browser(pages) -> None:
