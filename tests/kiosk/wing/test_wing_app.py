@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bench.visits.house import CODE, NUMBER, Wing
 from kiosk.access import routes_of
 from kiosk.headers import KIOSK_HEADERS
 from kiosk.wing import words
@@ -18,7 +19,7 @@ from kiosk.wing.parts import EnrolledTerminals
 from storage.keys import KeyFolder
 from storage.mailbox import FolderSlot, Mailbox
 
-from .conftest import CODE, NUMBER, Glass, Wing
+from .conftest import Glass
 
 WING = Path(__file__).parents[3] / "kiosk" / "wing"
 
