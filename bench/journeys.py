@@ -21,7 +21,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.visits.finger import Finger, open_chromium, open_glass, walk, walk_aside
+from bench.visits.finger import (
+    Finger,
+    open_chromium,
+    open_glass,
+    walk,
+    walk_aside,
+    walk_with_code,
+)
 from bench.visits.house import SIZES, Site, Wing
 from bench.visits.looks import Look, look, violations, violations_without_scripts
 from forms import wording
@@ -107,7 +114,7 @@ def travel(chromium: Browser, journey: Journey, *, shots: Path | None = None) ->
         page.goto(site.url)
         finger = Finger(page, scripts=journey.scripts)
         try:
-            for way in (walk(finger), walk_aside(finger, site)):
+            for way in (walk(finger), walk_with_code(finger, site), walk_aside(finger, site)):
                 if journey.language != "en":
                     finger.pick(journey.language)
                 for screen in way:

@@ -35,8 +35,12 @@ from bench.visits.house import SIZES
 from bench.visits.search import found_in, found_in_file, memory_of
 from bench.visits.served import Served, serve
 
-FORGETFUL = {"PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "165"}
-"""As the kiosk is run: what it frees is overwritten at once."""
+FORGETFUL = {
+    "PYTHONMALLOC": "debug",
+    "MALLOC_PERTURB_": "165",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+}
+"""As `deploy/` runs the kiosk: what it frees is overwritten at once."""
 
 CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"
 CODE_SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -124,10 +128,15 @@ class Stand:
         assert not found_in(self.page.content().encode(), person.words)
         assert self.kiosk.drafts() == 0
 
+    def _empty(self) -> None:
+        """See that nothing of the one before stands on the pad or board."""
+        expect(self.page.locator("#typed")).to_have_value("")
+
     def number(self, person: Person) -> None:
         """Give the number, on the way through the whole form."""
         self.finger.act("ask")
         self.finger.act("on")
+        self._empty()
         self.finger.type(person.number)
         self.finger.act("on")
 
@@ -137,6 +146,7 @@ class Stand:
         self.finger.act("skip")
         self.finger.act("skip")
         self.finger.at("other_who")
+        self._empty()
         self.finger.type(person.nickname)
 
     def wait(self, seconds: float) -> None:

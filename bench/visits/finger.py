@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from bench.visits.house import CODE, NUMBER, SIZES, TERMINAL, Site
+from kiosk.wing.journey import RULES
 from storage.mailbox import MailboxMissing
 
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--mute-audio")
@@ -37,10 +38,16 @@ def open_glass(chromium: Browser, *, size: str = "tall", scripts: bool = True) -
 
 
 class Finger:
-    """Presses what is on the glass, and counts."""
+    """Presses what is on the glass, and counts.
+
+    Attributes:
+        taps: how often it pressed anything.
+        keys: how many of those were keys of a pad.
+        screens: how many it saw.
+    """
 
     def __init__(self, page: Page, *, scripts: bool = True) -> None:
-        self.page, self.scripts, self.taps = page, scripts, 0
+        self.page, self.scripts, self.taps, self.keys, self.screens = page, scripts, 0, 0, 1
 
     @property
     def screen(self) -> str:
@@ -52,6 +59,7 @@ class Finger:
         self.taps += 1
         found = self.page.locator(what).locator("visible=true").first
         if leads_on:
+            self.screens += 1
             with self.page.expect_navigation(wait_until="load"):
                 found.tap()
         else:
@@ -71,12 +79,57 @@ class Finger:
 
     def type(self, keys: str) -> None:
         """Press keys of a pad: without scripts each leads on."""
+        seen = self.screens
         for key in keys:
+            self.keys += 1
             self.tap(f'.key[value="{key}"]', leads_on=not self.scripts)
+        self.screens = seen
 
     def at(self, screen: str) -> None:
         """Wait for a screen."""
         expect(self.page.locator("body")).to_have_attribute("data-screen", screen)
+
+
+def come_to_me(finger: Finger, number: str = NUMBER) -> None:
+    """Ask somebody to come, the shortest way there is; danger is asked about."""
+    finger.act("ask")
+    finger.act("come")
+    finger.pick("no")
+    finger.type(number)
+    finger.act("on")
+    finger.at("done")
+
+
+def whole_form(finger: Finger, number: str = NUMBER) -> None:
+    """Answer every question, and type nothing but the number."""
+    finger.act("ask")
+    finger.act("on")
+    finger.pick("no")
+    finger.type(number)
+    finger.act("on")
+    finger.pick("harmed")
+    finger.tick("kind:debt")
+    finger.act("on")
+    finger.act("skip")
+    finger.pick("today")
+    finger.pick("yes")
+    finger.tick("want:talk")
+    finger.act("on")
+    finger.pick("meet")
+    finger.pick("rj_worker")
+    finger.tick("no_rep:yes")
+    finger.act("on")
+    finger.tick("help:reading")
+    finger.act("on")
+    finger.pick("POLISH")
+    finger.tick("best_time:morning")
+    finger.act("on")
+    finger.pick("no")
+    for rule in RULES:
+        finger.tick(rule)
+    finger.act("on")
+    finger.act("on")
+    finger.at("done")
 
 
 def walk(finger: Finger, staffed: bool = True) -> Iterator[str]:
@@ -146,8 +199,8 @@ def walk(finger: Finger, staffed: bool = True) -> Iterator[str]:
     finger.act("on")
 
 
-def walk_aside(finger: Finger, site: Site) -> Iterator[str]:
-    """Go through what the way to a receipt leaves out: codes, word, the cover, what goes wrong."""
+def walk_with_code(finger: Finger, site: Site) -> Iterator[str]:
+    """Look a code up, and take a yes back with it; the first try fails."""
     finger.act("help")
     yield "signposts"
     finger.act("on")
@@ -167,6 +220,10 @@ def walk_aside(finger: Finger, site: Site) -> Iterator[str]:
     finger.act("on")
     yield "word"
     finger.act("on")
+
+
+def walk_aside(finger: Finger, site: Site) -> Iterator[str]:
+    """Go through what no way leads to: time that is up, the cover, what goes wrong."""
     finger.act("ask")
     finger.page.goto(f"{site.url}/time")
     yield "time"
@@ -174,9 +231,9 @@ def walk_aside(finger: Finger, site: Site) -> Iterator[str]:
     finger.act("hide")
     yield "cover"
     finger.act("show")
-    finger.act("stop")
     if finger.scripts:
         yield from _covers(finger)
+    finger.act("stop")
     finger.page.goto(f"{site.url}/no-such-place")
     yield "wrong"
     site.wing.terminals.name = None
@@ -188,7 +245,6 @@ def walk_aside(finger: Finger, site: Site) -> Iterator[str]:
 
 def _covers(finger: Finger) -> Iterator[str]:
     """Put up what scripts lay over a screen: the voice's keys, the question, "out of order"."""
-    finger.act("ask")
     finger.tap("#listen", leads_on=False)
     yield "private"
     finger.page.evaluate("document.querySelector('#idle').showModal()")
@@ -197,4 +253,3 @@ def _covers(finger: Finger) -> Iterator[str]:
     finger.page.evaluate("document.querySelector('#gone').hidden = false")
     yield "private"
     finger.page.goto(finger.page.url)
-    finger.act("stop")

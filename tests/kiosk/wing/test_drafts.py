@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
+import weakref
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -151,6 +153,34 @@ def test_a_thread_wipes_without_anybody_asking(wing) -> None:
         time.sleep(0.01)
     sweeper.stop()
     assert not any(box)
+
+
+def test_what_requests_were_made_of_is_forgotten_once_a_visit_has_ended(wing, monkeypatch) -> None:
+    class Circle:
+        """Holds itself, as what a request is made of does."""
+
+    drafts = Drafts(wing.clock)
+    secret = filled(drafts)
+    circle: Any = Circle()
+    circle.of = circle
+    held = weakref.ref(circle)
+    monkeypatch.setattr(Sweeper, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(Sweeper, "SETTLES_SECONDS", 0.01)
+    sweeper = Sweeper(drafts)
+    gc.disable()
+    try:
+        sweeper.start()
+        del circle
+        time.sleep(0.1)
+        assert held() is not None
+        drafts.wipe(secret)
+        deadline = time.monotonic() + 5
+        while held() is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        gc.enable()
+        sweeper.stop()
+    assert held() is None
 
 
 def test_a_flood_of_visits_pushes_out_the_oldest_and_fills_no_memory(wing, monkeypatch) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from bench import touches
 from bench.journeys import Journey, travel
-from bench.visits.finger import Finger, walk
+from bench.visits.finger import Finger, come_to_me, walk
 from bench.visits.house import CODE, NUMBER, SIZES, Site
 from bench.visits.looks import look, violations
 from forms import wording
@@ -26,26 +27,25 @@ SHORT = [
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scripts", [True, False])
-def test_come_to_me_takes_six_touches_at_most_and_the_number(site, stand, size, scripts) -> None:
+def test_come_to_me_sends_the_number_alone_and_gives_a_code(site, stand, size, scripts) -> None:
     site.wing.book.staffed = True
     page = stand(site, size=size, scripts=scripts)
-    finger = Finger(page, scripts=scripts)
-    finger.act("ask")
-    finger.act("come")
-    finger.pick("no")
-    before = finger.taps
-    finger.type(NUMBER)
-    typed = finger.taps - before
-    finger.act("on")
-    finger.at("done")
-    assert finger.taps - typed <= 6
-    assert typed == len(NUMBER)
+    come_to_me(Finger(page, scripts=scripts))
     (said,) = site.wing.box.said
     assert isinstance(said, Submission)
     assert said.answers == {"me_number": NUMBER}
     code = page.locator("#code").inner_text().replace("-", "")
     assert code == said.code
     assert page.url == f"{site.url}/"
+
+
+@pytest.mark.parametrize("way", touches.WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_each_way_takes_as_few_touches_as_is_promised(chromium, way, scripts) -> None:
+    gone = touches.go(chromium, way, scripts=scripts)
+    assert gone.keys == len(NUMBER)
+    assert gone.touches <= way.most_touches
+    assert gone.seconds - gone.waited_seconds <= way.most_seconds
 
 
 @pytest.mark.parametrize(("language", "size", "scripts"), SHORT)
@@ -99,27 +99,6 @@ def test_without_scripts_the_whole_form_is_handed_in(site, stand, size) -> None:
         "helped_by": "no",
         "know_limits": ("yes",),
     }
-
-
-def test_the_whole_form_takes_fewer_than_forty_touches(site, stand) -> None:
-    page = stand(site)
-    finger = Finger(page)
-    finger.act("ask")
-    finger.act("on")
-    finger.type(NUMBER)
-    finger.act("on")
-    finger.pick("harmed")
-    for _ in range(3):
-        finger.act("skip")
-    finger.tick("want:talk")
-    finger.act("on")
-    finger.pick("meet")
-    finger.pick("rj_worker")
-    while finger.screen != "check":
-        finger.act("skip")
-    finger.act("on")
-    finger.at("done")
-    assert finger.taps < 40
 
 
 def test_the_back_button_never_returns(site, stand) -> None:
