@@ -78,6 +78,11 @@ class Journey:
         """Say whether nothing at all went wrong."""
         return self.handed_in and not self.broke and all(each.fine for each in self.seen)
 
+    def faults(self) -> list[str]:
+        """Say what was wrong."""
+        found = [each.faults() for each in self.seen if not each.fine]
+        return [*found, f"broke off: {self.broke[:600]}"] if self.broke else found
+
     def row(self) -> tuple[object, ...]:
         """Give it as a row of the table."""
         looks = [each.look for each in self.seen]
@@ -96,12 +101,15 @@ class Journey:
         )
 
 
-def travel(chromium: Browser, journey: Journey, *, shots: Path | None = None) -> Journey:
+def travel(
+    chromium: Browser, journey: Journey, *, axe: bool = True, shots: Path | None = None
+) -> Journey:
     """Make one journey through every screen, and look at each.
 
     Args:
         chromium: a browser; the journey has a memory of its own in it.
         journey: which one; what is seen is added to it.
+        axe: have axe look as well, which takes half of the time.
         shots: folder for a picture of every screen.
     """
     site = Site(Wing())
@@ -119,7 +127,8 @@ def travel(chromium: Browser, journey: Journey, *, shots: Path | None = None) ->
                     finger.pick(journey.language)
                 for screen in way:
                     finger.at(screen)
-                    journey.seen.append(_see(journey, screen, page, eyes, site))
+                    found = _ask_axe(journey, page, eyes) if axe else []
+                    journey.seen.append(_see(journey, screen, page, site, found))
                     if shots is not None:
                         _keep(shots, journey, page)
         except Exception as trouble:  # One journey that breaks off is a line of the table.
@@ -131,8 +140,11 @@ def travel(chromium: Browser, journey: Journey, *, shots: Path | None = None) ->
     return journey
 
 
-def _see(journey: Journey, screen: str, page: Page, eyes: Page, site: Site) -> Seen:
-    axe = violations(page) if journey.scripts else violations_without_scripts(page, eyes)
+def _ask_axe(journey: Journey, page: Page, eyes: Page) -> list[str]:
+    return violations(page) if journey.scripts else violations_without_scripts(page, eyes)
+
+
+def _see(journey: Journey, screen: str, page: Page, site: Site, axe: list[str]) -> Seen:
     english = screen in ENGLISH_UNTIL_APPROVED | ALWAYS_ENGLISH
     language = "en" if english else journey.language
     html = page.locator("html")
@@ -190,15 +202,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         chromium = open_chromium(playwright)
         for journey in _journeys(args):
             made.append(travel(chromium, journey, shots=args.shots))
-            print(_line(journey.row()), flush=True)
+            print(_line(journey.row()))
+            print("".join(f"  ! {fault}\n" for fault in journey.faults()), end="", flush=True)
         chromium.close()
-    for journey in made:
-        name = f"{journey.language} {journey.size} scripts {'on' if journey.scripts else 'off'}"
-        for each in journey.seen:
-            if not each.fine:
-                print(f"! {name} {each.faults()}")
-        if journey.broke:
-            print(f"! {name} broke off: {journey.broke[:600]}")
     screens = [each for journey in made for each in journey.seen]
     print(
         f"{len(made)} journeys, {len(screens)} screens, "

@@ -24,6 +24,9 @@ SHORT = [
 ]
 """Every language once; `python -m bench.journeys` makes all 48."""
 
+ASK_AXE = frozenset({"en", "ur", "cy", "ar"})
+"""Tall and wide, with scripts and without, both directions of writing."""
+
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scripts", [True, False])
@@ -52,9 +55,9 @@ def test_each_way_takes_as_few_touches_as_is_promised(chromium, way, scripts) ->
 def test_every_screen_fits_in_every_language_and_axe_finds_nothing(
     chromium, language, size, scripts
 ) -> None:
-    made = travel(chromium, Journey(language=language, size=size, scripts=scripts))
-    assert [each.faults() for each in made.seen if not each.fine] == []
-    assert made.broke == ""
+    journey = Journey(language=language, size=size, scripts=scripts)
+    made = travel(chromium, journey, axe=language in ASK_AXE)
+    assert made.faults() == []
     assert made.handed_in
 
 
