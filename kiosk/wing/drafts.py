@@ -10,6 +10,7 @@ any after 15 minutes; a thread sees to it, so that it ends whether or not anybod
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import secrets
 import threading
@@ -101,6 +102,8 @@ class Drafts:
         self._now = now
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
+        self.ended = 0
+        """How many there have been that are no more."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -113,6 +116,7 @@ class Drafts:
         with self._lock:
             while len(self._slots) >= MOST:
                 self._slots.pop(next(iter(self._slots))).wipe()
+                self.ended += 1
             self._slots[_name(secret)] = slot
         return secret
 
@@ -176,6 +180,7 @@ class Drafts:
         """Wipe a draft at once."""
         with self._lock:
             slot = self._slots.pop(_name(secret), None) if secret else None
+            self.ended += slot is not None
         if slot is not None:
             with slot.lock:
                 slot.wipe()
@@ -196,6 +201,7 @@ class Drafts:
             over = {name: slot for name, slot in self._slots.items() if slot.ends() <= now}
             for name in over:
                 del self._slots[name]
+            self.ended += len(over)
         for slot in over.values():
             with slot.lock:
                 slot.wipe()
@@ -204,17 +210,25 @@ class Drafts:
     def _end(self, secret: str, slot: _Slot) -> None:
         slot.wipe()
         with self._lock:
-            self._slots.pop(_name(secret), None)
+            self.ended += self._slots.pop(_name(secret), None) is not None
 
 
 class Sweeper:
-    """Sweeps drafts every second until it is stopped."""
+    """Sweeps drafts every second until it is stopped, and has what has ended forgotten.
+
+    What a request was made of stays in memory until Python looks for circles of things that
+    nobody holds any more, which may be hours. Here it looks as soon as a visit has ended. What is
+    freed then is overwritten at once where the kiosk runs with `MALLOC_PERTURB_`, as it does in
+    `deploy/`.
+    """
 
     EVERY_SECONDS = 1.0
+    SETTLES_SECONDS = 0.5
 
     def __init__(self, drafts: Drafts) -> None:
         self._drafts = drafts
         self._stop = threading.Event()
+        self._ended = 0
         self._thread = threading.Thread(target=self._run, name="kiosk-sweeper", daemon=True)
 
     def start(self) -> None:
@@ -228,7 +242,12 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stop.wait(self.EVERY_SECONDS):
+            before = self._ended
             self._drafts.sweep()
+            self._ended = self._drafts.ended
+            if self._ended != before:
+                self._stop.wait(self.SETTLES_SECONDS)  # The touch that ended it is still answered.
+                gc.collect()
 
 
 def _name(secret: str) -> str:

@@ -33,6 +33,9 @@ from kiosk.wing.showing import Shown
 from kiosk.wing.tries import Tries
 from kiosk.wing.visit import REST, Visit
 
+TRIED_AGAIN = {"wrong": 20.0, "not-enrolled": 30.0}
+"""Seconds until a screen that says something is wrong looks whether it still is."""
+
 CLEAR = '"cache", "cookies", "storage"'
 
 
@@ -160,7 +163,11 @@ def show_problem(request: Request, problem: UserError, status: int) -> Response:
     reference = problem.reference if isinstance(problem, OurFault) else ""
     at = "not-enrolled" if problem.code == "terminal-unknown" else "wrong"
     shown = showing.show(
-        Visit(), csrf=token_for(secret) if secret else "", screen=at, reference=reference
+        Visit(),
+        csrf=token_for(secret) if secret else "",
+        screen=at,
+        left=TRIED_AGAIN[at],
+        reference=reference,
     )
     return HTMLResponse(shown.html, status)
 

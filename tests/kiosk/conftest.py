@@ -21,6 +21,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, sync_playwright
 
+from bench.visits.finger import open_chromium
 from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
 from forms.page_id import PageId, check_symbol, new_serial
@@ -451,14 +452,8 @@ class Visitor(TestClient):
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start one browser for all tests of this process: its library allows no second one beside."""
-    names = ("chromium-headless-shell", "chromium", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "install chromium-headless-shell: make setup does"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--mute-audio"],
-        )
+        browser = open_chromium(playwright)
         yield browser
         browser.close()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -172,6 +174,34 @@ def test_a_draft_that_is_being_worked_on_is_not_at_hand_for_another_thread(wing)
     with drafts.at_hand(secret) as free:
         assert free
         assert there(drafts, secret)
+
+
+def test_what_requests_were_made_of_is_forgotten_once_a_visit_has_ended(wing, monkeypatch) -> None:
+    class Circle:
+        """Holds itself, as what a request is made of does."""
+
+    drafts = Drafts(wing.clock)
+    secret = filled(drafts)
+    circle: Any = Circle()
+    circle.of = circle
+    held = weakref.ref(circle)
+    monkeypatch.setattr(Sweeper, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(Sweeper, "SETTLES_SECONDS", 0.01)
+    sweeper = Sweeper(drafts)
+    gc.disable()
+    try:
+        sweeper.start()
+        del circle
+        time.sleep(0.1)
+        assert held() is not None
+        drafts.wipe(secret)
+        deadline = time.monotonic() + 5
+        while held() is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        gc.enable()
+        sweeper.stop()
+    assert held() is None
 
 
 def test_a_flood_of_visits_pushes_out_the_oldest_and_fills_no_memory(wing, monkeypatch) -> None:

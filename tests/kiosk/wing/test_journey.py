@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.visits.house import CODE, NUMBER, Told, Wing
 from forms.fields import Choice, FreeText, Text
 from forms.library import definition
 from forms.page_id import parse_serial
@@ -22,7 +23,7 @@ from pipeline.submissions import Danger, Submission, Word
 from storage.mailbox import MailboxMissing
 from storage.status_book import StatusAway
 
-from .conftest import CODE, NUMBER, Glass, Told, Wing
+from .conftest import Glass
 
 
 def test_every_field_of_the_form_is_asked_or_left_out_for_a_reason() -> None:

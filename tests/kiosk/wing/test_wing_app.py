@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi.testclient import TestClient
 
+from bench.visits.house import CODE, NUMBER, Wing
 from kiosk.access import routes_of
 from kiosk.headers import FOR_A_VISIT, KIOSK_HEADERS
 from kiosk.serving import listen
@@ -24,7 +25,7 @@ from storage.enrolment import copied_letter
 from storage.keys import KeyFolder
 from storage.mailbox import FolderSlot, Mailbox
 
-from .conftest import CODE, NUMBER, Glass, Wing
+from .conftest import Glass
 
 WING = Path(__file__).parents[3] / "kiosk" / "wing"
 

@@ -4,170 +4,36 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from bench import touches
+from bench.journeys import Journey, travel
+from bench.visits.finger import Finger, come_to_me, walk
+from bench.visits.house import CODE, NUMBER, SIZES, Site
+from bench.visits.looks import look, violations
 from forms import wording
 from kiosk.wing import voice, words
-from pipeline.submissions import Danger, Submission, Word
+from pipeline.submissions import Submission, Word
 from storage.mailbox import MailboxMissing
 
-from .conftest import CODE, NUMBER, SIZES, Site
+SHORT = [
+    (language, ("tall", "wide")[n % 2], n % 4 < 2) for n, language in enumerate(wording.LANGUAGES)
+]
+"""Every language once; `python -m bench.journeys` makes all 48."""
 
-AXE = (Path(__file__).parents[2] / "assets" / "axe.min.js").read_text("utf-8")
-
-
-LOOKED_AT = {"en": "tall", "ar": "wide", "pa": "tall"}
-"""Languages in which axe looks at every screen; the screens of the others are built alike."""
-
-
-class Finger:
-    """Presses what is on the glass, and counts."""
-
-    def __init__(self, page: Page, *, scripts: bool = True) -> None:
-        self.page, self.scripts, self.taps = page, scripts, 0
-
-    @property
-    def screen(self) -> str:
-        return self.page.locator("body").get_attribute("data-screen") or ""
-
-    def tap(self, what: str, *, leads_on: bool = True) -> None:
-        self.taps += 1
-        found = self.page.locator(what).locator("visible=true").first
-        if leads_on:
-            with self.page.expect_navigation(wait_until="load"):
-                found.tap()
-        else:
-            found.tap()
-
-    def act(self, value: str) -> None:
-        self.tap(f'[name="act"][value="{value}"]')
-
-    def pick(self, value: str) -> None:
-        self.tap(f'[name="pick"][value="{value}"]')
-
-    def tick(self, value: str) -> None:
-        self.tap(f'.govuk-checkboxes__item:has([value="{value}"])', leads_on=False)
-
-    def type(self, keys: str) -> None:
-        for key in keys:
-            self.tap(f'.key[value="{key}"]', leads_on=not self.scripts)
-
-    def at(self, screen: str) -> None:
-        expect(self.page.locator("body")).to_have_attribute("data-screen", screen)
-
-
-def violations(page: Page) -> list[str]:
-    """Ask axe what is wrong with a screen."""
-    page.evaluate(AXE)
-    found = page.evaluate(
-        "axe.run(document, {rules: {'target-size': {enabled: true}, "
-        "'color-contrast-enhanced': {enabled: true}}, resultTypes: ['violations']})"
-    )
-    return [f"{v['id']}: {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]
-
-
-MEASURE = """() => {
-  const main = document.querySelector('.main') || document.documentElement
-  const small = [...document.querySelectorAll('button, a.govuk-button, .govuk-checkboxes__input')]
-    .filter((e) => { const r = e.getBoundingClientRect()
-      return r.width > 0 && (r.width < 63.9 || r.height < 63.9) })
-  const page = document.documentElement
-  return {
-    scrolls: Math.max(main.scrollHeight - main.clientHeight, page.scrollHeight - innerHeight),
-    aside: Math.max(main.scrollWidth - main.clientWidth, page.scrollWidth - innerWidth),
-    small: small.map((e) => e.innerText || e.value),
-  }
-}"""
-
-
-def walk(finger: Finger, staffed: bool = True) -> Iterator[str]:
-    """Go through every screen; give each one's name while it stands there."""
-    yield "rest"
-    finger.act("about")
-    yield "about"
-    finger.act("ask")
-    yield "private"
-    finger.act("language")
-    yield "language"
-    finger.act("back")
-    finger.act("paper")
-    yield "paper"
-    finger.act("back")
-    finger.act("on")
-    if staffed:
-        yield "danger"
-        finger.pick("not_sure")
-        yield "signposts"
-        finger.act("on")
-    finger.act("unknown")
-    yield "number-help"
-    finger.act("back")
-    yield "number"
-    finger.type(NUMBER[:3])
-    finger.act("on")
-    yield "number"
-    finger.type(NUMBER[3:])
-    finger.act("on")
-    yield "role"
-    finger.pick("harmed")
-    yield "kind"
-    finger.tick("kind:debt")
-    finger.act("on")
-    yield "other_who"
-    finger.act("skip")
-    yield "when"
-    finger.pick("today")
-    if staffed:
-        yield "safe"
-        finger.pick("yes")
-    yield "want"
-    finger.tick("want:talk")
-    finger.act("on")
-    yield "how"
-    finger.pick("meet")
-    yield "first_contact"
-    finger.pick("rj_worker")
-    yield "notes"
-    finger.act("on")
-    yield "help"
-    finger.tick("help:reading")
-    finger.act("on")
-    yield "lang"
-    finger.pick("POLISH")
-    yield "best_time"
-    finger.act("on")
-    yield "helped_by"
-    finger.pick("no")
-    yield "rules"
-    finger.tick("limits")
-    finger.act("on")
-    yield "check"
-    finger.act("on")
-    yield "done"
-    finger.act("on")
+ASK_AXE = frozenset({"en", "ur", "cy", "ar"})
+"""Tall and wide, with scripts and without, both directions of writing."""
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scripts", [True, False])
-def test_come_to_me_takes_six_touches_at_most_and_the_number(site, stand, size, scripts) -> None:
+def test_come_to_me_sends_the_number_alone_and_gives_a_code(site, stand, size, scripts) -> None:
     site.wing.book.staffed = True
     page = stand(site, size=size, scripts=scripts)
-    finger = Finger(page, scripts=scripts)
-    finger.act("ask")
-    finger.act("come")
-    finger.pick("no")
-    before = finger.taps
-    finger.type(NUMBER)
-    typed = finger.taps - before
-    finger.act("on")
-    finger.at("done")
-    assert finger.taps - typed <= 6
-    assert typed == len(NUMBER)
+    come_to_me(Finger(page, scripts=scripts))
     (said,) = site.wing.box.said
     assert isinstance(said, Submission)
     assert said.answers == {"me_number": NUMBER}
@@ -176,52 +42,41 @@ def test_come_to_me_takes_six_touches_at_most_and_the_number(site, stand, size, 
     assert page.url == f"{site.url}/"
 
 
-@pytest.mark.parametrize("language", list(wording.LANGUAGES))
-def test_every_screen_fits_in_every_language_and_axe_finds_nothing(site, stand, language) -> None:
-    site.wing.book.staffed = True
-    wrong: dict[str, Any] = {}
-    size = LOOKED_AT.get(language, ("tall", "wide")[list(wording.LANGUAGES).index(language) % 2])
-    page = stand(site, size=size)
-    finger = Finger(page)
-    if language != "en":
-        finger.pick(language)
-    for screen in walk(finger):
-        finger.at(screen)
-        found = page.evaluate(MEASURE)
-        problems = violations(page) if language in LOOKED_AT else []
-        fits = found["scrolls"] <= 1 and found["aside"] <= 1 and not found["small"]
-        if not fits or problems:
-            wrong[screen] = (found, problems)
-        assert page.url == f"{site.url}/"
-        html = page.locator("html")
-        expected = "en" if screen == "rules" else wording.html_language(language)
-        assert html.get_attribute("lang") == expected
-        expected_way = "ltr" if screen == "rules" else wording.direction(language)
-        assert html.get_attribute("dir") == expected_way
-    assert wrong == {}
-    said = [each for each in site.wing.box.said if isinstance(each, Submission)]
-    assert [each.language for each in said] == [language]
-    danger = [each.number for each in site.wing.box.said if isinstance(each, Danger)]
-    assert danger == [None, NUMBER]
+@pytest.mark.parametrize("way", touches.WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_each_way_takes_as_few_touches_as_is_promised(chromium, way, scripts) -> None:
+    gone = touches.go(chromium, way, scripts=scripts)
+    assert gone.keys == len(NUMBER)
+    assert gone.touches <= way.most_touches
+    assert gone.seconds - gone.waited_seconds <= way.most_seconds
+
+
+@pytest.mark.parametrize(("language", "size", "scripts"), SHORT)
+def test_every_screen_fits_in_every_language_and_axe_finds_nothing(
+    chromium, language, size, scripts
+) -> None:
+    journey = Journey(language=language, size=size, scripts=scripts)
+    made = travel(chromium, journey, axe=language in ASK_AXE)
+    assert made.faults() == []
+    assert made.handed_in
 
 
 @pytest.mark.parametrize(
-    ("size", "language", "look"),
+    ("size", "language", "light"),
     [("tall", "ur", "bigger"), ("wide", "en", "dark"), ("tall", "ar", "dark")],
 )
 def test_other_looks_have_enough_contrast_and_lose_no_words(
-    site, stand, size, language, look
+    site, stand, size, language, light
 ) -> None:
     page = stand(site, size=size)
     finger = Finger(page)
     finger.pick(language)
-    finger.act(look)
+    finger.act(light)
     wrong = {}
     for screen in walk(finger, staffed=False):
         finger.at(screen)
-        found = page.evaluate(MEASURE)
-        problems = violations(page)
-        if problems or found["aside"] > 1 or found["small"]:
+        found, problems = look(page), violations(page)
+        if problems or not found.whole:
             wrong[screen] = (found, problems)
     assert wrong == {}
 
@@ -247,27 +102,6 @@ def test_without_scripts_the_whole_form_is_handed_in(site, stand, size) -> None:
         "helped_by": "no",
         "know_limits": ("yes",),
     }
-
-
-def test_the_whole_form_takes_fewer_than_forty_touches(site, stand) -> None:
-    page = stand(site)
-    finger = Finger(page)
-    finger.act("ask")
-    finger.act("on")
-    finger.type(NUMBER)
-    finger.act("on")
-    finger.pick("harmed")
-    for _ in range(3):
-        finger.act("skip")
-    finger.tick("want:talk")
-    finger.act("on")
-    finger.pick("meet")
-    finger.pick("rj_worker")
-    while finger.screen != "check":
-        finger.act("skip")
-    finger.act("on")
-    finger.at("done")
-    assert finger.taps < 40
 
 
 def test_the_back_button_never_returns(site, stand) -> None:
