@@ -8,7 +8,9 @@ stamp place is a named input) can be measured for both.
 from __future__ import annotations
 
 import io
+import os
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +20,7 @@ from typing import Literal
 import jinja2
 import weasyprint  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
 from forms.fields import (
@@ -32,7 +35,6 @@ from forms.fields import (
     Signature,
     Text,
 )
-from forms.fonts import our_fonts
 from forms.texts import sheet_language
 from forms.wording import LANGUAGES, direction, html_language, language_of_all, words
 
@@ -360,3 +362,27 @@ def render_notice(lines: Sequence[str]) -> bytes:
     if not isinstance(out, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
     return out
+
+
+_FONTS_OF_THE_MACHINE = "FONTCONFIG_FILE"
+_fonts_turn = threading.Lock()
+
+
+def our_fonts() -> FontConfiguration:
+    """Give WeasyPrint the fonts in `assets/fonts` alone.
+
+    What a machine has installed would otherwise decide which font a sign is drawn with that two
+    of them hold, and paper made on two machines would differ.
+    """
+    ours = resources.files("forms") / "assets" / "fonts" / "fonts.conf"
+    with _fonts_turn, resources.as_file(ours) as file:
+        before = os.environ.get(_FONTS_OF_THE_MACHINE)
+        # Fontconfig is told by the environment alone, which it asks while it loads.
+        os.environ[_FONTS_OF_THE_MACHINE] = str(file)
+        try:
+            return FontConfiguration()
+        finally:
+            if before is None:
+                del os.environ[_FONTS_OF_THE_MACHINE]
+            else:
+                os.environ[_FONTS_OF_THE_MACHINE] = before

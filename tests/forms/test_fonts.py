@@ -7,7 +7,7 @@ from importlib import resources
 
 from weasyprint.text.ffi import fontconfig  # type: ignore[import-untyped]
 
-from forms.fonts import our_fonts
+from forms.render import our_fonts
 
 
 def test_no_font_of_the_machine_is_known() -> None:
