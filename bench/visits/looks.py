@@ -97,8 +97,14 @@ _MEASURE = """(smallest) => {
     const r = e.getBoundingClientRect()
     return r.width < smallest - 0.1 || r.height < smallest - 0.1
   })
+  const seen = (e) => {  // What is scrolled out of sight lies over nothing.
+    const [r, m] = [e.getBoundingClientRect(), main.getBoundingClientRect()]
+    if (main === page || !main.contains(e)) return r
+    const [top, bottom] = [Math.max(r.top, m.top), Math.min(r.bottom, m.bottom)]
+    return { left: r.left, right: r.right, top, bottom }
+  }
   const overlaid = press.filter((e, at) => press.slice(at + 1).some((other) => {
-    const [a, b] = [e.getBoundingClientRect(), other.getBoundingClientRect()]
+    const [a, b] = [seen(e), seen(other)]
     return Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
       Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1
   }))
