@@ -7,6 +7,7 @@ import io
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import pytest
@@ -206,7 +207,8 @@ def post_piece_by_piece(
         await app(scope, receive, answer)  # type: ignore[arg-type]
         return status
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as apart:  # a browser of another test may have a loop in this thread
+        return apart.submit(asyncio.run, run()).result()
 
 
 def test_memory_stays_flat_however_large_a_file_is(prison, app, visit) -> None:
