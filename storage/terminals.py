@@ -51,8 +51,8 @@ RENEWS_FROM = timedelta(days=60)
 """How old a certificate is when its terminal should ask for the next one."""
 
 OLD_SERVED = timedelta(days=3)
-"""How long the certificate before is served beside a renewed one: a browser holds a copy of it until
-nobody is before the glass, and a terminal that missed the answer asks again only the next day."""
+"""How long the certificate before is served beside a renewed one: a browser holds a copy of it
+until nobody is before the glass, and a terminal that missed the answer asks again the next day."""
 
 SILENT_AFTER = timedelta(minutes=2)
 """A terminal that was not heard of for so long is told of as dead."""

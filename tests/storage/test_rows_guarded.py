@@ -363,7 +363,9 @@ def test_staff_cannot_take_back_that_a_terminal_is_revoked(worker: Store, staff:
         kept.terminals.revoke(made.id, by="p", at=at)
     with worker.look() as kept:
         (left,) = rows_of(kept).execute(
-            text("SELECT mark || asked || certificate || old_mark || old_certificate FROM terminals")
+            text(
+                "SELECT mark || asked || certificate || old_mark || old_certificate FROM terminals"
+            )
         )
         assert left[0] == ""
     for state in ("enrolled", "invited"):
@@ -375,7 +377,9 @@ def test_staff_cannot_take_back_that_a_terminal_is_revoked(worker: Store, staff:
         assert kept.terminals.published(at=at)[0] == ()
 
 
-@pytest.mark.parametrize(("state", "mark"), [("enrolled", "ab"), ("invited", "ab"), ("revoked", "")])
+@pytest.mark.parametrize(
+    ("state", "mark"), [("enrolled", "ab"), ("invited", "ab"), ("revoked", "")]
+)
 def test_staff_add_no_terminal_but_an_invited_one(staff: Store, state: str, mark: str) -> None:
     added = text(
         "INSERT INTO terminals (id, name, establishment, wing, state, code, asked, mark, "

@@ -88,7 +88,8 @@ LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     IF NOT has_column_privilege(current_user, 'public.terminals', 'mark', 'UPDATE') THEN
         IF TG_OP = 'INSERT' AND (NEW.state <> 'invited'
-            OR NEW.asked || NEW.mark || NEW.certificate || NEW.old_mark || NEW.old_certificate <> '')
+            OR NEW.asked || NEW.mark || NEW.certificate <> ''
+            OR NEW.old_mark || NEW.old_certificate <> '')
         THEN
             RAISE EXCEPTION 'a terminal begins as invited' USING ERRCODE = '42501';
         END IF;
