@@ -189,7 +189,7 @@ def test_the_screen_says_within_five_seconds_that_the_server_is_gone(site, stand
     gone_at = time.monotonic()
     expect(page.locator("#gone")).to_be_visible(timeout=8_000)
     assert time.monotonic() - gone_at <= 5.0
-    expect(page.locator("#gone")).to_contain_text(words.GONE_PAPER)
+    expect(page.locator("#gone")).to_contain_text(words.NOT_ENROLLED_DO)
     assert violations(page) == []
 
 
