@@ -109,6 +109,9 @@ commands() {
 
 units() {
     local file name
+    if [ -e "$ROOT/current/deploy/kiosk.example" ] && [ ! -e "$ETC/kiosk" ]; then
+        install -m 0600 "$ROOT/current/deploy/kiosk.example" "$ETC/kiosk"
+    fi
     for file in "$ROOT"/current/deploy/systemd/*; do
         name=$(basename "$file")
         # A release without a kiosk site has no kiosk service.

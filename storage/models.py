@@ -697,7 +697,8 @@ class TerminalRow(Base):
     """A kiosk's terminal: asked to enrol by a one-time code, enrolled, or revoked.
 
     `code` is a hash of the one-time code while it may be used; `asked` the SHA-256 of the public
-    key it enrolled with and `mark` that of its certificate.
+    key it enrolled with and `mark` that of its certificate. The certificate before is served
+    beside it until `old_until`.
     """
 
     __tablename__ = "terminals"
@@ -712,6 +713,9 @@ class TerminalRow(Base):
     asked: Mapped[str] = mapped_column(String(64), default="")
     mark: Mapped[str] = mapped_column(String(64), default="")
     certificate: Mapped[str] = mapped_column(Text, default="")
+    old_mark: Mapped[str] = mapped_column(String(64), default="")
+    old_certificate: Mapped[str] = mapped_column(Text, default="")
+    old_until: Mapped[datetime | None]
     added_at: Mapped[datetime]
     added_by: Mapped[str] = mapped_column(String(80))
     enrolled_at: Mapped[datetime | None]
@@ -724,6 +728,7 @@ class TerminalRow(Base):
         CheckConstraint("state IN ('invited', 'enrolled', 'revoked')", name="state"),
         Index("ix_terminals_asked", "asked"),
         Index("ix_terminals_mark", "mark"),
+        Index("ix_terminals_old_mark", "old_mark"),
     )
 
 

@@ -3,8 +3,9 @@
 Staff invite one and are shown a one-time code. Whoever sets the terminal up types it there; the
 terminal makes a key of its own and asks, by a letter through the mailbox, for a certificate of its
 public half. A worker issues it and the kiosk's process hands it on, so that nothing which issues
-one can be reached from the wing. A terminal renews with a proof made by its old key. Revoked, it
-is out of the status book, which a kiosk looks into at each request, within seconds.
+one can be reached from the wing. A terminal renews with a proof made by its old key, whose
+certificate is served for three days more. Revoked, it is out of the status book, which a kiosk
+looks into at each request, within seconds.
 
 The authority's key is made out of a data key, so it is in every backup and rotates with the rest,
 and only a worker can open it.
@@ -48,6 +49,10 @@ CODE_LASTS = timedelta(minutes=10)
 CERTIFICATE_LASTS = timedelta(days=90)
 RENEWS_FROM = timedelta(days=60)
 """How old a certificate is when its terminal should ask for the next one."""
+
+OLD_SERVED = timedelta(days=3)
+"""How long the certificate before is served beside a renewed one: a browser holds a copy of it
+until nobody is before the glass, and a terminal that missed the answer asks again the next day."""
 
 SILENT_AFTER = timedelta(minutes=2)
 """A terminal that was not heard of for so long is told of as dead."""
@@ -226,14 +231,14 @@ class Terminals:
             asked="",
             mark="",
             certificate="",
+            old_mark="",
+            old_certificate="",
             added_at=at,
             added_by=by,
             revoked_by="",
         )
         self._rows.add(row)
         self._rows.flush()
-        if not self._keys.has(AUTHORITY_SCOPE):  # so that its own certificate can be shown
-            self._keys.make(AUTHORITY_SCOPE)
         self._events.add("terminal-invited", row.id, by=by, at=at)
         return _terminal(row), code
 
@@ -270,6 +275,7 @@ class Terminals:
             self._issue(row, read_request(request), at)
         except RequestOdd as odd:
             return self._refuse(row.id, str(odd), at)
+        row.old_mark, row.old_certificate, row.old_until = "", "", None
         row.code, row.code_until = "", None
         row.revoked_at, row.revoked_by = None, ""
         self._events.add("terminal-enrolled", row.id, by=MACHINE, at=at)
@@ -278,6 +284,9 @@ class Terminals:
     def renew(self, terminal: str, request: str, proof: bytes, *, at: datetime) -> Terminal | None:
         """Issue the next certificate to a terminal that shows its old key; None: not to be done.
 
+        The old one is served for a while longer, and its key may ask as long: the answer may have
+        been lost. For a key that has a certificate the same request gives no other.
+
         Args:
             terminal: its id.
             request: certificate signing request, PEM.
@@ -285,17 +294,20 @@ class Terminals:
             at: now, UTC.
         """
         row = self._rows.get(TerminalRow, terminal)
-        if row is None or not _terminal(row).served(at):
+        if row is None or row.revoked_at is not None or not _terminal(row).served(at):
             return self._refuse(terminal if row else "terminals", "not-enrolled", at)
         try:
             wanted = read_request(request)
-            old = x509.load_pem_x509_certificate(row.certificate.encode()).public_key()
-            key = cast("ec.EllipticCurvePublicKey", old)
-            key.verify(proof, request.encode(), ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            return self._refuse(row.id, "proof", at)
         except RequestOdd as odd:
             return self._refuse(row.id, str(odd), at)
+        if not _proves(row.certificate, request, proof):
+            if not (_old_served(row, at) and _proves(row.old_certificate, request, proof)):
+                return self._refuse(row.id, "proof", at)
+            if row.asked == key_mark(wanted.public_key()):
+                return _terminal(row)
+        else:
+            row.old_mark, row.old_certificate = row.mark, row.certificate
+            row.old_until = min(at + OLD_SERVED, row.until or at)
         self._issue(row, wanted, at)
         self._events.add("terminal-renewed", row.id, by=MACHINE, at=at)
         return _terminal(row)
@@ -351,9 +363,18 @@ class Terminals:
 
     def published(self, *, at: datetime) -> tuple[tuple[Enrolled, ...], tuple[Issued, ...]]:
         """Give what the status book says of terminals: who is served, and their certificates."""
-        found = select(TerminalRow).where(TerminalRow.state == "enrolled", TerminalRow.until > at)
+        found = select(TerminalRow).where(
+            TerminalRow.state == "enrolled",
+            TerminalRow.revoked_at.is_(None),
+            TerminalRow.until > at,
+        )
         rows = self._rows.scalars(found.order_by(TerminalRow.id)).all()
-        served = (Enrolled(id=r.id, mark=r.mark, until=r.until) for r in rows if r.until)
+        served = [Enrolled(id=r.id, mark=r.mark, until=r.until) for r in rows if r.until]
+        served += [
+            Enrolled(id=r.id, mark=r.old_mark, until=r.old_until)
+            for r in rows
+            if r.old_until and _old_served(r, at)
+        ]
         return tuple(served), tuple(Issued(asked=r.asked, pem=r.certificate) for r in rows)
 
     def authority(self) -> str:
@@ -494,6 +515,21 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _proves(certificate: str, request: str, proof: bytes) -> bool:
+    """Say whether a request was signed by a certificate's key."""
+    public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    key = cast("ec.EllipticCurvePublicKey", public)
+    try:
+        key.verify(proof, request.encode(), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _old_served(row: TerminalRow, at: datetime) -> bool:
+    return bool(row.old_mark) and row.old_until is not None and row.old_until > at
 
 
 def _terminal(row: TerminalRow) -> Terminal:

@@ -71,6 +71,39 @@ def test_every_service_runs_a_command_there_is_as_a_user_of_its_own(unit: Path) 
         assert held in text
 
 
+def _handed(unit: str, files: dict[str, str]) -> dict[str, str]:
+    """Give a service's environment as systemd makes it: its files last, each over those before."""
+    text = (DEPLOY / "systemd" / unit).read_text(encoding="utf-8")
+    handed: dict[str, str] = {}
+    for line in re.findall(r"^Environment=(.*)$", text, re.MULTILINE):
+        handed |= dict(each.split("=", 1) for each in line.split())
+    for name in re.findall(r"^EnvironmentFile=(.*)$", text, re.MULTILINE):
+        handed |= dict(re.findall(r"^(\w+)=(.*)$", files[name], re.MULTILINE))
+    for line in re.findall(r"^UnsetEnvironment=(.*)$", text, re.MULTILINE):
+        for name in line.split():
+            handed.pop(name, None)
+    return handed
+
+
+def test_the_kiosk_is_handed_no_keys_and_no_passwords_of_others() -> None:
+    shared = (DEPLOY / "settings.example").read_text(encoding="utf-8")
+    own = (DEPLOY / "kiosk.example").read_text(encoding="utf-8")
+    # Everything that may be set is.
+    every = re.sub(r"^#(\w+=)", r"\1", shared, flags=re.MULTILINE)
+    every += "AWS_SESSION_TOKEN=x\n"
+    files = {"/etc/counterfoil/settings": every, "/etc/counterfoil/kiosk": own}
+    handed = _handed("counterfoil-kiosk.service", files)
+    assert handed["COUNTERFOIL_KEYS"] == "/var/lib/counterfoil-kiosk/status/keys"
+    assert not handed.get("COUNTERFOIL_DATABASE_URL")
+    assert not handed.get("COUNTERFOIL_BLOBS_URL")
+    assert [name for name in handed if name.startswith("AWS_")] == []
+    assert "counterfoil_worker" not in " ".join(handed.values())
+    # What it shares with the rest it still has.
+    for name in ("COUNTERFOIL_SITE", "COUNTERFOIL_MAILBOX", "COUNTERFOIL_STATUS"):
+        assert handed[name] == dict(re.findall(r"^(\w+)=(.*)$", shared, re.MULTILINE))[name]
+    assert "kiosk.example" in (DEPLOY / "install.sh").read_text(encoding="utf-8")
+
+
 def test_every_site_behind_the_proxy_knows_that_it_is_reached_by_https() -> None:
     texts = [unit.read_text("utf-8") for unit in UNITS]
     served = re.findall(r"^ExecStart=.* serve .*$", "\n".join(texts), re.MULTILINE)

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,18 +72,27 @@ class Identity:
             Refused: it was not.
         """
         self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        fresh = self._fresh_key()
+        fresh = self._fresh_key("key.enrol")
         self._ask(fresh, {"code": code, "request": _request_of(fresh)}, wait)
 
     def renew(self, *, wait: float = WAIT_SECONDS) -> bool:
         """Have the next certificate issued when it is time; say whether it was.
 
+        An answer that did not come in time may have come since: the key that was asked for stays
+        until it has its certificate, and is asked for again.
+
         Raises:
             Refused: it was not, though it is time.
         """
+        fresh = self.folder / "key.new"
+        asked = _is_key(fresh)
+        if asked and (issued := self._call(f"/enrol/{_mark_of(fresh)}")) is not None:
+            self._keep(fresh, issued)
+            return True
         if self.ends() - datetime.now(UTC) > RENEW_FROM:
             return False
-        fresh = self._fresh_key()
+        if not asked:
+            fresh = self._fresh_key("key.new")
         request = _request_of(fresh)
         proof = _openssl("dgst", "-sha256", "-sign", str(self.key), given=request.encode())
         told = {"request": request, "proof": base64.b64encode(proof).decode()}
@@ -100,19 +110,20 @@ class Identity:
         told = _openssl("x509", "-noout", "-enddate", "-in", str(self.certificate)).decode()
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(told.strip().partition("=")[2]), UTC)
 
-    def _fresh_key(self) -> Path:
-        fresh = self.folder / "key.new"
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        made = _openssl(
-            *("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
-        )
-        fresh.write_bytes(made)
-        return fresh
+    def _fresh_key(self, name: str) -> Path:
+        """Make a key; its file is there whole, and on the disk, or not at all."""
+        made = _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        part = self.folder / "key.part"
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        with part.open("wb") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+        return part.replace(self.folder / name)
 
     def _ask(self, fresh: Path, told: dict[str, str], wait: float) -> None:
-        public = _openssl("pkey", "-in", str(fresh), "-pubout", "-outform", "DER")
-        mark = hashlib.sha256(public).hexdigest()
+        mark = _mark_of(fresh)
         self._call("/enrol", json.dumps(told).encode())
         deadline = time.monotonic() + wait
         while (issued := self._call(f"/enrol/{mark}")) is None:
@@ -130,7 +141,9 @@ class Identity:
         if self.origin.startswith("https:"):
             trusted = ssl.create_default_context(cafile=str(self.authority))
             if self.certificate.is_file() and self.key.is_file():
-                trusted.load_cert_chain(self.certificate, self.key)
+                # The two differ where the power failed between them: to fetch needs neither.
+                with suppress(ssl.SSLError):
+                    trusted.load_cert_chain(self.certificate, self.key)
         asked = Request(f"{self.origin.rstrip('/')}{path}", body, {"Accept": "text/plain"})
         try:
             with urlopen(asked, timeout=20, context=trusted) as answer:
@@ -161,6 +174,8 @@ class Identity:
         store.rename(current)
         certificate.replace(self.certificate)
         fresh.replace(self.key)
+        for name in ("key.new", "key.enrol"):
+            (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -198,6 +213,22 @@ def _hand_to_glass(path: Path) -> None:
 
 def _request_of(key: Path) -> str:
     return _openssl("req", "-new", "-key", str(key), "-subj", "/CN=terminal").decode()
+
+
+def _is_key(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    try:
+        _mark_of(file)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _mark_of(key: Path) -> str:
+    """Name a key, as the status book does."""
+    public = _openssl("pkey", "-in", str(key), "-pubout", "-outform", "DER")
+    return hashlib.sha256(public).hexdigest()
 
 
 def _openssl(*arguments: str, given: bytes = b"") -> bytes:

@@ -179,6 +179,7 @@ ProtectSystem=strict
 ProtectHome=tmpfs
 TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777 /var/log /var/spool
 InaccessiblePaths=-/var/lib/counterfoil-terminal/key.pem -/var/lib/counterfoil-terminal/key.new
+InaccessiblePaths=-/var/lib/counterfoil-terminal/key.enrol -/var/lib/counterfoil-terminal/key.part
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectKernelLogs=yes

@@ -55,6 +55,10 @@ PERSON_SECONDS = 30 * 60.0
 REST_SECONDS = 12 * 3600.0
 """How long a browser stands at the rest screen before a fresh one takes its place."""
 
+NOT_ENROLLED_SECONDS = 60.0
+"""How long a browser that the kiosk does not serve stands there: a fresh one is given a fresh copy
+of the certificate."""
+
 BACK_WITHIN = 35.0
 """Seconds from anything odd to the rest screen: the longest patience above, and a start."""
 
@@ -67,8 +71,8 @@ PAPER = "paper"
 KIOSK_BACK = "kiosk-back"
 PAPER_PAGE = Path(__file__).with_name("paper.html")
 
-REST = "rest"
-APART = {REST, "language", "not-enrolled", "wrong", PAPER}
+REST, NOT_ENROLLED = "rest", "not-enrolled"
+APART = {REST, "language", NOT_ENROLLED, "wrong", PAPER}
 """Screens at which nobody has said anything yet."""
 
 _SIGN = re.compile(
@@ -108,15 +112,17 @@ class Judge:
     def __init__(self, at: float, *, away: bool = False) -> None:
         self._away = away
         self._started = self._lively = self._sane = self._single = self._came = at
+        self._served = at
         self._sign: Sign | None = None
         self._person = False
 
-    def judge(self, windows: Sequence[Window], at: float) -> str:
+    def judge(self, windows: Sequence[Window], at: float, *, renewed: bool = False) -> str:
         """Say in one word why the browser must end, or "" when it may go on.
 
         Args:
             windows: every window that is shown.
             at: now.
+            renewed: the terminal has another certificate than this browser was given.
         """
         if len(windows) <= 1:
             self._single = at
@@ -130,6 +136,8 @@ class Judge:
             gone = self._note(sign, at)
             if gone:
                 return gone
+            if renewed and sign.screen in {REST, NOT_ENROLLED}:
+                return "renewed"
         elif self._sign is None:
             return "never-came" if at - self._started >= START_SECONDS else ""
         elif at - self._sane >= STRANGE_SECONDS:
@@ -145,6 +153,10 @@ class Judge:
             self._came = at
         if at - self._came >= PERSON_SECONDS:
             return "too-long"
+        if sign.screen != NOT_ENROLLED:
+            self._served = at
+        if at - self._served > NOT_ENROLLED_SECONDS:
+            return NOT_ENROLLED
         if sign.screen == REST and at - self._started >= REST_SECONDS:
             return "stale"
         return ""
@@ -221,6 +233,8 @@ class Browser:
     def __init__(self, start: Start, *, away: bool = False) -> None:
         self.folder = start.memory / f"glass-{secrets.token_hex(8)}"
         self.folder.mkdir(mode=0o700)
+        # Before the copy is made: whatever comes meanwhile counts as another.
+        self._given, self._stamp = start.identity, identity_stamp(start.identity)
         if start.identity is not None and start.identity.is_dir():
             store = self.folder / ".pki" / "nssdb"
             store.parent.mkdir(mode=0o700)
@@ -248,6 +262,11 @@ class Browser:
         )
         self.pid = self._process.pid
 
+    def renewed(self) -> bool:
+        """Say whether the terminal has another certificate by now than this browser was given."""
+        now = identity_stamp(self._given)
+        return now is not None and now != self._stamp
+
     def runs(self) -> bool:
         """Say whether it is still there."""
         return self._process.poll() is None
@@ -262,6 +281,15 @@ class Browser:
             if not self.folder.exists():
                 return
             time.sleep(0.05)
+
+
+def identity_stamp(identity: Path | None) -> tuple[int, int] | None:
+    """Tell a folder of certificates from the one that stood in its place; None: there is none."""
+    try:
+        seen = identity.stat() if identity is not None else None
+    except OSError:
+        return None
+    return (seen.st_ino, seen.st_mtime_ns) if seen else None
 
 
 def answers(origin: str, authority: Path | None = None, *, seconds: float = 2.0) -> bool:
@@ -346,7 +374,7 @@ class Supervisor:
                 if not browser.runs():
                     return "browser-gone"
                 now = time.monotonic()
-                why = judge.judge(self._screen.windows(), now)
+                why = judge.judge(self._screen.windows(), now, renewed=browser.renewed())
                 if why:
                     return why
                 if away and now - began >= on_paper and now - asked >= ASK_SECONDS:

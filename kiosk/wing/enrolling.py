@@ -1,8 +1,9 @@
 """How a terminal comes by its certificate: a letter through the mailbox, an answer in the book.
 
 A terminal that has none yet is heard here and nowhere else, and can only ask: a worker decides. A
-code that fails its own check is refused at once, and no more than a few are taken a minute, so
-that nobody fills the mailbox or guesses.
+code that fails its own check is refused at once, and no more than a few are taken a minute of one
+address, so that nobody fills the mailbox or guesses. A terminal that shows its certificate renews
+however many strangers try.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,7 +28,13 @@ from storage.enrolment import RequestOdd, asked_of, enrol_letter, renew_letter
 
 ENROL = "/enrol"
 MOST_A_MINUTE = 12
+"""Of one address, or one terminal that renews."""
+
+MOST_OF_ALL = 60
+"""A minute, of all addresses together; renewals do not count."""
+
 LARGEST = 12_000
+_AT = "@"
 _ASKED = re.compile(r"/enrol/([0-9a-f]{64})")
 
 
@@ -52,7 +60,8 @@ class Enrolling:
     ) -> None:
         self._app, self._mailbox, self._terminals = app, mailbox, terminals
         self._certificates, self._clock = certificates, clock
-        self._taken: deque[float] = deque()
+        self._lock = threading.Lock()
+        self._taken: deque[tuple[float, str]] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,14 +99,16 @@ class Enrolling:
                 terminal = self._terminals.whose(request.headers)
                 if terminal is None:
                     return PlainTextResponse("not enrolled", 403)
+                who = terminal
                 letter = renew_letter(terminal, wanted, base64.b64decode(proof, validate=True))
             else:
+                who = f"{_AT}{request.client.host if request.client else ''}"
                 letter = enrol_letter(parse_serial(code), wanted)
         except (ValueError, KeyError, TypeError, AttributeError, RequestOdd):
             return PlainTextResponse("not understood", 400)
         except UserError:
             return PlainTextResponse("code", 400)
-        if not self._may():
+        if not self._may(who):
             return PlainTextResponse("wait", 429, {"Retry-After": "60"})
         try:
             self._mailbox.post(letter)
@@ -105,11 +116,16 @@ class Enrolling:
             return PlainTextResponse("wait", 503)
         return PlainTextResponse(mark, 202)
 
-    def _may(self) -> bool:
+    def _may(self, who: str) -> bool:
         now = self._clock()
-        while self._taken and now - self._taken[0] > 60:
-            self._taken.popleft()
-        if len(self._taken) >= MOST_A_MINUTE:
-            return False
-        self._taken.append(now)
-        return True
+        with self._lock:
+            while self._taken and now - self._taken[0][0] > 60:
+                self._taken.popleft()
+            before = [each for _, each in self._taken]
+            strangers = sum(each.startswith(_AT) for each in before)
+            if before.count(who) >= MOST_A_MINUTE or (
+                who.startswith(_AT) and strangers >= MOST_OF_ALL
+            ):
+                return False
+            self._taken.append((now, who))
+            return True

@@ -642,6 +642,7 @@ def test_requests_from_kiosks_their_codes_alerts_and_terminals_come_back(
     with store.begin() as kept:
         letters(kept, Letter(key="key-of-a-test-0001", kind=kind, body=body))
         kept.terminals.invite("B wing", by="pat", at=NOW)
+        kept.terminals.authority()
         kept.submissions.refresh()
         lines, authority = kept.submissions.lines(), kept.keys.get(AUTHORITY_SCOPE).secret
     path, there = tmp_path / "kiosk.backup", Place(tmp_path / "there")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +257,15 @@ def test_the_kiosk_may_ask_about_one_code_and_one_terminal_and_read_no_table(
     assert book.look(code) == Told(word="visit", day=date(2999, 12, 31), late=False)
     assert book.look(new_serial()) is None
     assert (book.terminal(mark), book.terminal("cd" * 32)) == (terminal.id, None)
+    old = "ef" * 32
+    assert (book.terminal(old), book.terminal("")) == (None, None)
+    for until, told in ((at + timedelta(days=1), terminal.id), (at, None)):
+        with worker.begin() as kept:
+            rows_of(kept).execute(
+                text("UPDATE terminals SET old_mark = :mark, old_until = :until"),
+                {"mark": old, "until": until},
+            )
+        assert (book.terminal(old), book.terminal(mark)) == (told, terminal.id)
     assert book.certificate(mark) is None
     assert book.alarmed()
     TablePulses(kiosk).beat(terminal.id)
@@ -264,7 +273,7 @@ def test_the_kiosk_may_ask_about_one_code_and_one_terminal_and_read_no_table(
         (known,) = kept.terminals.list()
         assert known.seen_at is not None
         kept.terminals.revoke(terminal.id, by="pat", at=at)
-    assert book.terminal(mark) is None
+    assert (book.terminal(mark), book.terminal(old)) == (None, None)
     for table in KIOSKS:
         with pytest.raises(ProgrammingError, match="permission denied"), kiosk.begin() as asking:
             asking.execute(text(f"SELECT * FROM {table}"))
@@ -323,7 +332,7 @@ def test_staff_set_terminals_up_and_take_them_away_but_make_no_certificate(
     worker: Store, staff: Store
 ) -> None:
     at = datetime.now(UTC)
-    for _ in range(2):  # the authority is made with the first, and only looked for with the next
+    for _ in range(2):
         with staff.begin(["MTI"]) as kept:
             made, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="p", at=at)
             kept.terminals.invite_again(made.id, by="p", at=at)
@@ -337,6 +346,58 @@ def test_staff_set_terminals_up_and_take_them_away_but_make_no_certificate(
     ):
         with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
             rows_of(kept).execute(text(statement))
+
+
+def test_staff_cannot_take_back_that_a_terminal_is_revoked(worker: Store, staff: Store) -> None:
+    at = datetime.now(UTC)
+    with worker.begin() as kept:
+        made, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="p", at=at)
+        rows_of(kept).execute(
+            text(
+                "UPDATE terminals SET state = 'enrolled', until = '2999-12-31', mark = :m, "
+                "asked = :m, certificate = 'x', old_mark = :m, old_certificate = 'x'"
+            ),
+            {"m": "ab" * 32},
+        )
+    with staff.begin(["MTI"]) as kept:
+        kept.terminals.revoke(made.id, by="p", at=at)
+    with worker.look() as kept:
+        (left,) = rows_of(kept).execute(
+            text(
+                "SELECT mark || asked || certificate || old_mark || old_certificate FROM terminals"
+            )
+        )
+        assert left[0] == ""
+    for state in ("enrolled", "invited"):
+        with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+            rows_of(kept).execute(
+                text("UPDATE terminals SET state = :s, revoked_at = NULL"), {"s": state}
+            )
+    with worker.look() as kept:
+        assert kept.terminals.published(at=at)[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "mark"), [("enrolled", "ab"), ("invited", "ab"), ("revoked", "")]
+)
+def test_staff_add_no_terminal_but_an_invited_one(staff: Store, state: str, mark: str) -> None:
+    added = text(
+        "INSERT INTO terminals (id, name, establishment, wing, state, code, asked, mark, "
+        "certificate, old_mark, old_certificate, added_at, added_by, revoked_by, until) VALUES "
+        "('t-0', 'x', 'MTI', '', :s, '', '', :m, '', '', '', now(), 'x', '', '2999-12-31')"
+    )
+    with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+        rows_of(kept).execute(added, {"s": state, "m": mark})
+
+
+def test_staff_make_no_key_of_the_kiosks(worker: Store, staff: Store) -> None:
+    for scope in ("kiosk/terminals", "kiosk/pepper"):
+        with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+            kept.keys.make(scope)
+    with worker.begin() as kept:
+        kept.terminals.authority()
+    with staff.begin([]) as kept:
+        kept.keys.make("page/of-their-own")
 
 
 def test_the_kiosk_may_read_nothing(made: str) -> None:

@@ -12,12 +12,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from sqlalchemy import text
 
 from storage.enrolment import asked_of, enrol_letter, renew_letter
-from storage.store import Store
+from storage.store import Store, rows_of
 from storage.terminals import (
     AUTHORITY_SCOPE,
     CODE_LASTS,
+    OLD_SERVED,
     Authority,
     FilePulses,
     Terminal,
@@ -76,8 +78,18 @@ def certificate(store: Store, request: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(pem.encode())
 
 
-def authority(store: Store) -> x509.Certificate:
+def marks(store: Store, *, at: datetime = NOW) -> list[str]:
     with store.look() as kept:
+        return [each.mark for each in kept.terminals.published(at=at)[0]]
+
+
+def renew(store: Store, terminal: str, request: str, proof: bytes, *, at: datetime) -> bool:
+    with store.begin() as kept:
+        return kept.terminals.renew(terminal, request, proof, at=at) is not None
+
+
+def authority(store: Store) -> x509.Certificate:
+    with store.begin() as kept:
         return x509.load_pem_x509_certificate(kept.terminals.authority().encode())
 
 
@@ -197,6 +209,75 @@ def test_a_terminal_renews_with_its_old_key_alone(store: Store) -> None:
 
 
 @both
+def test_the_old_certificate_is_served_beside_the_new_one_for_a_while(store: Store) -> None:
+    terminal, code = invite(store)
+    machine, new = Machine(), Machine()
+    enrol(store, code, machine.request())
+    (old,) = marks(store)
+    asked = new.request()
+    assert renew(store, terminal.id, asked, machine.proof(asked), at=LATER)
+    assert set(marks(store, at=LATER)) == {old, mark_of(certificate(store, asked))}
+    assert set(served(store, at=LATER)) == {terminal.id}
+    assert old not in marks(store, at=LATER + OLD_SERVED)
+    with store.begin() as kept:
+        kept.terminals.revoke(terminal.id, by="pat", at=LATER)
+    assert marks(store, at=LATER) == []
+
+
+@both
+def test_a_terminal_that_never_got_its_answer_can_ask_again(store: Store) -> None:
+    terminal, code = invite(store)
+    machine, lost, new = Machine(), Machine(), Machine()
+    enrol(store, code, machine.request())
+    (old,) = marks(store)
+    asked = lost.request()
+    assert renew(store, terminal.id, asked, machine.proof(asked), at=LATER)
+    issued = certificate(store, asked)
+    # The same once more is the certificate that it has.
+    assert renew(store, terminal.id, asked, machine.proof(asked), at=LATER)
+    assert certificate(store, asked) == issued
+    # With a key of its own that is another one, by the key that is still served.
+    again = new.request()
+    day_on = LATER + timedelta(days=1)
+    assert renew(store, terminal.id, again, machine.proof(again), at=day_on)
+    assert set(marks(store, at=day_on)) == {old, mark_of(certificate(store, again))}
+    # Asking again does not prolong the old one.
+    assert old not in marks(store, at=LATER + OLD_SERVED)
+    third = Machine().request()
+    assert not renew(store, terminal.id, third, machine.proof(third), at=LATER + OLD_SERVED)
+
+
+def test_a_certificate_that_has_ended_is_not_served_beside_the_new_one(store: Store) -> None:
+    terminal, code = invite(store)
+    machine = Machine()
+    enrol(store, code, machine.request())
+    (old,) = marks(store)
+    asked, late = Machine().request(), NOW + timedelta(days=89)
+    assert renew(store, terminal.id, asked, machine.proof(asked), at=late)
+    assert old in marks(store, at=late)
+    assert old not in marks(store, at=NOW + timedelta(days=90))
+
+
+def test_a_revoked_terminal_stays_so_whatever_its_state_is_set_to(store: Store) -> None:
+    terminal, code = invite(store)
+    enrol(store, code, Machine().request())
+    with store.begin() as kept:
+        kept.terminals.revoke(terminal.id, by="pat", at=NOW)
+        rows_of(kept).execute(text("UPDATE terminals SET state = 'enrolled'"))
+    assert served(store) == []
+    with store.begin() as kept:
+        _, again = kept.terminals.invite_again(terminal.id, by="pat", at=NOW)
+    enrol(store, again, Machine().request())
+    assert served(store) == [terminal.id]
+
+
+def test_inviting_makes_no_authority(store: Store) -> None:
+    invite(store)
+    with store.look() as kept:
+        assert not kept.keys.has(AUTHORITY_SCOPE)
+
+
+@both
 def test_letters_enrol_and_renew(store: Store) -> None:
     terminal, code = invite(store)
     machine, new = Machine(), Machine()
@@ -229,7 +310,7 @@ def test_a_name_that_cannot_be_shown_is_refused(store: Store, name: str) -> None
 
 
 def test_the_authority_is_made_out_of_a_data_key_and_is_the_same_each_time(store: Store) -> None:
-    invite(store)
+    authority(store)
     with store.look() as kept:
         secret = kept.keys.get(AUTHORITY_SCOPE).secret
     one = x509.load_pem_x509_certificate(Authority(secret, NOW).certificate().encode())

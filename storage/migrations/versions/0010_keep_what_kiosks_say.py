@@ -4,7 +4,8 @@ Revision: 0010
 Follows: 0009
 
 On a server the kiosk's role may call four functions that tell it of one receipt code, terminal or
-public key at a time, and one that notes that a terminal is alive. It may read no table.
+public key at a time, and one that notes that a terminal is alive. It may read no table. The staff
+site can neither enrol a terminal nor make the keys that its certificate comes from.
 """
 
 from importlib import resources
@@ -33,8 +34,15 @@ DECLARE
     wanted text := asked;
 BEGIN
     PERFORM set_config('counterfoil.establishments', '*', true);
-    RETURN QUERY SELECT t.id::text, t.until FROM terminals t
-        WHERE t.mark = wanted AND t.state = 'enrolled' AND t.until IS NOT NULL;
+    RETURN QUERY
+        SELECT t.id::text, t.until FROM terminals t
+            WHERE t.mark = wanted AND wanted <> '' AND t.state = 'enrolled'
+            AND t.revoked_at IS NULL AND t.until IS NOT NULL
+        UNION ALL
+        SELECT t.id::text, t.old_until FROM terminals t
+            WHERE t.old_mark = wanted AND wanted <> '' AND t.state = 'enrolled'
+            AND t.revoked_at IS NULL AND t.old_until IS NOT NULL
+        ORDER BY 2 DESC LIMIT 1;
     PERFORM set_config('counterfoil.establishments', before, true);
 END
 $$
@@ -48,7 +56,8 @@ DECLARE
 BEGIN
     PERFORM set_config('counterfoil.establishments', '*', true);
     RETURN QUERY SELECT t.certificate::text FROM terminals t
-        WHERE t.asked = wanted AND t.state = 'enrolled' AND t.certificate <> '';
+        WHERE t.asked = wanted AND t.state = 'enrolled' AND t.revoked_at IS NULL
+        AND t.certificate <> '';
     PERFORM set_config('counterfoil.establishments', before, true);
 END
 $$
@@ -71,6 +80,55 @@ BEGIN
     PERFORM set_config('counterfoil.establishments', before, true);
 END
 $$
+""",
+    # Whoever may not write certificates may invite and revoke, and take neither back.
+    """
+CREATE FUNCTION guard_terminal() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT has_column_privilege(current_user, 'public.terminals', 'mark', 'UPDATE') THEN
+        IF TG_OP = 'INSERT' AND (NEW.state <> 'invited'
+            OR NEW.asked || NEW.mark || NEW.certificate <> ''
+            OR NEW.old_mark || NEW.old_certificate <> '')
+        THEN
+            RAISE EXCEPTION 'a terminal begins as invited' USING ERRCODE = '42501';
+        END IF;
+        IF TG_OP = 'UPDATE' AND NEW.state <> OLD.state AND NEW.state <> 'revoked' THEN
+            RAISE EXCEPTION 'only a worker enrols a terminal' USING ERRCODE = '42501';
+        END IF;
+    END IF;
+    IF NEW.state = 'revoked' THEN
+        NEW.asked := '';
+        NEW.mark := '';
+        NEW.certificate := '';
+        NEW.old_mark := '';
+        NEW.old_certificate := '';
+        NEW.old_until := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$
+""",
+    """
+CREATE TRIGGER guard_terminal BEFORE INSERT OR UPDATE ON terminals
+FOR EACH ROW EXECUTE FUNCTION guard_terminal()
+""",
+    # The keys that terminals' certificates and receipt codes come from are the worker's to make.
+    """
+CREATE FUNCTION guard_kiosk_key() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NEW.scope LIKE 'kiosk/%'
+        AND NOT has_table_privilege(current_user, 'public.data_keys', 'UPDATE') THEN
+        RAISE EXCEPTION 'only a worker makes this key' USING ERRCODE = '42501';
+    END IF;
+    RETURN NEW;
+END
+$$
+""",
+    """
+CREATE TRIGGER guard_kiosk_key BEFORE INSERT ON data_keys
+FOR EACH ROW EXECUTE FUNCTION guard_kiosk_key()
 """,
 )
 
@@ -107,6 +165,9 @@ def upgrade() -> None:
         sa.Column("asked", sa.String(length=64), nullable=False),
         sa.Column("mark", sa.String(length=64), nullable=False),
         sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("old_mark", sa.String(length=64), nullable=False),
+        sa.Column("old_certificate", sa.Text(), nullable=False),
+        sa.Column("old_until", moment, nullable=True),
         sa.Column("added_at", moment, nullable=False),
         sa.Column("added_by", sa.String(length=80), nullable=False),
         sa.Column("enrolled_at", moment, nullable=True),
@@ -121,6 +182,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_terminals_asked", "terminals", ["asked"], unique=False)
     op.create_index("ix_terminals_mark", "terminals", ["mark"], unique=False)
+    op.create_index("ix_terminals_old_mark", "terminals", ["old_mark"], unique=False)
     op.create_table(
         "submissions",
         sa.Column("serial", sa.String(length=8), nullable=False),

@@ -2,6 +2,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from kiosk.terminal.supervisor import (
     BACK_WITHIN,
+    NOT_ENROLLED_SECONDS,
     PAPER_PAGE,
     PERSON_SECONDS,
     REST_SECONDS,
@@ -109,6 +111,29 @@ def test_a_browser_is_made_anew_though_nobody_comes() -> None:
     assert judge.judge(shown("rest", 2), REST_SECONDS) == "stale"
 
 
+def test_a_browser_that_is_not_served_is_made_anew_after_a_minute() -> None:
+    judge, said = Judge(0), list[str]()
+    judge.judge(shown("rest", 0), 1)
+    for at in range(2, int(NOT_ENROLLED_SECONDS), 3):
+        said.append(judge.judge(shown("not-enrolled", at), float(at)))
+    assert set(said) == {""}
+    assert judge.judge(shown("not-enrolled", 0), NOT_ENROLLED_SECONDS + 3) == "not-enrolled"
+    judge = Judge(0)
+    assert judge.judge(shown("not-enrolled", 1), 1) == ""
+    for at in range(3, 120, 3):
+        assert judge.judge(shown("rest", at), float(at)) == ""
+    assert judge.judge(shown("not-enrolled", 1), 121) == ""
+
+
+def test_a_new_certificate_waits_until_nobody_is_before_the_glass() -> None:
+    judge = Judge(0)
+    assert judge.judge(shown("rest", 1), 1) == ""
+    for screen in ("language", "number", "done"):
+        assert judge.judge(shown(screen, 1), 2, renewed=True) == ""
+    assert Judge(0).judge(shown("rest", 1), 3, renewed=True) == "renewed"
+    assert Judge(0).judge(shown("not-enrolled", 1), 3, renewed=True) == "renewed"
+
+
 def test_what_is_odd_is_put_right_in_time() -> None:
     longest = max(STILL_SECONDS, STRANGE_SECONDS, WINDOWS_SECONDS)
     assert longest + START_SECONDS < BACK_WITHIN
@@ -187,6 +212,28 @@ def test_a_kiosk_that_answers_without_its_page_is_away_too(
     supervisor = Supervisor(start, glass, say=said.append, there=lambda: True)
     ran(supervisor, lambda: bool(glass.seen) and glass.seen[-1] == PAPER_PAGE.as_uri())
     assert said[:2] == ["never-came", "never-came"]
+
+
+def test_a_browser_at_rest_is_made_anew_when_the_certificate_is_another(tmp_path: Path) -> None:
+    memory, identity = tmp_path / "memory", tmp_path / "nssdb"
+    memory.mkdir()
+    identity.mkdir()
+    (identity / "cert9.db").write_text("old")
+    start = replace(started(memory), identity=identity)
+    glass, said, held = Glass(memory, works=True), list[str](), list[str]()
+
+    def steps() -> bool:
+        if len(glass.seen) == 2 and not said and (identity / "cert9.db").read_text() == "old":
+            fresh = tmp_path / "nssdb.new"
+            fresh.mkdir()
+            (fresh / "cert9.db").write_text("new")
+            identity.rename(tmp_path / "nssdb.old")
+            fresh.rename(identity)
+        held.extend(each.read_text() for each in memory.glob("glass-*/.pki/nssdb/cert9.db"))
+        return held[-1:] == ["new"] and len(glass.seen) > 5
+
+    ran(Supervisor(start, glass, say=said.append), steps)
+    assert said == ["renewed", "stopped"]
 
 
 class Says(BaseHTTPRequestHandler):

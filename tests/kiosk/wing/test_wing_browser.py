@@ -189,8 +189,22 @@ def test_the_screen_says_within_five_seconds_that_the_server_is_gone(site, stand
     gone_at = time.monotonic()
     expect(page.locator("#gone")).to_be_visible(timeout=8_000)
     assert time.monotonic() - gone_at <= 5.0
-    expect(page.locator("#gone")).to_contain_text(words.GONE_PAPER)
+    expect(page.locator("#gone")).to_contain_text(words.NOT_ENROLLED_DO)
     assert violations(page) == []
+
+
+def test_nobody_is_asked_for_time_while_the_screen_says_use_paper(site, stand) -> None:
+    page = stand(site)
+    finger = Finger(page)
+    finger.act("ask")
+    finger.act("come")
+    finger.type(NUMBER)
+    page.route("**/alive", lambda _: None)
+    expect(page.locator("#gone")).to_be_visible(timeout=8_000)
+    page.evaluate("touched = 0")
+    page.wait_for_timeout(1500)
+    expect(page.locator("#idle")).to_be_hidden()
+    expect(page.locator("#gone")).to_be_visible()
 
 
 def test_a_server_that_hangs_is_noticed_as_well(site, stand) -> None:

@@ -117,15 +117,18 @@ let asking = 0
 let touched = Date.now()
 let told = Date.now()
 
+// While the screen says "use paper", nobody is asked anything.
+const onPaper = () => panel !== null && !panel.hidden
+
 const ask = () => {
-  if (!idle || idle.open) return
+  if (!idle || idle.open || onPaper()) return
   stopVoice()
   idle.showModal()
   asking = Date.now()
   const wait = Math.max(1, seconds('left') - seconds('still'))
   one('#idle-left').max = wait
   const count = setInterval(() => {
-    if (!idle.open) return clearInterval(count)
+    if (!idle.open || onPaper()) return clearInterval(count)
     const left = wait - (Date.now() - asking) / 1000
     one('#idle-left').value = Math.max(0, left)
     if (left <= 0) {
