@@ -782,6 +782,8 @@ class ReceiptRow(Base):
     serial: Mapped[str] = mapped_column(String(8))
     at: Mapped[datetime]
     promised: Mapped[str] = mapped_column(String(10), default="")
+    renewed: Mapped[str] = mapped_column(String(10), default="")
+    state: Mapped[str] = mapped_column(String(12))
 
     __table_args__ = (Index("ix_receipts_serial", "serial"),)
 

@@ -42,6 +42,7 @@ from storage.models import (
     PageRow,
     ReceiptRow,
     RecordRow,
+    SheetRow,
     StatusWordRow,
     SubmissionRow,
 )
@@ -206,7 +207,7 @@ class Submissions:
         number = _number(form, answered)
         person = self._kept.alerts.digest(number)
         content = self._content(said, form, answered)
-        row = self._same(person, content, asked_at)
+        row = self._same(person, content, _terminal(said.terminal), asked_at)
         if row is not None:
             row.times += 1
             row.last_at = max(row.last_at, asked_at)
@@ -216,18 +217,29 @@ class Submissions:
             row.person, row.content = person, content
             before = self._before(person, row)
             row.follows = before.serial if before else ""
-        if self._rows.get(ReceiptRow, code) is None:
-            self._rows.add(
-                ReceiptRow(
-                    code=code, serial=row.serial, at=asked_at, promised=said.promised.isoformat()
-                )
+        receipt = self._rows.get(ReceiptRow, code)
+        if receipt is not None:
+            # Two have one code: from now on it is good for neither of them.
+            receipt.serial = ""
+            self._events.add("receipt-ambiguous", row.serial, by=MACHINE, at=at)
+        else:
+            receipt = ReceiptRow(
+                code=code,
+                serial=row.serial,
+                at=asked_at,
+                promised=said.promised.isoformat(),
+                renewed="",
+                state=_OPEN,
             )
+            self._rows.add(receipt)
         self._rows.flush()
         self._warn_of(said, row, form, answered, number, at=at)
+        if not receipt.serial:
+            return row.serial
         early = select(KioskWordRow).where(KioskWordRow.code == code, KioskWordRow.serial == "")
         for word in self._rows.scalars(early.order_by(KioskWordRow.number)).all():
             word.serial = row.serial
-            self._heed(row, word.says, word.at)
+            self._heed(row, receipt, word.says, word.at)
         return row.serial
 
     def say(self, said: Word, code: str, *, at: datetime) -> None:
@@ -251,22 +263,26 @@ class Submissions:
         )
         establishment, wing = self._place(terminal)
         confidential = False
-        if row is not None:
+        places = [(establishment, wing)]
+        if row is not None and receipt is not None:
             sheet = self._kept.sheets.find(row.serial)
             if sheet is not None:
-                establishment, wing = sheet.establishment, sheet.wing
+                known = terminal and self._kept.terminals.find(terminal) is not None
+                asked_from = (sheet.establishment, sheet.wing)
+                places = list(dict.fromkeys([*places, asked_from])) if known else [asked_from]
             page = self._rows.get(PageRow, row.page)
             confidential = page is not None and page.confidential
-            self._heed(row, said.says, said_at)
-        self._kept.alerts.sound(
-            said.says,
-            at=said_at,
-            terminal=terminal,
-            establishment=establishment,
-            wing=wing,
-            serial=row.serial if row else "",
-            confidential=confidential,
-        )
+            self._heed(row, receipt, said.says, said_at)
+        for establishment, wing in places:
+            self._kept.alerts.sound(
+                said.says,
+                at=said_at,
+                terminal=terminal,
+                establishment=establishment,
+                wing=wing,
+                serial=row.serial if row else "",
+                confidential=confidential,
+            )
 
     def warn(self, said: Danger, *, at: datetime) -> None:
         """Raise the alarm: somebody says that he is not safe."""
@@ -314,6 +330,8 @@ class Submissions:
         if not today < day <= today + timedelta(days=60):
             raise NotThatDay
         row.renewed = day.isoformat()
+        for receipt in self._receipts(serial, at):
+            receipt.renewed = day.isoformat()
         self._events.add("submission-new-day", serial, by=by, at=at)
 
     def late(self, *, at: datetime) -> int:
@@ -343,15 +361,19 @@ class Submissions:
         self._rows.flush()
 
     def _wanted(self) -> dict[str, tuple[str, str, str]]:
-        decided = exists().where(DecisionRow.page == SubmissionRow.page)
+        # What was done before a code was given out is not told with it.
+        decided = exists().where(
+            DecisionRow.page == SubmissionRow.page, DecisionRow.at >= ReceiptRow.at
+        )
+        verified = RecordRow.verified_at >= ReceiptRow.at
         found = (
             select(
                 ReceiptRow.code,
                 ReceiptRow.promised,
-                SubmissionRow.state,
-                SubmissionRow.promised,
-                SubmissionRow.renewed,
+                ReceiptRow.state,
+                ReceiptRow.renewed,
                 RecordRow.state,
+                verified,
                 decided,
             )
             .join(SubmissionRow, SubmissionRow.serial == ReceiptRow.serial)
@@ -359,8 +381,8 @@ class Submissions:
             .outerjoin(RecordRow, RecordRow.id == PageRow.record)
         )
         return {
-            code: (_word(state, record, touched), _day_told(told, promised), renewed)
-            for code, told, state, promised, renewed, record, touched in self._rows.execute(found)
+            code: (_word(state, record if verified else None, touched), told, renewed)
+            for code, told, state, renewed, record, verified, touched in self._rows.execute(found)
         }
 
     def _told(self) -> dict[str, tuple[str, str, str]]:
@@ -426,6 +448,7 @@ class Submissions:
         number = 0
         for gone in (
             delete(ReceiptRow).where(ReceiptRow.serial.in_(ended)),
+            delete(ReceiptRow).where(ReceiptRow.serial == "", ReceiptRow.at <= before),
             delete(KioskWordRow).where(KioskWordRow.serial == "", KioskWordRow.at <= before),
         ):
             done = self._rows.execute(gone)
@@ -505,7 +528,7 @@ class Submissions:
             times=1,
             last_at=asked_at,
             state=_OPEN,
-            promised=said.promised.isoformat(),
+            promised=min(said.promised, promised_day(asked_at)).isoformat(),
             renewed="",
         )
         if answered.beside:
@@ -540,31 +563,37 @@ class Submissions:
             confidential=work.is_confidential(form, answered.readings),
         )
 
-    def _heed(self, row: SubmissionRow, says: str, at: datetime) -> None:
-        """Do what a man has said about his request. Whoever reads over his shoulder sees it done.
+    def _heed(self, row: SubmissionRow, receipt: ReceiptRow, says: str, at: datetime) -> None:
+        """Do what a man has said with a code. Whoever reads over his shoulder sees it done.
 
-        Stopped is told as finished at once, for somebody may have made him say it; the staff see
-        him alone.
+        Stopped is told with that code as finished at once, for somebody may have made him say it.
+        The request waits on until a person has seen him alone: the code may be another man's.
         """
+        today, day = day_of(at).isoformat(), promised_day(at).isoformat()
         if says == "stop":
-            row.stop_at, row.state, row.ended_at = at, _STOPPED, at
+            row.stop_at, receipt.state = at, _STOPPED
         elif says == "withdraw":
-            row.withdrawn_at, row.state, row.ended_at = at, _STOPPED, at
+            row.withdrawn_at, receipt.state = at, _STOPPED
         else:
             row.come_at = at
-            day, missed = promised_day(at).isoformat(), row.promised < day_of(at).isoformat()
-            if row.state == _OPEN and missed:
-                row.renewed = row.renewed if row.renewed > day_of(at).isoformat() else day
-            elif row.state != _OPEN:
+            if receipt.state != _OPEN:
+                receipt.state, receipt.promised, receipt.renewed = _OPEN, day, ""
+            elif receipt.promised < today and receipt.renewed <= today:
+                receipt.renewed = day
+            if row.state != _OPEN:
                 row.state, row.ended_at = _OPEN, None
                 row.promised, row.renewed = day, ""
         self._events.add("submission-said", row.serial, by=MACHINE, at=at, code=says)
 
-    def _same(self, person: str, content: str, at: datetime) -> SubmissionRow | None:
-        """Find the same request from the same man that still waits."""
+    def _same(self, person: str, content: str, terminal: str, at: datetime) -> SubmissionRow | None:
+        """Find the same request with the same number, from the same wing, that still waits."""
         if not content:
             return None
-        found = select(SubmissionRow).where(
+        establishment, wing = self._place(terminal)
+        found = select(SubmissionRow).join(SheetRow, SheetRow.serial == SubmissionRow.serial)
+        found = found.where(
+            SheetRow.establishment == establishment,
+            SheetRow.wing == wing,
             SubmissionRow.person == person,
             SubmissionRow.content == content,
             SubmissionRow.state == _OPEN,
@@ -607,7 +636,15 @@ class Submissions:
         row = self._row(serial)
         row.state = state
         row.ended_at = at if state == _FINISHED else None
+        for receipt in self._receipts(serial, at):
+            if receipt.state != _STOPPED:
+                receipt.state = state
         self._events.add(f"submission-{state}", serial, by=by, at=at)
+
+    def _receipts(self, serial: str, at: datetime) -> Sequence[ReceiptRow]:
+        """Give the codes of a request that were handed out by then."""
+        found = select(ReceiptRow).where(ReceiptRow.serial == serial, ReceiptRow.at <= at)
+        return self._rows.scalars(found).all()
 
     def _row(self, serial: str) -> SubmissionRow:
         row = self._rows.get(SubmissionRow, serial)
@@ -634,11 +671,6 @@ def _word(state: str, record: str | None, touched: bool) -> StatusWord:
     if record == RecordState.VERIFIED:
         return "visit"
     return "reading" if touched else "received"
-
-
-def _day_told(told: str, promised: str) -> str:
-    """Choose the day to tell with a code: its own, or a later one that was promised since."""
-    return max(told, promised)
 
 
 def _known(word: str) -> StatusWord:

@@ -517,7 +517,8 @@ def _asked(asked: KioskAsk, user: User, now: datetime) -> list[str]:
         told.append("Finished.")
     if asked.times > 1:
         last = wording.clock(asked.last_at, now)
-        told.append(f"He has handed in the very same {asked.times} times, the last {last}.")
+        times = f"The same was handed in {asked.times} times with this number"
+        told.append(f"{times}, the last {last}.")
     told += wording.why_sentences(code for code in asked.flags if code != "asked-again")
     if asked.follows:
         told.append(f"What was asked before has the serial {show_serial(asked.follows)}.")

@@ -368,6 +368,53 @@ def test_a_request_that_was_seen_to_does_not_swallow_the_next(wing: Wing) -> Non
     assert len(wing.records()) == 2
 
 
+@both
+def test_a_code_got_by_typing_another_mans_number_moves_nothing_of_his(wing: Wing) -> None:
+    his, other = submission(), submission()
+    wing.bring(his)
+    wing.decide_all()
+    wing.now = NOW + timedelta(minutes=2)
+    wing.bring(replace(other, at=NOW + timedelta(minutes=1)))
+    told = wing.told(other.code)
+    assert told is not None
+    assert told.word == "received"
+    before = wing.told(his.code)
+    wing.bring(Word(code=other.code, says="stop", terminal="", at=NOW))
+    assert wing.told(his.code) == before
+    with wing.store.look() as kept:
+        assert kept.submissions.late(at=NOW + timedelta(days=30)) == 1
+
+
+@both
+def test_a_code_that_two_have_is_good_for_neither(wing: Wing) -> None:
+    first = submission()
+    wing.bring(first)
+    wing.bring(submission({**ME, "me_number": "B7777BB"}, code=first.code))
+    wing.bring(Word(code=first.code, says="stop", terminal="", at=NOW))
+    assert len(wing.records()) == 2
+    assert wing.told(first.code) is None
+    assert [(a.kind, a.serial) for a in wing.alerts()] == [("stop", "")]
+
+
+def test_a_day_far_off_in_a_letter_is_late_all_the_same(wing: Wing) -> None:
+    wing.bring(submission(promised=date(2036, 1, 1)))
+    with wing.store.look() as kept:
+        assert kept.submissions.late(at=NOW + timedelta(days=30)) == 1
+
+
+@both
+def test_the_same_from_another_wing_is_a_record_of_its_own_and_alarms_there(wing: Wing) -> None:
+    with wing.store.begin() as kept:
+        one, two = (
+            kept.terminals.invite("a", establishment=prison, wing="B", by="pat", at=NOW)[0].id
+            for prison in ("MTI", "LEI")
+        )
+    for terminal in (one, two):
+        wing.bring(submission({**ME, "safe": "no"}, terminal=terminal))
+    assert {r.establishment for r in wing.records()} == {"MTI", "LEI"}
+    assert {a.establishment for a in wing.alerts()} == {"MTI", "LEI"}
+
+
 # What is told with a code
 
 

@@ -218,6 +218,8 @@ def upgrade() -> None:
         sa.Column("serial", sa.String(length=8), nullable=False),
         sa.Column("at", moment, nullable=False),
         sa.Column("promised", sa.String(length=10), nullable=False),
+        sa.Column("renewed", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_receipts")),
     )
     op.create_index("ix_receipts_serial", "receipts", ["serial"], unique=False)
