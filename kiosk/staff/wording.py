@@ -34,7 +34,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "was he.",
         "consent-withdrawn": "He has taken his consent back at the kiosk: stop all contact today.",
         "wants-a-visit": "He has asked at the kiosk that somebody comes to see him.",
-        "asked-again": "He has handed in the very same more than once.",
+        "asked-again": "The same was handed in more than once with this number.",
         "asked-before": "Somebody with this number has asked before.",
         "said-more": "He said more than the form asks.",
         # writing
