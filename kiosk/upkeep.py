@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.alerts import Alert
+from storage.events import MACHINE
 from storage.folders import write_durably
 from storage.mailbox import Letter, Mailbox
 from storage.status_book import Page, write_book
@@ -41,6 +42,15 @@ PROGRAM_SECONDS = 10.0
 
 RETRY_SECONDS = 10.0
 """After how long that program is tried again when it failed."""
+
+TELL_SECONDS = 5.0
+"""How long alerts are told of at a stretch: letters are kept and the book is written between."""
+
+ASIDE_SECONDS = 60.0
+"""How often it is looked for letters that were put aside and nobody was told of."""
+
+LETTER_ASIDE = "letter-aside"
+"""What is noted of a letter that was put aside, by its name, when people are told."""
 
 KEYS = "keys"
 """The folder beside the status book with the public halves; a kiosk's COUNTERFOIL_KEYS."""
@@ -81,10 +91,12 @@ class Upkeep:
         self._written: Page | None = None
         self._looked_at = self._written_at = self._alarmed_at = float("-inf")
         self._failed_at: float | None = None
+        self._refused: dict[str, tuple[float, float]] = {}
+        self._told_at = self._reconciled_at = float("-inf")
 
     def __call__(self) -> None:
         """Do what is due. It raises nothing: what failed is done again a second later."""
-        for step in (self._meet, self._collect, self._alarm, self._look):
+        for step in (self._meet, self._collect, self._reconcile, self._alarm, self._look):
             try:
                 step()
             except Exception as bug:  # what it says may hold what somebody said; its kind does not
@@ -116,9 +128,20 @@ class Upkeep:
             seconds=COLLECT_SECONDS,
         )
         if done.aside:
+            self._reconciled_at = float("-inf")
+
+    def _reconcile(self) -> None:
+        """Tell once of each letter that lies aside, whatever ended the round that put it there."""
+        now = time.monotonic()
+        if now - self._reconciled_at < ASIDE_SECONDS:
+            return
+        for name in self._mailbox.aside():
             with self._store.begin() as kept:
-                for _ in range(done.aside):
-                    kept.alerts.sound("lost", at=self._clock())
+                if any(each.what == LETTER_ASIDE for each in kept.events.of(name)):
+                    continue
+                kept.alerts.sound("lost", at=self._clock())
+                kept.events.add(LETTER_ASIDE, name, by=MACHINE, at=self._clock())
+        self._reconciled_at = now
 
     def _between(self, letter: Letter) -> None:
         """Tell of alerts while there are many letters: one of them may be about danger."""
@@ -136,14 +159,29 @@ class Upkeep:
         with self._store.look() as kept:
             due = kept.alerts.due(at=self._clock())
             names = {each.id: each.name for each in kept.terminals.list()} if due else {}
+        # What is not due any more was taken on by somebody: it says nothing of the program.
+        still = {each.id for each in due}
+        self._refused = {name: when for name, when in self._refused.items() if name in still}
+        told, failed = 0, 0
         for each in due:
-            if not self._tell(each, names.get(each.terminal, "")):
-                self._failed_at = time.monotonic()
-                return
-            with self._store.begin() as kept:
-                kept.alerts.sent(each.id, at=self._clock())
-        if due:
+            first, again = self._refused.get(each.id, (self._alarmed_at, float("-inf")))
+            if time.monotonic() < again:
+                continue
+            if self._tell(each, names.get(each.terminal, "")):
+                with self._store.begin() as kept:
+                    kept.alerts.sent(each.id, at=self._clock())
+                self._refused.pop(each.id, None)
+                self._told_at = time.monotonic()
+                told += 1
+            else:
+                self._refused[each.id] = (first, time.monotonic() + RETRY_SECONDS)
+                failed += self._told_at < first  # else it is this alert, not the program
+            if time.monotonic() - self._alarmed_at > TELL_SECONDS:
+                break
+        if told or not due:
             self._failed_at = None
+        elif failed:
+            self._failed_at = time.monotonic()
 
     def _tell(self, alert: Alert, name: str) -> bool:
         """Run the program: kind, prison, wing, terminal's name, and how often it was told before.

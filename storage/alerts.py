@@ -201,6 +201,8 @@ class Alerts:
     def due(self, *, at: datetime) -> tuple[Alert, ...]:
         """Give what is to be sent now: for the first time, or again. Who it is about is left out.
 
+        What was never sent comes first, and danger before a lost letter.
+
         Args:
             at: now, UTC.
         """
@@ -209,7 +211,7 @@ class Alerts:
             AlertRow.kind.in_(AT_ONCE),
             or_(AlertRow.sent_at.is_(None), AlertRow.sent_at <= at - AGAIN_AFTER),
         )
-        rows = self._rows.scalars(found.order_by(AlertRow.at, AlertRow.id).limit(SHOWN))
+        rows = self._rows.scalars(found.order_by(*_TOLD_FIRST).limit(SHOWN))
         return tuple(_alert(row, named=False) for row in rows)
 
     def sent(self, alert: str, *, at: datetime) -> None:
@@ -236,6 +238,14 @@ class Alerts:
             raise AlertUnknown
         return row
 
+
+_TOLD_FIRST = (
+    AlertRow.sent,
+    case((AlertRow.kind == "lost", 1), else_=0),
+    AlertRow.at,
+    AlertRow.id,
+)
+"""In which order alerts are told of: what nobody was told yet, and of that danger, before all."""
 
 _FIRST = case((AlertRow.kind.in_(AT_ONCE), 0), else_=1)
 

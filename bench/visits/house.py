@@ -127,6 +127,7 @@ class Wing:
             beats=self.beats,
             tls=self.tls,
             now=self.clock,
+            steady=self.clock,
         )
 
     @property

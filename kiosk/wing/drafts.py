@@ -95,7 +95,7 @@ class Drafts:
     """Every draft there is.
 
     Args:
-        now: the clock, UTC.
+        now: a clock that nobody sets back.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:

@@ -6,9 +6,10 @@ It is handed no database, no key that opens anything, and no roll.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol
 from urllib.parse import unquote
 
@@ -171,6 +172,13 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _steady() -> datetime:
+    """Count from when the machine was started: a draft must end though the clock is set back."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+        seconds=time.clock_gettime(time.CLOCK_BOOTTIME)
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WingKit:
     """Everything the kiosk is given.
@@ -184,6 +192,7 @@ class WingKit:
         promise: by what day somebody comes to a man who asks now.
         tls: people reach it by HTTPS; cookies then are tied to the host by the browser.
         now: the clock, UTC.
+        steady: a clock that nobody sets, for how long something lasts; no time of day.
     """
 
     mailbox: Posts
@@ -194,3 +203,4 @@ class WingKit:
     certificates: Certificates | None = None
     tls: bool = False
     now: Callable[[], datetime] = field(default=_utc_now)
+    steady: Callable[[], datetime] = field(default=_steady)

@@ -23,7 +23,7 @@ class Tries:
     """Counts wrong codes, in memory.
 
     Args:
-        now: the clock, UTC.
+        now: a clock that nobody sets back.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:

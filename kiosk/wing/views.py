@@ -49,8 +49,8 @@ class Glass:
 
     def __init__(self, kit: WingKit) -> None:
         self.kit = kit
-        self.drafts = Drafts(kit.now)
-        self.tries = Tries(kit.now)
+        self.drafts = Drafts(kit.steady)
+        self.tries = Tries(kit.steady)
 
     def journey(self, terminal: str) -> Journey:
         """Lead visits at a terminal."""

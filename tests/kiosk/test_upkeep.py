@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -238,6 +238,71 @@ def _everything(place: Path) -> dict[str, str]:
 
 
 _names: list[Path] = []
+
+
+def _sound(house: House, kind: str, prison: str = "MTI") -> str:
+    with house.store.begin() as kept:
+        return kept.alerts.sound(kind, at=datetime.now(UTC), establishment=prison)  # type: ignore[arg-type]
+
+
+def _told(place: Path) -> list[str]:
+    return [line.split()[0] for line in (place / "told").read_text("utf-8").splitlines()]
+
+
+def test_an_alert_that_the_program_refuses_holds_up_no_other(house: House, place: Path) -> None:
+    (place / "tell").write_text(f'#!/bin/sh\n[ "$2" ] || exit 1\necho "$*" >> {place}/told\n')
+    (place / "tell").chmod(0o755)
+    _sound(house, "lost", prison="")
+    _sound(house, "danger")
+    for _ in range(3):
+        house.collect()
+    assert _told(place) == ["danger"]
+    assert open_status(house.settings).alarmed()
+
+
+def test_a_failure_that_has_passed_is_forgotten_once_nothing_waits(
+    house: House, place: Path
+) -> None:
+    program(place, ends=1)
+    alert = _sound(house, "danger")
+    house.collect()
+    assert not open_status(house.settings).alarmed()
+    program(place)
+    with house.store.begin() as kept:
+        kept.alerts.see(alert, by="vera", at=datetime.now(UTC))
+    house.collect()
+    assert open_status(house.settings).alarmed()
+
+
+def test_what_nobody_was_told_comes_before_what_is_told_again(
+    house: House, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(place)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    with house.store.begin() as kept:
+        for _ in range(3):
+            old = kept.alerts.sound("unsafe", at=long_ago, establishment="MTI")
+            kept.alerts.sent(old, at=long_ago)
+    _sound(house, "lost")
+    _sound(house, "danger")
+    monkeypatch.setattr(upkeep, "TELL_SECONDS", 0.0)  # one a round, and letters between
+    for number in (1, 2, 3):
+        house.collect()
+        assert len(_told(place)) == number
+    assert _told(place) == ["danger", "lost", "unsafe"]
+
+
+def test_a_letter_that_lies_aside_is_told_of_once_however_it_came_there(
+    house: House, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "ASIDE_SECONDS", 0.0)
+    house.mailbox.post(letter(submission(new_serial())))
+    (name,) = house.mailbox._slot.names()
+    house.mailbox._slot.put_aside(name, "letter-refused")  # and the process died here
+    for _ in range(3):
+        house.collect()
+    with house.store.look() as kept:
+        assert [each.kind for each in kept.alerts.waiting()] == ["lost"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")

@@ -148,6 +148,7 @@ def test_somebody_is_alarmed_only_while_the_book_is_fresh(tmp_path: Path) -> Non
     write_book(tmp_path, Page(alarmed=True), PEPPER, at=NOW)
     assert book_of(tmp_path, now=NOW + timedelta(seconds=60)).alarmed()
     assert not book_of(tmp_path, now=NOW + timedelta(minutes=5)).alarmed()
+    assert not book_of(tmp_path, now=NOW - timedelta(minutes=5)).alarmed()  # the clock was set back
     write_book(tmp_path, Page(alarmed=False), PEPPER, at=NOW)
     assert not book_of(tmp_path).alarmed()
 

@@ -6,11 +6,14 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bench.visits.house import Clock, Wing
+from kiosk.wing.app import create_app
 from kiosk.wing.drafts import AT_MOST, HIDDEN, IDLE, MOST, RECEIPT, Drafts, Sweeper
 from kiosk.wing.visit import Visit
 
@@ -220,3 +223,22 @@ def test_no_visit_that_is_still_alive_holds_what_was_said_after_wiping(wing) -> 
     gc.collect()
     alive = [each for each in gc.get_objects() if isinstance(each, Visit)]
     assert all(CANARY not in each.answers.values() for each in alive)
+
+
+def test_a_draft_ends_though_the_clock_of_the_machine_is_set_back(monkeypatch) -> None:
+    wing = Wing()
+    ticks = Clock()
+    kit = replace(wing.kit(), steady=ticks)
+    drafts = create_app(kit).state.glass.drafts
+    secret = filled(drafts)
+    wing.clock.move(hours=-1)
+    ticks.move(minutes=59)
+    assert drafts.sweep() == 1
+    assert not there(drafts, secret)
+
+
+def test_how_long_something_lasts_is_not_measured_by_a_clock_that_somebody_sets() -> None:
+    default = {each.name: each.default for each in fields(Wing().kit())}["steady"]
+    before = default()
+    assert timedelta() <= default() - before < timedelta(seconds=5)
+    assert default().year < 2000
