@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import hashlib
+import importlib
 import json
 import subprocess
 import sys
@@ -107,12 +108,12 @@ class Engine:
             NoEngine: the extra `voices` is not installed.
         """
         try:
-            import espeakng_loader  # type: ignore[import-untyped]
+            loader = importlib.import_module("espeakng_loader")  # of an extra: may be missing
         except ImportError:
             raise NoEngine("Install the extra: pip install 'counterfoil[voices]'") from None
-        self._lib = ctypes.CDLL(str(espeakng_loader.get_library_path()))
+        self._lib = ctypes.CDLL(str(loader.get_library_path()))
         self._lib.espeak_Info.restype = ctypes.c_char_p
-        data = str(espeakng_loader.get_data_path()).encode()
+        data = str(loader.get_data_path()).encode()
         self.rate_hz = int(self._lib.espeak_Initialize(_SYNCHRONOUS, 0, data, 0))
         if self.rate_hz <= 0:
             raise NoEngine("libespeak-ng did not start")
