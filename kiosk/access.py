@@ -71,6 +71,15 @@ class SignInNeeded(UserError):
     status = 401
 
 
+class ProofNeeded(UserError):
+    """Somebody signed in has to show once more who they are, for this one thing."""
+
+    code = "proof-needed"
+    message = "For this you have to show once more that it is you."
+    remedy = "Show it, then go on. Nothing has been changed."
+    status = 403
+
+
 class CrossSite(UserError):
     """An unsafe request that no page of ours sent, or one from before the last sign-in."""
 
@@ -213,6 +222,25 @@ def signed_in(request: Request) -> User:
 
 
 SignedIn = Annotated[User, Depends(signed_in)]
+
+PROOF_FOR_EXPORT = timedelta(minutes=5)
+"""How old the last proof of who somebody is may be when answers leave the system."""
+
+PROOF_FOR_SEALED = timedelta(hours=1)
+"""How old it may be when sealed words are opened."""
+
+
+def require_proof(request: Request, *, within: timedelta, now: datetime) -> None:
+    """Refuse what needs a fresh proof of who is asking, unless they gave one lately.
+
+    Signing in is one; `request.state.proved_at` says when the last one was.
+
+    Raises:
+        ProofNeeded: it is too long ago; the site then asks for it, and leads back here.
+    """
+    proved: datetime | None = getattr(request.state, "proved_at", None)
+    if proved is None or now - proved > within:
+        raise ProofNeeded
 
 
 # Proof that our own page asked

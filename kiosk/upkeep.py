@@ -163,7 +163,10 @@ class Upkeep:
         still = {each.id for each in due}
         self._refused = {name: when for name, when in self._refused.items() if name in still}
         told, failed = 0, 0
-        for each in due:
+        # One that failed comes after those not tried since: a program that hangs on it takes the
+        # whole round.
+        never = (0.0, float("-inf"))
+        for each in sorted(due, key=lambda alert: self._refused.get(alert.id, never)[1]):
             first, again = self._refused.get(each.id, (self._alarmed_at, float("-inf")))
             if time.monotonic() < again:
                 continue

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from forms.errors import UserError
 from kiosk.access import Role, User, token_for
+from kiosk.staff.speech import _, counted, language
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Site:
     """What every page knows of the request it answers.
 
     Attributes:
-        language: of the page's words; "en".
+        language: of the page's words, such as "en".
         direction: "ltr" or "rtl".
         user: who is signed in.
         csrf: the token that a form sends back.
@@ -64,7 +65,7 @@ _UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=ChoiceLoader(
             [
                 PackageLoader("kiosk.staff"),
@@ -76,6 +77,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals.update(_=_, counted=counted)
+    return made
 
 
 def _site(request: Request) -> Site:
@@ -89,7 +92,7 @@ def _site(request: Request) -> Site:
         if user is not None and user.has(*roles)
     )
     return Site(
-        language="en",
+        language=language(),
         direction="ltr",
         user=user,
         csrf=token_for(secret) if secret else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from threading import BoundedSemaphore
 from urllib.parse import urlencode
 
@@ -110,18 +111,22 @@ class WhoAsks:
         request = Request(scope, receive)
         tls = self._office.kit.tls
         secret = request.cookies.get(session_cookie(tls=tls), "")
-        user, prisons, alerts = None, NOBODYS, (0, 0)
+        user, prisons, alerts, proved = None, NOBODYS, (0, 0), None
         with asking_for(secret):
             if secret and not scope["path"].startswith("/static/"):
-                user, prisons, alerts = await run_in_threadpool(self._user_of, secret)
+                found = await run_in_threadpool(self._user_of, secret)
+                user, prisons, alerts, proved = found
             request.state.user, request.state.alerts = user, alerts
+            request.state.proved_at = proved
             visitor = request.cookies.get(visitor_cookie(tls=tls), "")
             request.state.secret = secret if user else visitor
             with showing(prisons):
                 await self._app(scope, receive, send)
 
-    def _user_of(self, secret: str) -> tuple[User | None, tuple[str, ...], tuple[int, int]]:
-        """Say whose a secret is, the prisons whose rows they are shown, and how many alerts wait.
+    def _user_of(
+        self, secret: str
+    ) -> tuple[User | None, tuple[str, ...], tuple[int, int], datetime | None]:
+        """Say who asks, which prisons they are shown, how many alerts wait, and their last proof.
 
         An alert is told on every page to whoever may see it.
         """
@@ -134,11 +139,11 @@ class WhoAsks:
             if session is not None and is_one(session.staff, SEES_ANSWERS):
                 alerts = kept.alerts.count(establishments=session.staff.establishments)
         if session is None:
-            return None, NOBODYS, (0, 0)
+            return None, NOBODYS, (0, 0), None
         if now - session.seen_at >= TOUCH:
             with kit.store.begin() as kept:
                 kept.sessions.touch(session, at=now)
-        return user_from(session.staff), prisons, alerts
+        return user_from(session.staff), prisons, alerts, session.opened_at
 
 
 def routers() -> tuple[APIRouter, ...]:

@@ -260,6 +260,21 @@ def test_an_alert_that_the_program_refuses_holds_up_no_other(house: House, place
     assert open_status(house.settings).alarmed()
 
 
+def test_an_alert_that_the_program_hangs_on_holds_up_no_other(
+    house: House, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "PROGRAM_SECONDS", 0.5)
+    monkeypatch.setattr(upkeep, "TELL_SECONDS", 0.2)  # a round has no time for a second one
+    hang = f'#!/bin/sh\n[ "$2" ] || exec sleep 60\necho "$*" >> {place}/told\n'
+    (place / "tell").write_text(hang)
+    (place / "tell").chmod(0o755)
+    _sound(house, "danger", prison="")
+    _sound(house, "lost")
+    for _ in range(3):
+        house.collect()
+    assert _told(place) == ["lost"]
+
+
 def test_a_failure_that_has_passed_is_forgotten_once_nothing_waits(
     house: House, place: Path
 ) -> None:
