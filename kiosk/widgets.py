@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 from forms.errors import UserError
 from forms.fields import Choice, Date, Fillable, FreeText, Pattern, Signature, Text
 from pipeline.stages import Mark, MarkState, Reading, Value
+from pipeline.verification import is_keyed
 
 ControlKind = Literal["text", "date", "one", "many", "words"]
 
@@ -104,17 +105,20 @@ class Control:
     draft: str = field(default="", repr=False)
 
 
-def is_blind(asked: Fillable) -> bool:
+def is_blind(asked: Fillable, reading: Reading | None = None) -> bool:
     """Say whether a person must answer without being shown the machine's answer first.
 
-    Consent and signatures: nobody may wave them through.
+    Consent and signatures: nobody may wave them through. Who it is and when, on paper: the
+    machine and a person who key the same have read it twice.
     """
     match asked:
         case Choice():
             return asked.consent
         case Signature():
             return True
-        case Text() | Date() | FreeText():
+        case Text() | Date():
+            return reading is not None and is_keyed(asked, reading)
+        case FreeText():
             return False
         case _:
             assert_never(asked)
@@ -136,7 +140,7 @@ def control_for(
             machine's answer.
         draft: what a machine made of free text after its page was read; "" for nothing.
     """
-    blind = is_blind(asked)
+    blind = is_blind(asked, reading)
     value = None if reading is None or (blind and filled is None) else reading.value
     typed = _typed(filled, "answer") if filled is not None else None
     match asked:
@@ -149,9 +153,11 @@ def control_for(
                 value=text,
                 boxes=asked.boxes,
                 longest=_longest(asked),
+                blind=blind,
             )
         case Date():
-            return Control(kind="date", label=asked.label, parts=_date_parts(value, filled))
+            parts = _date_parts(value, filled)
+            return Control(kind="date", label=asked.label, parts=parts, blind=blind)
         case Choice():
             picked = _picked(asked, reading, value, filled)
             nothing = () if asked.many else (_nothing_option(asked, picked),)

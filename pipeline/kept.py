@@ -111,6 +111,7 @@ class Decision:
         at: when, UTC.
         number: which decision on this field this is, from 1. It follows the ones its maker
             saw, so two people who saw the same page cannot overwrite each other.
+        settles: nobody else has to look, see `pipeline.verification.settles`.
     """
 
     page: str
@@ -120,6 +121,7 @@ class Decision:
     by: str
     at: datetime
     number: int = 1
+    settles: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,9 +252,18 @@ class KeptPage:
 
     @property
     def undecided(self) -> tuple[Reading, ...]:
-        """Give the readings that a person must see and nobody has decided."""
-        decided = {each.field for each in self.decisions}
-        return tuple(r for r in self.readings if r.review and r.field not in decided)
+        """Give the readings that a person must see and on which no word is the last yet."""
+        settled = {each.field: each.settles for each in self.decisions}
+        return tuple(r for r in self.readings if r.review and not settled.get(r.field))
+
+    def undecided_for(self, username: str) -> tuple[Reading, ...]:
+        """Give those of `undecided` that somebody may settle: not where it takes another person."""
+        newest = {each.field: each.by for each in self.decisions}
+        return tuple(r for r in self.undecided if newest.get(r.field) != username)
+
+    def decisions_on(self, name: str) -> tuple[Decision, ...]:
+        """Give every decision on a field, oldest first."""
+        return tuple(each for each in self.decisions if each.field == name)
 
     def decide(
         self,
@@ -263,6 +274,7 @@ class KeptPage:
         at: datetime,
         cannot_read: bool = False,
         seen: int | None = None,
+        settles: bool = True,
     ) -> Decision:
         """Make the decision that follows the ones seen.
 
@@ -274,6 +286,7 @@ class KeptPage:
             cannot_read: it cannot be read; `value` is then ignored.
             seen: number of the newest decision that was on the screen (0 for none); None
                 takes it from this page as it was fetched.
+            settles: nobody else has to look.
 
         Raises:
             KeyError: the page has no such field.
@@ -290,6 +303,7 @@ class KeptPage:
             by=by,
             at=at,
             number=seen + 1,
+            settles=settles,
         )
 
 

@@ -60,7 +60,7 @@ def triage(
             for kind, name in fields.items():
                 if by_name[name].state is not State.FILLED:
                     continue
-                if _says(kind, by_name[name], person):
+                if says_person(kind, str(by_name[name].value or ""), person):
                     confirmed[name] = match.confidence
                 elif kind == "number" or (kind == "cell" and name not in match.agreed):
                     extra[name].append(f"{kind}-differs")
@@ -305,9 +305,14 @@ def _subject(fields: Mapping[str, str]) -> str:
     return next(fields[kind] for kind in ("number", "name", "cell") if kind in fields)
 
 
-def _says(kind: str, reading: Reading, person: Person) -> bool:
-    """Say whether what was read is, to the letter, what the roll says of a person."""
-    written = str(reading.value or "")
+def says_person(kind: str, written: str, person: Person) -> bool:
+    """Say whether what is written is, to the letter, what the roll says of a person.
+
+    Args:
+        kind: "number", "name" or "cell".
+        written: what stands on the paper.
+        person: on the roll.
+    """
     if _LOOSE.search(written):
         return False
     value = _bare(written)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
+from sqlalchemy.orm import aliased
 
 from pipeline.kept import KeptPage, KeptRecord, KioskAsk, RecordState
 from storage import rows as convert
@@ -29,14 +30,27 @@ CHUNK = 200
 
 
 def undecided_readings() -> Select[int]:
-    """Select readings of the last attempt that need a person and have no decision."""
-    decided = exists().where(
-        DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
-    )
+    """Select readings of the last attempt that need a person, and no word on them is the last."""
     return (
         select(ReadingRow.id)
         .join(PageRow, PageRow.id == ReadingRow.page)
-        .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.review, ~decided)
+        .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.review, ~settled())
+    )
+
+
+def settled(*, by: str = "") -> ColumnElement[bool]:
+    """Say of a reading that nobody else has to look at it.
+
+    Args:
+        by: it counts as settled for this person too when the newest word on it is theirs.
+    """
+    newest, later = aliased(DecisionRow), aliased(DecisionRow)
+    after = exists().where(
+        later.page == newest.page, later.field == newest.field, later.number > newest.number
+    )
+    last = newest.settles if not by else or_(newest.settles, newest.by == by)
+    return exists().where(
+        newest.page == ReadingRow.page, newest.field == ReadingRow.field, last, ~after
     )
 
 

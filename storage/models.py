@@ -416,6 +416,7 @@ class DecisionRow(Sealed, Base):
     number: Mapped[int]
     value = Private[Any]()
     cannot_read: Mapped[bool]
+    settles: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
     by: Mapped[str] = mapped_column(String(80))
     at: Mapped[datetime]
     previous: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
@@ -424,6 +425,37 @@ class DecisionRow(Sealed, Base):
         UniqueConstraint("page", "field", "number"),
         {"sqlite_autoincrement": True},
     )
+
+
+class LookRow(Base):
+    """A field that somebody has before them, for a while: nobody else is given it meanwhile."""
+
+    __tablename__ = "looks"
+
+    page: Mapped[str] = mapped_column(String(48), primary_key=True)
+    field: Mapped[str] = mapped_column(String(40), primary_key=True)
+    by: Mapped[str] = mapped_column(String(80), index=True)
+    until: Mapped[datetime]
+
+
+class CheckRow(Base):
+    """A field already settled that was given to somebody once more, to see what passes them.
+
+    Nothing of an answer: only whether theirs was the right one, and how long they took.
+    """
+
+    __tablename__ = "checks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    by: Mapped[str] = mapped_column(String(80))
+    page: Mapped[str] = mapped_column(String(48))
+    field: Mapped[str] = mapped_column(String(40))
+    look: Mapped[str] = mapped_column(String(12))
+    given_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    caught: Mapped[bool | None]
+
+    __table_args__ = (Index("ix_checks_by", "by", "page", "field"),)
 
 
 class RollImportRow(Base):

@@ -40,7 +40,7 @@ from storage import rows as convert
 from storage import sealing
 from storage.data_keys import Keys
 from storage.events import MACHINE, Events
-from storage.fetch import load_pages, load_records
+from storage.fetch import load_pages, load_records, settled
 from storage.ledger import Ledger
 from storage.models import (
     ArrivalRow,
@@ -325,7 +325,7 @@ class Intakes:
             select(PageRow.intake).where(PageRow.read_at >= since), establishments, wings, only
         )
         if not confidential:
-            lately = lately.where(~_names_staff())
+            lately = lately.where(~names_staff())
         lines = lately.where(cast(PageRow.warnings, Text).contains('"streak"'))
         if len(self._rows.scalars(lines.limit(LEAST_PAGES)).all()) < LEAST_PAGES:
             return ()
@@ -335,7 +335,7 @@ class Intakes:
             .where(PageRow.read_at.is_not(None), IntakeRow.id.in_(lately))
         )
         if not confidential:
-            theirs = theirs.where(~_names_staff())
+            theirs = theirs.where(~names_staff())
         found = kept_to(theirs, establishments, wings, only).order_by(
             IntakeRow.number.desc(), PageRow.page_index, PageRow.slot
         )
@@ -511,7 +511,7 @@ class Pages:
             only,
         )
         if not confidential:
-            found = found.where(~_names_staff())
+            found = found.where(~names_staff())
         counted = {
             Status(status): n for status, n in self._rows.execute(found.group_by(PageRow.status))
         }
@@ -573,6 +573,7 @@ class Pages:
         wings: Collection[str] = (),
         hidden: Mapping[str, Collection[str]] | None = None,
         first: Collection[str] = (),
+        by: str = "",
     ) -> tuple[Waiting, ...]:
         """Give the pages that somebody of a role must look at: urgent first, then oldest.
 
@@ -585,8 +586,10 @@ class Pages:
             hidden: fields they may not see, by form id; a page that waits for nothing else is
                 left out.
             first: form ids that come before the others, after what is urgent.
+            by: for whom; what they have answered already and another person has to look at is
+                left out. "" leaves nothing out.
         """
-        found = self._waiting_for(role, establishments, wings, hidden or {}).order_by(
+        found = self._waiting_for(role, establishments, wings, hidden or {}, by).order_by(
             PageRow.urgent.desc(),
             PageRow.form.in_(list(first)).desc(),
             IntakeRow.number,
@@ -595,7 +598,7 @@ class Pages:
         )
         pages = load_pages(self._rows, self._rows.scalars(found.limit(limit)).all())
         records = self._records_of(pages)
-        return tuple(_waiting(page, records[page.record or ""]) for page in pages)
+        return tuple(_waiting(page, records[page.record or ""], by) for page in pages)
 
     def queue_length(
         self,
@@ -604,9 +607,10 @@ class Pages:
         establishments: Collection[str] = (),
         wings: Collection[str] = (),
         hidden: Mapping[str, Collection[str]] | None = None,
+        by: str = "",
     ) -> int:
         """Count the pages that `queue` would give without a limit."""
-        found = self._waiting_for(role, establishments, wings, hidden or {})
+        found = self._waiting_for(role, establishments, wings, hidden or {}, by)
         counted = found.with_only_columns(func.count(), maintain_column_froms=True)
         return self._rows.scalar(counted) or 0
 
@@ -616,37 +620,21 @@ class Pages:
         establishments: Collection[str],
         wings: Collection[str],
         hidden: Mapping[str, Collection[str]],
+        by: str,
     ) -> Select[PageRow]:
         """Select the pages that somebody must look at, see `queue`."""
-        sheet = aliased(SheetRow)
-        decided = exists().where(
-            DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
-        )
         undecided = select(ReadingRow.id).where(
             ReadingRow.page == PageRow.id,
             ReadingRow.attempt == PageRow.attempt,
             ReadingRow.review,
-            ~decided,
+            ~settled(by=by),
         )
         for form, names in hidden.items():
             undecided = undecided.where(
                 ~and_(PageRow.form == form, ReadingRow.field.in_(list(names)))
             )
-        found = (
-            select(PageRow)
-            .join(IntakeRow, IntakeRow.id == PageRow.intake)
-            .join(sheet, sheet.serial == PageRow.serial)
-            .join(RecordRow, RecordRow.id == PageRow.record)
-            .where(PageRow.status == Status.AWAITING)
-            .where(or_(undecided.exists(), _first_of_incomplete(sheet)))
-        )
-        if role not in SEES_CONFIDENTIAL:
-            found = found.where(~_names_staff())
-        if establishments:
-            found = found.where(sheet.establishment.in_(establishments))
-        if wings:
-            found = found.where(sheet.wing.in_(wings))
-        return found
+        found = awaiting(role, establishments, wings)
+        return found.where(or_(undecided.exists(), _first_of_incomplete(SheetRow)))
 
     def with_status(
         self,
@@ -1005,6 +993,7 @@ class Decisions:
                 number=decision.number,
                 value=None if decision.cannot_read else convert.value_to_json(decision.value),
                 cannot_read=decision.cannot_read,
+                settles=decision.settles,
                 by=decision.by,
                 at=decision.at,
                 previous=newest.id if newest else None,
@@ -1058,7 +1047,27 @@ def _definition(read: PageRead) -> FormDefinition | None:
         return None
 
 
-def _names_staff() -> ColumnElement[bool]:
+def awaiting(
+    role: str, establishments: Collection[str], wings: Collection[str]
+) -> Select[PageRow]:
+    """Select the pages that await somebody of a role, with their file, copy and record."""
+    found = (
+        select(PageRow)
+        .join(IntakeRow, IntakeRow.id == PageRow.intake)
+        .join(SheetRow, SheetRow.serial == PageRow.serial)
+        .join(RecordRow, RecordRow.id == PageRow.record)
+        .where(PageRow.status == Status.AWAITING)
+    )
+    if role not in SEES_CONFIDENTIAL:
+        found = found.where(~names_staff())
+    if establishments:
+        found = found.where(SheetRow.establishment.in_(establishments))
+    if wings:
+        found = found.where(SheetRow.wing.in_(wings))
+    return found
+
+
+def names_staff() -> ColumnElement[bool]:
     """Say of a page that staff are named on a page of its record."""
     other = aliased(PageRow)
     return exists().where(other.record == PageRow.record, other.confidential)
@@ -1081,8 +1090,8 @@ def _first_of_incomplete(sheet: type[SheetRow]) -> ColumnElement[bool]:
     )
 
 
-def _waiting(page: KeptPage, record: KeptRecord) -> Waiting:
-    undecided = page.undecided
+def _waiting(page: KeptPage, record: KeptRecord, by: str) -> Waiting:
+    undecided = page.undecided_for(by)
     why = dict.fromkeys(code for reading in undecided for code in reading.why)
     assert page.what is not None  # a page that awaits somebody has been read
     return Waiting(

@@ -23,6 +23,8 @@ BEGIN
         ('drafts', 'SELECT'),
         ('drafts_due', 'SELECT'),
         ('decisions', 'SELECT, INSERT'),
+        ('looks', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('checks', 'SELECT, INSERT, UPDATE (done_at, caught)'),
         ('people_index', 'SELECT, INSERT, DELETE'),
         ('roll_imports', 'SELECT'),
         ('roll_people', 'SELECT'),

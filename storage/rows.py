@@ -251,6 +251,7 @@ def decision(row: DecisionRow) -> Decision:
         by=row.by,
         at=row.at,
         number=row.number,
+        settles=row.settles,
     )
 
 

@@ -38,6 +38,7 @@ from storage.heads import NotedHeads, Witness
 from storage.holds import Holds
 from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
+from storage.looks import Looks
 from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.paper import Decisions, Intakes, Pages
@@ -92,6 +93,8 @@ class Kept:
         """Pages taken in."""
         self.decisions = Decisions(rows, self.events, self.records, self.people_index)
         """People's words on fields, only ever added."""
+        self.looks = Looks(rows)
+        """Who has which field before them, and what they were given to check them."""
         self.drafts = Drafts(rows)
         """What a machine made of free text afterwards, only ever added."""
         self.letters = Letters(rows)

@@ -10,7 +10,18 @@ from forms.errors import UserError
 from kiosk.access import SignInNeeded, refuse_open_routes
 from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
-from kiosk.staff import alerts, desk, figures, files, pads, signing, taking, terminals, verify
+from kiosk.staff import (
+    alerts,
+    desk,
+    figures,
+    files,
+    pads,
+    queue,
+    signing,
+    taking,
+    terminals,
+    verify,
+)
 from kiosk.staff.kit import Office, StaffKit
 from kiosk.staff.showing import see_other, show_problem
 
@@ -28,7 +39,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         An app that answers every request with the security headers, refuses whatever no router
         of `kiosk.access.router_for` allows, and never shows a traceback.
     """
-    office = Office.open(kit)
+    office = Office.open(kit, queue.fields_waiting)
     app = FastAPI(
         title="counterfoil staff",
         openapi_url=None,

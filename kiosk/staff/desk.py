@@ -288,7 +288,7 @@ def _record(
         who = {found.verified_by, found.without_missing_by}
         who |= {d.by for page in found.pages for d in page.decisions}
         names = queue.names_of(kept, who)
-        following = queue.next_address(kept, office, user) if just_verified else ""
+        following = "/verify" if just_verified and queue.length_for(kept, user) else ""
     seen("record-viewed", found.id)
     shown = show_record(
         found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from fastapi import Depends, Request
 from forms import published as forms_published
 from forms.errors import UserError
 from forms.published import Published
-from kiosk.access import SignedIn, SignInDelays
+from kiosk.access import SignedIn, SignInDelays, User
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
@@ -65,6 +66,7 @@ class StaffKit:
         tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
         find: finds a form's printed version.
         now: the clock, UTC.
+        draw: draws a number from 0.0 to 1.0, for what comes by chance.
     """
 
     store: Store
@@ -78,6 +80,7 @@ class StaffKit:
         )
     )
     now: Callable[[], datetime] = _utc_now
+    draw: Callable[[], float] = random.random
 
 
 class Desk:
@@ -98,6 +101,7 @@ class Desk:
         self._lock = Lock()
         self._open: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._trails: OrderedDict[str, deque[tuple[str, str]]] = OrderedDict()
+        self._due: set[str] = set()
 
     def take(self, page: str, user: str) -> str:
         """Note that somebody has a page open; give who else has it, "" for nobody."""
@@ -125,6 +129,19 @@ class Desk:
             for page in [p for p, (who, _) in self._open.items() if who == user]:
                 del self._open[page]
             self._trails.pop(user, None)
+            self._due.discard(user)
+
+    def make_check_due(self, user: str) -> None:
+        """Note that somebody is to be given a settled field among the next."""
+        with self._lock:
+            self._due.add(user)
+
+    def check_due(self, user: str) -> bool:
+        """Say once whether somebody is to be given a settled field."""
+        with self._lock:
+            due = user in self._due
+            self._due.discard(user)
+            return due
 
     def decided(self, user: str, page: str, name: str) -> None:
         """Note what somebody has just decided."""
@@ -145,6 +162,36 @@ class Desk:
         return trail[at - 1] if at > 0 else None
 
 
+class Waits:
+    """How much waits for each person, counted again after some seconds: every field shows it.
+
+    Args:
+        now: the clock.
+        count: counts it.
+    """
+
+    FOR = timedelta(seconds=5)
+
+    def __init__(self, now: Callable[[], datetime], count: Callable[[Kept, User], int]) -> None:
+        self._now, self._count = now, count
+        self._lock = Lock()
+        self._last: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
+
+    def of(self, kept: Kept, user: User) -> int:
+        """Give how much waits for somebody, at most some seconds old."""
+        now = self._now()
+        with self._lock:
+            at, n = self._last.get(user.id, (now - self.FOR, 0))
+            if abs(now - at) < self.FOR:
+                return n
+        n = self._count(kept, user)
+        with self._lock:
+            self._last[user.id] = (now, n)
+            while len(self._last) > 500:
+                self._last.popitem(last=False)
+        return n
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Office:
     """The kit with what the running site remembers."""
@@ -153,16 +200,23 @@ class Office:
     pictures: Pictures
     delays: SignInDelays
     desk: Desk
+    waiting: Waits
     seen: Seen
 
     @classmethod
-    def open(cls, kit: StaffKit) -> Office:
-        """Set the site up."""
+    def open(cls, kit: StaffKit, count: Callable[[Kept, User], int]) -> Office:
+        """Set the site up.
+
+        Args:
+            kit: what it is given.
+            count: counts what waits for somebody.
+        """
         return cls(
             kit=kit,
             pictures=Pictures(kit.blobs),
             delays=SignInDelays(kit.store, kit.now),
             desk=Desk(kit.now),
+            waiting=Waits(kit.now, count),
             seen=Seen(kit.store, kit.now),
         )
 

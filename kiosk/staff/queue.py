@@ -17,13 +17,18 @@ from kiosk.staff.rights import hidden_fields
 from kiosk.staff.views import field_path, fields_for
 from pipeline.kept import KeptPage, KeptRecord, Waiting
 from pipeline.ports import Person
+from pipeline.verification import Look, fields_by_look
+from storage.looks import Whose
 from storage.store import Kept
 
 SHOWN = 40
 """Lines of the queue shown at once."""
 
-_TRIED = 25
-"""How many pages are looked at to find one that nobody else has open."""
+AHEAD = 10
+"""Fields given out at once: a browser fetches them before they are asked for."""
+
+CHECKED = 0.03
+"""Share of fields that others have settled already, to see what passes people (0.02 to 0.05)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class _Whose:
 
     role: Role
     hidden: Mapping[str, tuple[str, ...]]
+    looks: Mapping[Look, Mapping[str, tuple[str, ...]]]
 
 
 @lru_cache(maxsize=64)
@@ -64,9 +70,28 @@ def _whose(roles: frozenset[Role]) -> _Whose:
     hidden: dict[str, tuple[str, ...]] = {}
     for form in library.FORMS:
         hidden[form.id] = (*hidden.get(form.id, ()), *hidden_fields(user, form))
+    looks: dict[Look, dict[str, tuple[str, ...]]] = {}
+    for form in library.FORMS:
+        for look, names in fields_by_look(form).items():
+            of_form = looks.setdefault(look, {})
+            of_form[form.id] = (*of_form.get(form.id, ()), *names)
     return _Whose(
         role=Role.PRACTITIONER if sees_all else Role.VERIFIER,
         hidden={form: names for form, names in hidden.items() if names},
+        looks=looks,
+    )
+
+
+def whose(user: User) -> Whose:
+    """Say which part of what waits is somebody's."""
+    part = _whose(user.roles)
+    return Whose(
+        by=user.id,
+        role=part.role,
+        establishments=user.establishments,
+        wings=user.wings,
+        hidden=part.hidden,
+        looks=part.looks,
     )
 
 
@@ -91,6 +116,7 @@ def lines_for(kept: Kept, office: Office, user: User, limit: int = SHOWN) -> tup
         wings=user.wings,
         hidden=whose.hidden,
         first=_consents(),
+        by=user.id,
     ):
         try:
             form = published_as(office, waiting).definition
@@ -110,35 +136,66 @@ def length_for(kept: Kept, user: User) -> int:
         establishments=user.establishments,
         wings=user.wings,
         hidden=whose.hidden,
+        by=user.id,
     )
+
+
+def fields_waiting(kept: Kept, user: User) -> int:
+    """Count the fields that wait for this person."""
+    return sum(kept.looks.waiting(whose(user)).values())
 
 
 def sealed_for(kept: Kept, user: User) -> int:
     """Count what waits only for somebody who may open sealed text."""
     whose = _whose(user.roles)
     every = kept.pages.queue_length(
-        whose.role, establishments=user.establishments, wings=user.wings
+        whose.role, establishments=user.establishments, wings=user.wings, by=user.id
     )
     return every - length_for(kept, user)
 
 
-def next_address(kept: Kept, office: Office, user: User, *, after: str = "") -> str:
-    """Give the address of the next field to decide; "" when nothing waits.
+def next_address(
+    kept: Kept, office: Office, user: User, *, after: tuple[str, str] | None = None, but: str = ""
+) -> str:
+    """Give the address of the next field to decide, and hold it for them; "" when nothing waits.
+
+    Call it in a transaction that writes.
 
     Args:
         kept: the open transaction.
         office: the site.
         user: for whom.
-        after: a page left for later: the ones behind it come first.
+        after: page and field that they have just dealt with: what stands behind it comes first.
+        but: a page that they leave for later.
     """
-    taken = office.desk.held_by_others(user.id)
-    lines = lines_for(kept, office, user, _TRIED + len(taken))
-    pages = [each.waiting.page for each in lines]
-    at = pages.index(after) + 1 if after in pages else 0
-    for each in (*lines[at:], *lines[:at]):
-        if each.fields and each.waiting.page not in taken and each.waiting.page != after:
-            return each.address
-    return ""
+    given = ahead(kept, office, user, after=after, but=but, most=1)
+    return given[0] if given else ""
+
+
+def ahead(
+    kept: Kept,
+    office: Office,
+    user: User,
+    *,
+    after: tuple[str, str] | None = None,
+    but: str = "",
+    most: int = AHEAD,
+) -> tuple[str, ...]:
+    """Give the addresses of the next fields, as `next_address` does.
+
+    Now and then one that others have settled is among them: it shows what passes a person.
+    """
+    at = office.kit.now()
+    busy = {*office.desk.held_by_others(user.id), *([but] if but else ())}
+    mine = whose(user)
+    given = list(kept.looks.give(mine, at=at, most=most, busy=busy, after=after))
+    if not given and but:  # they left it for later, and there is nothing else
+        given = list(kept.looks.give(mine, at=at, most=most, busy=busy - {but}))
+    if given and not given[0].urgent and office.desk.check_due(user.id):
+        check = kept.looks.check(mine, given[0].look, at=at)
+        if check is not None:
+            given.insert(min(most - 1, len(given), 3), check)
+    return tuple(field_path(each.page, each.field, queued=True) for each in given[:most])
 
 
 def published_as(office: Office, thing: Waiting | KeptPage) -> Published:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from forms.errors import UserError
 from forms.fields import Date, Fillable, FreeText, Text
@@ -32,6 +32,7 @@ from kiosk.staff.views import (
 from kiosk.widgets import AnswerNotClear, answer_in, doubt_about, say
 from pipeline.kept import KeptPage, RecordState, Status
 from pipeline.stages import State, Value
+from pipeline.verification import as_check, both, same_word, settles
 from storage.paper import FieldAlreadyDecided, FieldUnknown, PageUnknown
 from storage.store import Kept
 
@@ -106,14 +107,25 @@ def routers() -> tuple[APIRouter, ...]:
     @verifiers.get("/verify")
     def begin(user: SignedIn, office: Given) -> Response:
         """Go to the first field that waits for this person."""
-        with office.kit.store.look() as kept:
+        with office.kit.store.begin() as kept:
+            kept.looks.sweep(at=office.kit.now())
             return see_other(queue.next_address(kept, office, user) or "/")
 
     @verifiers.get("/verify/after/{page_id}")
-    def after(page_id: str, user: SignedIn, office: Given) -> Response:
-        """Leave a page for later, and go to the next one."""
-        with office.kit.store.look() as kept:
-            return see_other(queue.next_address(kept, office, user, after=page_id) or "/")
+    def after(page_id: str, user: SignedIn, office: Given, field: str = "") -> Response:
+        """Leave a field, or a whole page, for later, and go to the next one."""
+        left = (page_id, field) if field else None
+        with office.kit.store.begin() as kept:
+            onward = queue.next_address(
+                kept, office, user, after=left, but="" if field else page_id
+            )
+        return see_other(onward or "/")
+
+    @verifiers.get("/verify/ahead/{page_id}/{name}")
+    def ahead(page_id: str, name: str, user: SignedIn, office: Given) -> Response:
+        """Give the addresses of what comes after a field, so that a browser can fetch it early."""
+        with office.kit.store.begin() as kept:
+            return JSONResponse(queue.ahead(kept, office, user, after=(page_id, name)))
 
     @verifiers.get("/pages/{page_id}")
     def page(page_id: str, user: SignedIn, office: Given) -> Response:
@@ -121,14 +133,19 @@ def routers() -> tuple[APIRouter, ...]:
         with office.kit.store.look() as kept:
             opened = _open(kept, office, user, page_id)
         needed = needed_fields(opened.page, opened.published.definition, user)
-        name = next_field(opened.page, needed)
+        name = next_field(opened.page, needed, user)
         if name:
             return see_other(field_path(page_id, name))
         return see_other(f"/records/{opened.page.record}" if opened.page.record else "/")
 
     @verifiers.get("/pages/{page_id}/fields/{name}")
     def show_one(
-        request: Request, page_id: str, name: str, user: SignedIn, office: Given, shown: Shown
+        request: Request,
+        page_id: str,
+        name: str,
+        user: SignedIn,
+        office: Given,
+        shown: Shown,
     ) -> Response:
         """Show one field: its crop, what it was read as, and why a person should look."""
         with office.kit.store.look() as kept:
@@ -156,6 +173,8 @@ def routers() -> tuple[APIRouter, ...]:
             if act == "draft" and isinstance(asked, FreeText):
                 filled = {"answer": (opened.page.draft(name),)}
                 again = _ask(request, kept, office, user, opened, asked, filled=filled)
+            elif act.startswith("right-"):
+                value, cannot_read = _one_of_both(asked, form, opened.page)
             else:
                 try:
                     value = None if cannot_read else _answer(asked, form, opened, office, act)
@@ -167,18 +186,9 @@ def routers() -> tuple[APIRouter, ...]:
         try:
             with office.kit.store.begin() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
-                seen = _seen(opened.page, name, form.one("seen"), user)
-                kept.decisions.add(
-                    opened.page.decide(
-                        name,
-                        value,
-                        by=user.id,
-                        at=office.kit.now(),
-                        cannot_read=cannot_read,
-                        seen=seen,
-                    )
-                )
-                onward = _onward(kept, office, user, page_id, name)
+                said = (value, cannot_read)
+                _keep(kept, office, user, opened, asked, said, form.one("seen"), _queued(request))
+                onward = _onward(request, kept, office, user, page_id, name)
         except FieldAlreadyDecided:
             with office.kit.store.look() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
@@ -187,7 +197,9 @@ def routers() -> tuple[APIRouter, ...]:
             shown("field-viewed", page_id, name)
             return both
         office.desk.decided(user.id, page_id, name)
-        return see_other(onward)
+        if _queued(request) and office.kit.draw() < queue.CHECKED:
+            office.desk.make_check_due(user.id)
+        return see_other(onward) if onward else Response(status_code=204)
 
     @verifiers.get("/pages/{page_id}/fields/{name}/crop.png")
     def crop(page_id: str, name: str, user: SignedIn, office: Given, shown: Shown) -> Response:
@@ -262,6 +274,55 @@ def routers() -> tuple[APIRouter, ...]:
     return (verifiers,)
 
 
+def _queued(request: Request) -> bool:
+    """Say whether a field is answered as it comes from the queue, not page by page."""
+    return request.query_params.get("in") == "queue"
+
+
+def _keep(
+    kept: Kept,
+    office: Office,
+    user: User,
+    opened: _Open,
+    asked: Fillable,
+    said: tuple[Value, bool],
+    seen: str,
+    queued: bool,
+) -> None:
+    """Keep what somebody says, or how they did when the field was given to check them.
+
+    Raises:
+        FieldAlreadyDecided: somebody decided it meanwhile.
+    """
+    page, at = opened.page, office.kit.now()
+    value, cannot_read = said
+    check = kept.looks.checking(user.id, page.id, asked.name) if queued else ""
+    word = page.decide(asked.name, value, by=user.id, at=at, cannot_read=cannot_read)
+    if check:
+        settled = page.decision(asked.name)
+        right = settled is not None and same_word(settled, word)
+        kept.looks.checked(check, caught=right, at=at)
+        kept.events.add("check-answered", page.id, by=user.id, at=at, code=asked.name)
+        return
+    number = _seen(page, asked.name, seen, user)
+    last = settles(asked, page.reading(asked.name), page.decisions_on(asked.name), word)
+    kept.decisions.add(replace(word, number=number + 1, settles=last))
+    kept.looks.done(page.id, asked.name)
+
+
+def _one_of_both(asked: Fillable, form: Sent, page: KeptPage) -> tuple[Value, bool]:
+    """Give the one of several readings that somebody says is right.
+
+    Raises:
+        AnswerNotClear: there is no such one.
+    """
+    readings = both(asked, page.reading(asked.name), page.decisions_on(asked.name))
+    which = form.one("act").removeprefix("right-")
+    if not which.isascii() or not which.isdigit() or not 1 <= int(which) <= len(readings):
+        raise AnswerNotClear
+    return readings[int(which) - 1]
+
+
 def _picture(data: bytes) -> Response:
     return Response(data, media_type="image/png")
 
@@ -278,17 +339,26 @@ def _ask(
     again: AnswerNotClear | LookAgain | None = None,
 ) -> Response:
     """Show one field."""
-    page = opened.page
+    page, queued = opened.page, _queued(request)
     needed = needed_fields(page, opened.published.definition, user)
-    here = 1 if page.status is Status.AWAITING and next_field(page, needed) else 0
-    waiting = max(0, queue.length_for(kept, user) - here)
-    later = later_field(page, needed, asked.name)
-    skip = field_path(page.id, later) if later else f"/verify/after/{page.id}"
     before = office.desk.before(user.id, page.id, asked.name)
-    if before is None and asked.name in needed and needed.index(asked.name) > 0:
-        before = (page.id, needed[needed.index(asked.name) - 1])
+    if queued:
+        waiting = office.waiting.of(kept, user)
+        skip = f"/verify/after/{page.id}?field={asked.name}"
+        check = kept.looks.checking(user.id, page.id, asked.name)
+        if check:
+            page = as_check(page, asked, check)
+        colleague = kept.looks.holder(page.id, asked.name, at=office.kit.now())
+        colleague = "" if colleague == user.id or check else colleague
+    else:
+        here = 1 if page.status is Status.AWAITING and next_field(page, needed, user) else 0
+        waiting = max(0, queue.length_for(kept, user) - here)
+        later = later_field(page, needed, user, asked.name)
+        skip = field_path(page.id, later) if later else f"/verify/after/{page.id}"
+        if before is None and asked.name in needed and needed.index(asked.name) > 0:
+            before = (page.id, needed[needed.index(asked.name) - 1])
+        colleague = office.desk.take(page.id, user.id)
     names = queue.names_of(kept, {d.by for d in page.decisions})
-    colleague = office.desk.take(page.id, user.id)
     company = ""
     if colleague:
         called = queue.names_of(kept, {colleague}).get(colleague, colleague)
@@ -300,7 +370,7 @@ def _ask(
         user,
         now=office.kit.now(),
         waiting=waiting,
-        back=field_path(*before) if before else "",
+        back=field_path(*before, queued=queued) if before else "",
         skip=skip,
         names=names,
         people=queue.people_meant(kept, page),
@@ -309,6 +379,7 @@ def _ask(
         filled=filled,
         again=again,
         sure=_stamp(filled) if isinstance(again, LookAgain) else "",
+        queued=queued,
     )
     status = 200 if again is None else 422
     return show(request, "field.html", title=asked.label, status=status, tight=True, view=view)
@@ -339,11 +410,10 @@ def _answer(asked: Fillable, form: Sent, opened: _Open, office: Office, act: str
 
 
 def _not_whose(asked: Fillable, value: Value, page: KeptPage) -> str:
-    """Say that a number is not that of whom the copy was made out to, unless that was asked."""
+    """Say that a number is not that of whom the copy was made out to."""
     if not isinstance(asked, Text) or asked.identifies != "number" or asked.person != "sender":
         return ""
-    asked_already = "other-person" in page.reading(asked.name).why
-    if not page.issued_to or asked_already or not value or value == page.issued_to:
+    if not page.issued_to or not value or value == page.issued_to:
         return ""
     return wording.why_sentences(["other-person"])[0]
 
@@ -354,11 +424,21 @@ def _stamp(form: Mapping[str, Sequence[str]] | None) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-def _onward(kept: Kept, office: Office, user: User, page_id: str, name: str) -> str:
-    """Say where to go after a decision: the page's next field, its record, or the next page."""
+def _onward(
+    request: Request, kept: Kept, office: Office, user: User, page_id: str, name: str
+) -> str:
+    """Say where to go after a decision; "" when the browser has what comes next already.
+
+    From the queue it goes on with the queue; page by page with the page's next field, its record,
+    or the queue.
+    """
+    if _queued(request):
+        if request.headers.get("x-ahead"):
+            return ""
+        return queue.next_address(kept, office, user, after=(page_id, name)) or "/"
     opened = _open(kept, office, user, page_id)
     needed = needed_fields(opened.page, opened.published.definition, user)
-    following = next_field(opened.page, needed, name)
+    following = next_field(opened.page, needed, user, name)
     if following:
         return field_path(page_id, following)
     if opened.page.record:
@@ -366,10 +446,11 @@ def _onward(kept: Kept, office: Office, user: User, page_id: str, name: str) -> 
         if record.state is RecordState.VERIFIED:
             return f"/records/{record.id}/verified"
         for other in record.pages:
-            left = next_field(other, needed_fields(other, opened.published.definition, user))
+            form = opened.published.definition
+            left = next_field(other, needed_fields(other, form, user), user)
             if left:
                 return field_path(other.id, left)
-    return queue.next_address(kept, office, user, after=page_id) or "/"
+    return queue.next_address(kept, office, user, but=page_id) or "/"
 
 
 def _seen(page: KeptPage, name: str, seen: str, user: User) -> int:
@@ -380,7 +461,8 @@ def _seen(page: KeptPage, name: str, seen: str, user: User) -> int:
     """
     newest = page.decision(name)
     number = newest.number if newest else 0
-    if newest is not None and (newest.by != user.id or seen != str(number)):
+    theirs = newest is not None and newest.by != user.id and newest.settles
+    if newest is not None and (theirs or seen != str(number)):
         raise FieldAlreadyDecided
     return number
 
@@ -400,7 +482,7 @@ def _conflict(
     names = queue.names_of(kept, {newest.by})
     theirs = "Cannot read" if newest.cannot_read else say(asked, newest.value)
     needed = needed_fields(opened.page, opened.published.definition, user)
-    following = next_field(opened.page, needed, asked.name)
+    following = next_field(opened.page, needed, user, asked.name)
     mine = newest.by == user.id
     if ours == theirs:
         advice = "Both say the same, so there is nothing to settle."

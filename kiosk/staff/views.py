@@ -16,6 +16,7 @@ from kiosk.access import Role, User
 from kiosk.staff import wording
 from kiosk.staff.pictures import Badge, badges_for, frame_for, place_of
 from kiosk.staff.rights import hidden_fields, may_see
+from kiosk.staff.speech import _
 from kiosk.widgets import Control, control_for, is_blind, say
 from pipeline.kept import (
     Answer,
@@ -30,6 +31,8 @@ from pipeline.kept import (
 from pipeline.ports import Person
 from pipeline.promises import day_of
 from pipeline.stages import Reading, State
+from pipeline.triage import says_person
+from pipeline.verification import both
 
 WIDE_FROM = 2.6
 """A crop this many times as wide as high stands across the page, with the controls under it."""
@@ -129,12 +132,13 @@ class Guess:
 
 @dataclass(frozen=True, kw_only=True)
 class RollLine:
-    """Somebody on the roll who may be meant."""
+    """Somebody on the roll who may be meant, and what of it agrees with the paper."""
 
     number: str = field(repr=False)
     name: str = field(default="", repr=False)
     place: str = field(default="", repr=False)
     band: str
+    agrees: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +169,19 @@ class FieldShown:
     sure: str = field(default="", repr=False)
     act_first: bool = True
     company: str = ""
+    both: tuple[str, ...] = field(default=(), repr=False)
+    second: bool = False
+    queued: bool = False
+    ahead: str = ""
 
 
-def field_path(page: str, name: str) -> str:
+QUEUED = "?in=queue"
+"""Ends the address of a field that comes from the queue: what follows it comes from there too."""
+
+
+def field_path(page: str, name: str, *, queued: bool = False) -> str:
     """Give the address of one field of one page."""
-    return f"/pages/{page}/fields/{name}"
+    return f"/pages/{page}/fields/{name}{QUEUED if queued else ''}"
 
 
 def page_name(what: PageId | None, pages: int, form: FormDefinition, sheet: str = "") -> str:
@@ -197,9 +209,9 @@ def needed_fields(page: KeptPage, form: FormDefinition, user: User) -> tuple[str
     )
 
 
-def next_field(page: KeptPage, needed: Sequence[str], after: str = "") -> str:
+def next_field(page: KeptPage, needed: Sequence[str], user: User, after: str = "") -> str:
     """Find the next undecided field: after this one, else from the top; "" when none is left."""
-    undecided = [r.field for r in page.undecided if r.field in set(needed)]
+    undecided = [r.field for r in page.undecided_for(user.id) if r.field in set(needed)]
     if not undecided:
         return ""
     order = [r.field for r in page.readings]
@@ -208,11 +220,11 @@ def next_field(page: KeptPage, needed: Sequence[str], after: str = "") -> str:
     return (later or undecided)[0]
 
 
-def later_field(page: KeptPage, needed: Sequence[str], after: str) -> str:
+def later_field(page: KeptPage, needed: Sequence[str], user: User, after: str) -> str:
     """Find the next undecided field further down; "" when this one was the last."""
     order = [r.field for r in page.readings]
     start = order.index(after) if after in order else -1
-    left = {r.field for r in page.undecided} & set(needed)
+    left = {r.field for r in page.undecided_for(user.id)} & set(needed)
     return next((n for n in order[start + 1 :] if n in left), "")
 
 
@@ -233,6 +245,7 @@ def show_field(
     filled: Mapping[str, Sequence[str]] | None = None,
     again: UserError | None = None,
     sure: str = "",
+    queued: bool = False,
 ) -> FieldShown:
     """Work out everything the verification page says about one field.
 
@@ -252,6 +265,7 @@ def show_field(
         filled: what they have sent already.
         again: why they are asked to look again.
         sure: what says that they have looked again.
+        queued: it comes from the queue, not from a page that somebody works through.
     """
     form, layout = published.definition, published.layout
     reading = page.reading(asked.name)
@@ -259,6 +273,7 @@ def show_field(
     needed = needed_fields(page, form, user)
     at = needed.index(asked.name) + 1 if asked.name in needed else 1
     decision = page.decision(asked.name)
+    against = both(asked, reading, page.decisions_on(asked.name))
     control = control_for(
         asked,
         _as_decided(reading, decision, user, asked),
@@ -266,23 +281,25 @@ def show_field(
         draft=page.draft(asked.name),
     )
     crop = _crop(page, asked, reading, control, layout, number)
-    blind = is_blind(asked)
-    roll, caption = ((), "") if blind else _roll(asked, page, people)
+    blind = is_blind(asked, reading) and not against and again is None
+    roll, caption = ((), "") if blind else _roll(asked, page, people, form)
     whole = f"{field_path(page.id, asked.name)}/whole" if page.upright else ""
     return FieldShown(
         where=page_name(page.what, page.pages, form, sheet),
         at=at,
         of=max(len(needed), 1),
-        waiting=wording.count(waiting, "more page waiting", "more pages waiting"),
+        waiting=wording.count(waiting, "answer waits", "answers wait")
+        if queued
+        else wording.count(waiting, "more page waiting", "more pages waiting"),
         wide=crop is not None and crop.width / crop.height >= WIDE_FROM,
         crop=crop,
         no_crop="No picture was kept of this answer: it did not come on paper."
         if reading.by != "scan"
         else "There is no picture of this answer. Look at the paper itself.",
-        why=wording.why_sentences(reading.why) or (wording.LEFT_TO_PEOPLE,),
+        why=_why(reading, decision, against, user),
         urgent=_urgent(asked, reading),
         control=control,
-        action=field_path(page.id, asked.name),
+        action=field_path(page.id, asked.name, queued=queued),
         seen=decision.number if decision else 0,
         decided=_decided(decision, asked, user, now),
         locked=_locked(decision, asked, user, names, now),
@@ -296,7 +313,24 @@ def show_field(
         sure=sure,
         act_first=filled is None,
         company=company,
+        both=tuple(_("Cannot read") if bad else say(asked, value) for value, bad in against),
+        second=decision is not None and not decision.settles and decision.by != user.id,
+        queued=queued,
+        ahead=f"/verify/ahead/{page.id}/{asked.name}" if queued else "",
     )
+
+
+def _why(
+    reading: Reading,
+    decision: Decision | None,
+    against: Sequence[object],
+    user: User,
+) -> tuple[str, ...]:
+    if against and decision is not None and decision.by != user.id:
+        return (wording.READ_TWO_WAYS,)
+    if decision is not None and not decision.settles and decision.by != user.id:
+        return (wording.SECOND_PERSON,)
+    return wording.why_sentences(reading.why) or (wording.LEFT_TO_PEOPLE,)
 
 
 def _as_decided(
@@ -305,7 +339,7 @@ def _as_decided(
     """Show somebody's own earlier answer again instead of the machine's."""
     if decision is None or decision.by != user.id or decision.cannot_read:
         return reading
-    if isinstance(asked, FreeText) or is_blind(asked):
+    if isinstance(asked, FreeText) or is_blind(asked, reading):
         return reading
     return Reading(
         field=reading.field,
@@ -320,9 +354,15 @@ def _decided(decision: Decision | None, asked: Fillable, user: User, now: dateti
     if decision is None or decision.by != user.id:
         return ""
     said = "Cannot read" if decision.cannot_read else say(asked, decision.value)
-    return (
-        f"You answered this {wording.clock(decision.at, now)}: {said}. Answer again to change it."
-    )
+    when = wording.clock(decision.at, now)
+    if not decision.settles:
+        return _(
+            "You answered this {when}: {said}. Another person looks at it too. Answer again to "
+            "change it.",
+            when=when,
+            said=said,
+        )
+    return _("You answered this {when}: {said}. Answer again to change it.", when=when, said=said)
 
 
 def _locked(
@@ -332,7 +372,7 @@ def _locked(
     names: Mapping[str, str],
     now: datetime,
 ) -> str:
-    if decision is None or decision.by == user.id:
+    if decision is None or decision.by == user.id or not decision.settles:
         return ""
     return said_by(decision, asked, names, now)
 
@@ -385,17 +425,18 @@ def _guesses(asked: Fillable, reading: Reading) -> tuple[Guess, ...]:
 
 
 def _roll(
-    asked: Fillable, page: KeptPage, people: Mapping[str, Person]
+    asked: Fillable, page: KeptPage, people: Mapping[str, Person], form: FormDefinition
 ) -> tuple[tuple[RollLine, ...], str]:
     """Show who on the roll may be meant, beside a field that says who somebody is."""
     if not isinstance(asked, Text) or not asked.identifies:
         return (), ""
     match = next((m for m in page.people if m.person == asked.person), None)
     meant = match.candidates[:3] if match else ()
-    lines = [_roll_line(number, people, wording.band(likely)) for number, likely in meant]
+    says = _says(asked.person, page, form)
+    lines = [_roll_line(number, people, wording.band(likely), says) for number, likely in meant]
     if page.issued_to and "other-person" in page.reading(asked.name).why:
         lines = [each for each in lines if each.number != page.issued_to]
-        lines.append(_roll_line(page.issued_to, people, wording.MADE_OUT_TO))
+        lines.append(_roll_line(page.issued_to, people, wording.MADE_OUT_TO, says))
     if not lines:
         return (), ""
     if match is None or not meant:
@@ -405,10 +446,30 @@ def _roll(
     return tuple(lines), " ".join(("On the roll:", *wording.why_sentences(match.why)))
 
 
-def _roll_line(number: str, people: Mapping[str, Person], band: str) -> RollLine:
+def _says(whose: str, page: KeptPage, form: FormDefinition) -> Mapping[str, str]:
+    """Give what a page says of one person by now: number, name and cell, as far as it does."""
+    found = {}
+    for each in form.fillable():
+        if isinstance(each, Text) and each.identifies and each.person == whose:
+            try:
+                value = page.answer(each.name).value
+            except KeyError:
+                continue
+            if isinstance(value, str) and value:
+                found[each.identifies] = value
+    return found
+
+
+def _roll_line(
+    number: str, people: Mapping[str, Person], band: str, says: Mapping[str, str]
+) -> RollLine:
     person = people.get(number)
     name = f"{person.surname}, {person.forenames}" if person else ""
-    return RollLine(number=number, name=name, place=person.cell if person else "", band=band)
+    agrees = frozenset(
+        kind for kind, value in says.items() if person and says_person(kind, value, person)
+    )
+    place = person.cell if person else ""
+    return RollLine(number=number, name=name, place=place, band=band, agrees=agrees)
 
 
 # Records

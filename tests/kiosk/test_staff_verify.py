@@ -71,13 +71,15 @@ def test_a_consent_against_a_sure_machine_is_asked_twice(prison, visitor, sample
 def test_somebody_elses_decision_stays_and_both_are_shown(prison, visitor, samples) -> None:
     page, _ = prison.comes_in(samples.self_referral)
     vera, victor = visitor("vera"), visitor("victor")
-    assert vera.decide(page, "me_number", answer="A1234BC").status_code == 303
+    assert vera.decide(page, "me_number", answer="A1Z34BC").status_code == 422
+    sure = hashlib.sha256(repr([("answer", ("A1Z34BC",))]).encode()).hexdigest()[:24]
+    assert vera.decide(page, "me_number", answer="A1Z34BC", sure=sure).status_code == 303
     form = {"csrf": victor.token(), "seen": "1", "answer": "A1734BC"}
     refused = victor.post(f"/pages/{page}/fields/me_number", data=form)
     assert refused.status_code == 409
-    assert "A1234BC" in refused.text
+    assert "A1Z34BC" in refused.text
     assert "A1734BC" in refused.text
-    assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
+    assert decisions(prison, page) == [("me_number", "A1Z34BC", False, "vera")]
 
 
 def test_of_many_answers_at_once_exactly_one_is_kept(prison, visitor, samples) -> None:
@@ -123,6 +125,8 @@ def test_a_verifiers_part_leaves_the_record_open_for_a_practitioner(
     assert onward == f"/pages/{back}/fields/mark"
     assert vera.decide(back, "mark", answer="yes").headers["location"] == "/"
     assert "1 page waits only for a practitioner" in vera.get("/").text
+    assert "read in two ways" in petra.get(f"/pages/{front}/fields/me_number").text
+    petra.decide(front, "me_number", answer="A1234BC")
     onward = petra.decide(back, "more", answer="").headers["location"]
     assert onward.endswith("/verified")
     assert "Verified" in petra.get(onward).text
@@ -135,7 +139,7 @@ def test_safety_comes_first_then_consents_then_the_rest(prison, visitor, samples
     vera = visitor("vera")
     text = vera.get("/").text
     assert text.index(urgent) < text.index(consent) < text.index(rest)
-    assert vera.get("/verify").headers["location"] == f"/pages/{urgent}/fields/safe"
+    assert vera.get("/verify").headers["location"] == f"/pages/{urgent}/fields/safe?in=queue"
 
 
 def test_a_page_with_nothing_left_for_somebody_leaves_their_queue(prison, visitor, samples) -> None:
@@ -229,6 +233,7 @@ def test_what_people_wrote_cannot_become_markup(prison, visitor, samples) -> Non
     with prison.store.look() as kept:
         record = kept.pages.get(front).record
     paths = (f"/pages/{front}/fields/me_number", f"/pages/{back}/fields/more")
+    assert visitor("vera").decide(front, "me_number", answer="A1234BC").status_code == 303
     texts = [petra.get(p).text for p in paths]
     texts.append(petra.decide(back, "more", act="draft").text)
     petra.decide(back, "more", answer=evil)
@@ -298,10 +303,14 @@ def test_a_copy_made_out_to_somebody_else_is_asked_with_both_people_beside_it(
     vera = visitor("vera")
     text = vera.get(f"/pages/{page}/fields/me_number").text
     assert "made out to one person, and this points at another" in text
-    assert "B9876ZY" in text
-    assert "Another, Kit" in text
-    assert "their copy" in text
-    assert vera.decide(page, "me_number", answer="A1234BC").status_code == 303
+    assert "Example, Jon" not in text
+    odd = vera.decide(page, "me_number", answer="A1234BC")
+    assert odd.status_code == 422
+    assert "B9876ZY" in odd.text
+    assert "Another, Kit" in odd.text
+    assert "their copy" in odd.text
+    sure = odd.text.partition('name="sure" value="')[2].partition('"')[0]
+    assert vera.decide(page, "me_number", answer="A1234BC", sure=sure).status_code == 303
     assert decisions(prison, page) == [("me_number", "A1234BC", False, "vera")]
 
 

@@ -34,7 +34,9 @@ from kiosk.widgets import (
 from pipeline.stages import Mark, MarkState, Reading, State
 
 TODAY = date(2026, 11, 23)
-NUMBER = Text(name="number", label="Number", boxes=7, pattern=PRISON_NUMBER)
+NUMBER = Text(
+    name="number", label="Number", boxes=7, pattern=PRISON_NUMBER, identifies="number"
+)
 NAME = Text(name="name", label="Name", boxes=24, pattern=any_of(NAME_CHARACTERS, 24))
 ABC = tuple(Option(name=n, label=n.upper()) for n in "abc")
 ONE = Choice(name="one", label="One", options=ABC)
@@ -62,8 +64,9 @@ def test_every_field_of_every_form_can_be_asked(form: str) -> None:
 
 
 def test_a_sure_answer_stands_there_already() -> None:
-    assert control_for(NUMBER, read("number", value="A1234BC")).value == "A1234BC"
-    parts = control_for(DAY, read("day", value="2026-11-03")).parts
+    typed = replace(read("number", value="A1234BC"), by="kiosk")
+    assert control_for(NUMBER, typed).value == "A1234BC"
+    parts = control_for(DAY, replace(read("day", value="2026-11-03"), by="kiosk")).parts
     assert [p.value for p in parts] == ["03", "11", "2026"]
     picked = control_for(MANY, read("many", value=("a", "c"))).options
     assert [o.name for o in picked if o.chosen] == ["a", "c"]
@@ -84,6 +87,14 @@ def test_consent_and_signature_are_asked_without_the_machines_answer(asked) -> N
     assert is_blind(asked)
     assert control.blind
     assert not [o for o in control.options if o.chosen or o.note]
+
+
+def test_who_it_is_and_when_are_keyed_from_paper_without_the_machines_answer() -> None:
+    for asked, value in ((NUMBER, "A1234BC"), (DAY, "2026-11-03")):
+        control = control_for(asked, read(asked.name, value=value))
+        assert control.blind
+        assert control.value == ""
+        assert not [part for part in control.parts if part.value]
 
 
 def test_a_draft_of_free_text_is_never_filled_in() -> None:
@@ -168,7 +179,7 @@ def test_a_date_typed_in_parts_is_that_date(day: date) -> None:
     sent["answer-year"] = (f"{day.year}",)
     value = answer_in(DAY, sent)
     assert value == day.isoformat()
-    shown = control_for(DAY, read("day", value=value)).parts
+    shown = control_for(DAY, replace(read("day", value=value), by="kiosk")).parts
     assert [int(p.value) for p in shown] == [day.day, day.month, day.year]
 
 

@@ -3,7 +3,8 @@
 // so that no key is pressed in vain.
 'use strict'
 
-const all = (selector) => [...document.querySelectorAll(selector)]
+// What was fetched ahead waits in the page and is nobody's yet: see verify.js.
+const all = (selector) => [...document.querySelectorAll(selector)].filter((element) => !element.closest('#ahead'))
 
 const typing = (element) =>
   element instanceof HTMLTextAreaElement ||
@@ -15,6 +16,7 @@ const wantsSelecting = (element) => element instanceof HTMLInputElement && 'sele
 const named = (event) => {
   if (event.ctrlKey || event.metaKey) return ''
   if (!event.altKey) return event.key
+  if (/^[1-9]$/.test(event.key)) return `Alt+${event.key}`
   const rightToLeft = document.documentElement.dir === 'rtl'
   if (event.key === (rightToLeft ? 'ArrowRight' : 'ArrowLeft') || event.key === 'ArrowUp') return 'Alt+Back'
   if (event.key === (rightToLeft ? 'ArrowLeft' : 'ArrowRight') || event.key === 'ArrowDown') return 'Alt+On'
@@ -66,18 +68,27 @@ document.addEventListener('input', (event) => {
 })
 
 // One answer, sent once.
-let sent = false
+const sent = new WeakSet()
 document.addEventListener('submit', (event) => {
   if (event.target.id !== 'ask') return
-  if (sent) event.preventDefault()
-  sent = true
+  if (sent.has(event.target)) event.preventDefault()
+  sent.add(event.target)
 })
 
-document.addEventListener('DOMContentLoaded', () => {
-  const first = document.querySelector('[autofocus]')
+// A larger picture, at a key.
+document.addEventListener('click', (event) => {
+  const button = event.target instanceof Element ? event.target.closest('[data-zoom]') : null
+  if (!button) return
+  const large = all('.look')[0]?.classList.toggle('look--zoom') ?? false
+  button.setAttribute('aria-pressed', String(large))
+})
+
+const begin = () => {
+  const first = all('[autofocus]')[0]
   if (first instanceof HTMLElement && document.activeElement !== first) first.focus()
   if (wantsSelecting(document.activeElement)) document.activeElement.select()
-})
+}
+document.addEventListener('DOMContentLoaded', begin)
 
 // A page from the browser's memory may show what has changed since: fetch it again.
 window.addEventListener('pageshow', (event) => {

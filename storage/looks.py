@@ -1,0 +1,342 @@
+"""Which field each verifier has before them, so that no two are given the same one.
+
+A field is given to one person for some minutes, which pass by themselves when they go away. It is
+a courtesy with a memory: what keeps answers apart is that a decision follows the one its maker saw.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session as Rows
+
+from pipeline.kept import RecordState
+from pipeline.rights import SEES_CONFIDENTIAL
+from pipeline.verification import Look
+from storage.fetch import settled
+from storage.models import (
+    CheckRow,
+    DecisionRow,
+    IntakeRow,
+    LookRow,
+    PageRow,
+    ReadingRow,
+    RecordRow,
+    SheetRow,
+)
+from storage.paper import awaiting, names_staff
+
+HELD_FOR = timedelta(minutes=5)
+"""So long a field is one person's; asking for more renews what they have."""
+
+CHECKED_LATELY = timedelta(days=60)
+"""What is given once more to check people was verified so lately: its picture is still here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whose:
+    """Which part of what waits is somebody's.
+
+    Attributes:
+        by: user name.
+        role: such as "verifier"; see `storage.paper.Pages.queue`.
+        establishments: prison codes they are kept to; none means every one.
+        wings: wings they are kept to; none means every one.
+        hidden: fields they may not see, by form id.
+        looks: fields of each kind of look, by form id.
+    """
+
+    by: str
+    role: str
+    establishments: Collection[str] = ()
+    wings: Collection[str] = ()
+    hidden: Mapping[str, Collection[str]]
+    looks: Mapping[Look, Mapping[str, Collection[str]]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A field that somebody is to look at."""
+
+    page: str
+    field: str
+    look: Look
+    urgent: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """How somebody did with what they were given to check them."""
+
+    given: int
+    caught: int
+
+
+class Looks:
+    """Gives fields out, one person each."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def give(
+        self,
+        whose: Whose,
+        *,
+        at: datetime,
+        most: int,
+        only: Look | None = None,
+        busy: Collection[str] = (),
+        after: tuple[str, str] | None = None,
+    ) -> tuple[Given, ...]:
+        """Give somebody the next fields: safety first, then one kind of look at a time.
+
+        Call it in `Store.begin()`: nobody else is given them for `HELD_FOR`.
+
+        Args:
+            whose: for whom.
+            at: now, UTC.
+            most: how many at most.
+            only: of one kind of look.
+            busy: pages that others have open as a whole.
+            after: the page and field they are leaving for later: those behind it come first.
+        """
+        look = self._rank(whose)
+        held = exists().where(
+            LookRow.page == ReadingRow.page,
+            LookRow.field == ReadingRow.field,
+            LookRow.by != whose.by,
+            LookRow.until > at,
+        )
+        found = (
+            self._waiting(whose)
+            .with_only_columns(
+                PageRow.id, ReadingRow.field, look, PageRow.urgent, maintain_column_froms=True
+            )
+            .where(~held)
+            .order_by(
+                PageRow.urgent.desc(),
+                look,
+                IntakeRow.number,
+                PageRow.page_index,
+                PageRow.slot,
+                ReadingRow.place,
+            )
+        )
+        if only is not None:
+            found = found.where(look == list(Look).index(only))
+        if busy:
+            found = found.where(PageRow.id.not_in(list(busy)))
+        limit = most if after is None else most + 200
+        items = [
+            Given(page, field, list(Look)[rank], urgent)
+            for page, field, rank, urgent in self._rows.execute(found.limit(limit))
+        ]
+        if after is not None:
+            places = [(each.page, each.field) for each in items]
+            start = places.index(after) + 1 if after in places else 0
+            items = [*items[start:], *items[: max(0, start - 1)]]
+        return self._hold(items[:most], whose.by, at)
+
+    def waiting(self, whose: Whose) -> dict[Look, int]:
+        """Count what waits for somebody, by kind of look; others may have some of it now."""
+        look = self._rank(whose)
+        counted = (
+            self._waiting(whose)
+            .with_only_columns(look, func.count(), maintain_column_froms=True)
+            .group_by(look)
+        )
+        return {list(Look)[rank]: n for rank, n in self._rows.execute(counted)}
+
+    def second(self, whose: Whose) -> int:
+        """Count the fields that somebody has answered and another person has to look at."""
+        open_still = select(func.count()).select_from(ReadingRow)
+        open_still = open_still.join(
+            PageRow, and_(PageRow.id == ReadingRow.page, PageRow.attempt == ReadingRow.attempt)
+        )
+        open_still = open_still.where(ReadingRow.review, ~settled(), settled(by=whose.by))
+        return self._rows.scalar(open_still) or 0
+
+    def holder(self, page: str, field: str, *, at: datetime) -> str:
+        """Say who has a field before them; "" for nobody."""
+        row = self._rows.get(LookRow, (page, field))
+        return row.by if row is not None and row.until > at else ""
+
+    def let_go(self, by: str, *, keep: Collection[tuple[str, str]] = ()) -> None:
+        """Take back what somebody was given, because they have left or signed out."""
+        gone = delete(LookRow).where(LookRow.by == by)
+        if keep:
+            gone = gone.where(tuple_(LookRow.page, LookRow.field).not_in(list(keep)))
+        self._rows.execute(gone)
+
+    def done(self, page: str, field: str) -> None:
+        """Take back one field, because it was answered."""
+        self._rows.execute(delete(LookRow).where(LookRow.page == page, LookRow.field == field))
+
+    def sweep(self, *, at: datetime) -> None:
+        """Forget what nobody has any more."""
+        self._rows.execute(delete(LookRow).where(LookRow.until <= at))
+
+    # Fields already settled, given once more to see what passes people
+
+    def check(self, whose: Whose, look: Look, *, at: datetime) -> Given | None:
+        """Choose a settled field to check somebody with; None when there is none for them.
+
+        It is one that others have settled, of a record verified lately, drawn at random.
+        """
+        names = whose.looks.get(look, {})
+        of_look = or_(
+            *(
+                and_(PageRow.form == form, ReadingRow.field.in_(list(fields)))
+                for form, fields in names.items()
+            )
+        )
+        theirs = exists().where(
+            DecisionRow.page == ReadingRow.page,
+            DecisionRow.field == ReadingRow.field,
+            DecisionRow.by == whose.by,
+        )
+        before = exists().where(
+            CheckRow.page == ReadingRow.page,
+            CheckRow.field == ReadingRow.field,
+            CheckRow.by == whose.by,
+        )
+        decided = exists().where(
+            DecisionRow.page == ReadingRow.page, DecisionRow.field == ReadingRow.field
+        )
+        found = (
+            select(PageRow.id, ReadingRow.field)
+            .join(ReadingRow, ReadingRow.page == PageRow.id)
+            .join(SheetRow, SheetRow.serial == PageRow.serial)
+            .join(RecordRow, RecordRow.id == PageRow.record)
+            .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.by == "scan")
+            .where(RecordRow.state == RecordState.VERIFIED)
+            .where(RecordRow.verified_at > at - CHECKED_LATELY)
+            .where(PageRow.upright.is_not(None), ReadingRow.review, decided)
+            .where(of_look, ~theirs, ~before)
+        )
+        if whose.role not in SEES_CONFIDENTIAL:
+            found = found.where(~names_staff())
+        if whose.establishments:
+            found = found.where(SheetRow.establishment.in_(whose.establishments))
+        if whose.wings:
+            found = found.where(SheetRow.wing.in_(whose.wings))
+        start = secrets.token_hex(16)
+        row = (
+            self._rows.execute(found.where(PageRow.id >= start).order_by(PageRow.id).limit(1))
+        ).first() or self._rows.execute(found.order_by(PageRow.id).limit(1)).first()
+        if row is None:
+            return None
+        self._rows.add(
+            CheckRow(
+                id=secrets.token_hex(16),
+                by=whose.by,
+                page=row.id,
+                field=row.field,
+                look=look,
+                given_at=at,
+            )
+        )
+        self._rows.flush()
+        return Given(row.id, row.field, look, False)
+
+    def checking(self, by: str, page: str, field: str) -> str:
+        """Give the id of the check that somebody has open on a field; "" for none."""
+        found = select(CheckRow.id).where(
+            CheckRow.by == by,
+            CheckRow.page == page,
+            CheckRow.field == field,
+            CheckRow.done_at.is_(None),
+        )
+        return self._rows.scalar(found.limit(1)) or ""
+
+    def checks_of(self, by: str) -> frozenset[tuple[str, str]]:
+        """Give every field that somebody has an open check on."""
+        found = select(CheckRow.page, CheckRow.field).where(
+            CheckRow.by == by, CheckRow.done_at.is_(None)
+        )
+        return frozenset((page, field) for page, field in self._rows.execute(found))
+
+    def checked(self, check: str, *, caught: bool, at: datetime) -> None:
+        """Keep how a check went; what was answered is kept nowhere."""
+        row = self._rows.get_one(CheckRow, check)
+        row.done_at, row.caught = at, caught
+
+    def how_well(self, since: datetime) -> dict[str, Checked]:
+        """Say how each person did since a moment, by user name."""
+        found = (
+            select(
+                CheckRow.by,
+                func.count(),
+                func.sum(case((CheckRow.caught.is_(True), 1), else_=0)),
+            )
+            .where(CheckRow.done_at >= since)
+            .group_by(CheckRow.by)
+        )
+        return {
+            by: Checked(given=given, caught=int(caught or 0))
+            for by, given, caught in self._rows.execute(found)
+        }
+
+    # Inside
+
+    def _waiting(self, whose: Whose) -> Select[PageRow]:
+        """Select the readings that wait for somebody, with their page and its file."""
+        found = awaiting(whose.role, whose.establishments, whose.wings).join(
+            ReadingRow,
+            and_(ReadingRow.page == PageRow.id, ReadingRow.attempt == PageRow.attempt),
+        ).where(ReadingRow.review, ~settled(by=whose.by))
+        for form, names in whose.hidden.items():
+            found = found.where(~and_(PageRow.form == form, ReadingRow.field.in_(list(names))))
+        return found
+
+    def _rank(self, whose: Whose) -> ColumnElement[int]:
+        """Say of a reading which kind of look it needs, as a number; words when it is not known."""
+        order = list(Look)
+        whens = [
+            (
+                or_(
+                    *(
+                        and_(PageRow.form == form, ReadingRow.field.in_(list(names)))
+                        for form, names in forms.items()
+                    )
+                ),
+                order.index(look),
+            )
+            for look, forms in whose.looks.items()
+            if forms
+        ]
+        return case(*whens, else_=order.index(Look.WORDS))
+
+    def _hold(self, items: Sequence[Given], by: str, at: datetime) -> tuple[Given, ...]:
+        """Note that somebody has these; leave out what another took a moment before."""
+        if not items:
+            return ()
+        dialect = self._rows.get_bind().dialect.name
+        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        until = at + HELD_FOR
+        mine = insert(LookRow).values(
+            [{"page": e.page, "field": e.field, "by": by, "until": until} for e in items]
+        )
+        got = mine.on_conflict_do_update(
+            index_elements=["page", "field"],
+            set_={"by": by, "until": until},
+            where=or_(LookRow.by == by, LookRow.until <= at),
+        ).returning(LookRow.page, LookRow.field)
+        held = {(page, field) for page, field in self._rows.execute(got)}
+        return tuple(each for each in items if (each.page, each.field) in held)

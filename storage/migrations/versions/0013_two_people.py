@@ -1,0 +1,47 @@
+"""Keep whether a word on a field is the last one, who has which field before them, and checks.
+
+Revision: 0013
+Follows: 0011
+"""
+
+from importlib import resources
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Every word said before was the last one."""
+    op.add_column(
+        "decisions",
+        sa.Column("settles", sa.Boolean(), nullable=False, server_default=sa.text("true")),
+    )
+    op.create_table(
+        "looks",
+        sa.Column("page", sa.String(48), nullable=False),
+        sa.Column("field", sa.String(40), nullable=False),
+        sa.Column("by", sa.String(80), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("page", "field", name="pk_looks"),
+    )
+    op.create_index("ix_looks_by", "looks", ["by"])
+    op.create_table(
+        "checks",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("by", sa.String(80), nullable=False),
+        sa.Column("page", sa.String(48), nullable=False),
+        sa.Column("field", sa.String(40), nullable=False),
+        sa.Column("look", sa.String(12), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("caught", sa.Boolean(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_checks"),
+    )
+    op.create_index("ix_checks_by", "checks", ["by", "page", "field"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute((resources.files("storage") / "rights.sql").read_text("utf-8"))
