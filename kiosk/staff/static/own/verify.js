@@ -170,7 +170,9 @@
     const act = event.submitter?.value ?? 'decide'
     if (form.id !== 'ask' || act === 'draft' || stopped || event.defaultPrevented) return
     const item = next[0]
-    if (!queue() || !item?.ready) {
+    const picks = [...form.querySelectorAll('[type="radio"]')]
+    const nothing = act === 'decide' && picks.length > 0 && !picks.some((radio) => radio.checked)
+    if (!queue() || !item?.ready || nothing) {
       // What comes next is not here yet: the plain way, once all before it has been kept.
       if (unsent > 0) {
         event.preventDefault()
