@@ -42,7 +42,7 @@ from storage.models import (
 )
 from storage.paper import awaiting, names_staff
 
-HELD_FOR = timedelta(minutes=5)
+HELD_FOR = timedelta(minutes=2)
 """So long a field is one person's; asking for more renews what they have."""
 
 CHECKED_LATELY = timedelta(days=60)

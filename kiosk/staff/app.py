@@ -15,6 +15,7 @@ from kiosk.staff import (
     desk,
     figures,
     files,
+    grid,
     pads,
     queue,
     signing,
@@ -48,7 +49,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, taking, verify, alerts, terminals, pads, figures):
+    for part in (files, signing, desk, taking, grid, verify, alerts, terminals, pads, figures):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)

@@ -81,6 +81,8 @@ def routers() -> tuple[APIRouter, ...]:
             lines = queue.lines_for(kept, office, user) if deciding else ()
             length = queue.length_for(kept, user) if deciding else 0
             sealed = queue.sealed_for(kept, user) if deciding else 0
+            looks = queue.looks_for(kept, user) if deciding else ()
+            second = kept.looks.second(queue.whose(user)) if deciding else 0
             warned = deciding or user.has(Role.ADMIN)
             warnings = _dirty_glass(kept, user, kit.now()) if warned else ()
             warnings += silent_sentences(kept, user, kit.now()) if warned else ()
@@ -105,6 +107,8 @@ def routers() -> tuple[APIRouter, ...]:
             start="/verify" if any(each.fields for each in lines) else "",
             can_take_in=user.has(*taking.WHO),
             sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
+            looks=looks,
+            second=second,
         )
 
     @aside.get("/set-aside")

@@ -102,6 +102,7 @@ class Desk:
         self._open: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._trails: OrderedDict[str, deque[tuple[str, str]]] = OrderedDict()
         self._due: set[str] = set()
+        self._closer: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def take(self, page: str, user: str) -> str:
         """Note that somebody has a page open; give who else has it, "" for nobody."""
@@ -130,6 +131,18 @@ class Desk:
                 del self._open[page]
             self._trails.pop(user, None)
             self._due.discard(user)
+
+    def look_closer(self, user: str, page: str, name: str) -> None:
+        """Note that somebody has to look at a question by itself, not among many."""
+        with self._lock:
+            self._closer[(user, page, name)] = None
+            while len(self._closer) > 1000:
+                self._closer.popitem(last=False)
+
+    def wants_closer(self, user: str, page: str, name: str) -> bool:
+        """Say whether somebody has to look at a question by itself."""
+        with self._lock:
+            return (user, page, name) in self._closer
 
     def make_check_due(self, user: str) -> None:
         """Note that somebody is to be given a settled field among the next."""

@@ -24,7 +24,7 @@ from storage.store import Kept
 SHOWN = 40
 """Lines of the queue shown at once."""
 
-AHEAD = 10
+AHEAD = 5
 """Fields given out at once: a browser fetches them before they are asked for."""
 
 CHECKED = 0.03
@@ -137,6 +137,26 @@ def length_for(kept: Kept, user: User) -> int:
         wings=user.wings,
         hidden=whose.hidden,
         by=user.id,
+    )
+
+
+LOOKS: Mapping[Look, str] = {
+    Look.CONSENT: "Consents and signatures",
+    Look.KEYED: "Who it is, and when",
+    Look.TICKS: "Tick boxes",
+    Look.PLAIN: "Other boxes",
+    Look.WORDS: "Their own words",
+}
+"""Kinds of look, as the start page names them."""
+
+
+def looks_for(kept: Kept, user: User) -> tuple[tuple[str, int, str], ...]:
+    """Count what waits for this person by kind of look: its name, how many, where to begin."""
+    waiting = kept.looks.waiting(whose(user))
+    return tuple(
+        (LOOKS[look], waiting[look], "/verify/grid" if look is Look.TICKS else "")
+        for look in Look
+        if waiting.get(look)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -35,16 +35,27 @@ class Seen:
 
     def note(self, session: str, user: User, what: str, subject: str, code: str) -> None:
         """Write a view down; it is on the disk when this returns."""
-        now, key = self._now(), (session, user.id, what, subject, code)
+        self.note_all(session, user, ((what, subject, code),))
+
+    def note_all(self, session: str, user: User, views: Iterable[tuple[str, str, str]]) -> None:
+        """Write several views down at once; each is what, subject and code."""
+        now = self._now()
         with self._lock:
-            before = self._lately.get(key)
-        if before is not None and abs(now - before) < self.FOLD:
+            fresh = [
+                each
+                for each in dict.fromkeys(views)
+                if (before := self._lately.get((session, user.id, *each))) is None
+                or abs(now - before) >= self.FOLD
+            ]
+        if not fresh:
             return
         with self._store.begin() as kept:
-            kept.events.add(what, subject, by=user.id, at=now, code=code)
+            for what, subject, code in fresh:
+                kept.events.add(what, subject, by=user.id, at=now, code=code)
         with self._lock:
-            self._lately[key] = now
-            self._lately.move_to_end(key)
+            for each in fresh:
+                self._lately[(session, user.id, *each)] = now
+                self._lately.move_to_end((session, user.id, *each))
             while len(self._lately) > self._AT_MOST:
                 self._lately.popitem(last=False)
 
@@ -72,5 +83,9 @@ class Showing:
             subject: id of the page or record, or which list.
             code: a field's name, or another code; never what it says.
         """
+        self.many(((what, subject, code),))
+
+    def many(self, views: Iterable[tuple[str, str, str]]) -> None:
+        """Write down several views at once, each as what, subject and code."""
         session = hashlib.sha256(self.secret.encode()).hexdigest()
-        self.seen.note(session, self.user, what, subject, code)
+        self.seen.note_all(session, self.user, views)

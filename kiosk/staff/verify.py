@@ -70,12 +70,16 @@ def _open(kept: Kept, office: Office, user: User, page_id: str) -> _Open:
     Raises:
         PageUnknown: there is none, or not for them: which one is not said.
     """
-    page = _page_for(kept, user, page_id)
+    page = page_for(kept, user, page_id)
     return _Open(page=page, published=queue.published_as(office, page))
 
 
-def _page_for(kept: Kept, user: User, page_id: str) -> KeptPage:
-    """Fetch a page, whatever it is; another page of the same copy may close it to somebody."""
+def page_for(kept: Kept, user: User, page_id: str) -> KeptPage:
+    """Fetch a page, whatever it is; another page of the same copy may close it to somebody.
+
+    Raises:
+        PageUnknown: there is none, or not for them.
+    """
     page = kept.pages.get(page_id)
     if not may_open(user, page):
         raise PageUnknown
@@ -223,7 +227,7 @@ def routers() -> tuple[APIRouter, ...]:
         A page set aside has no known places: only a practitioner may see it.
         """
         with office.kit.store.look() as kept:
-            page = _page_for(kept, user, page_id)
+            page = page_for(kept, user, page_id)
             if page.upright is None:
                 raise PictureMissing
             if page.record is None or page.what is None:

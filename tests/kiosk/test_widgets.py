@@ -34,9 +34,7 @@ from kiosk.widgets import (
 from pipeline.stages import Mark, MarkState, Reading, State
 
 TODAY = date(2026, 11, 23)
-NUMBER = Text(
-    name="number", label="Number", boxes=7, pattern=PRISON_NUMBER, identifies="number"
-)
+NUMBER = Text(name="number", label="Number", boxes=7, pattern=PRISON_NUMBER, identifies="number")
 NAME = Text(name="name", label="Name", boxes=24, pattern=any_of(NAME_CHARACTERS, 24))
 ABC = tuple(Option(name=n, label=n.upper()) for n in "abc")
 ONE = Choice(name="one", label="One", options=ABC)

@@ -83,9 +83,11 @@ document.addEventListener('click', (event) => {
   button.setAttribute('aria-pressed', String(large))
 })
 
+// Whoever has begun to type is left where they are.
 const begin = () => {
   const first = all('[autofocus]')[0]
-  if (first instanceof HTMLElement && document.activeElement !== first) first.focus()
+  const at = document.activeElement
+  if (first instanceof HTMLElement && (!at || at === document.body)) first.focus()
   if (wantsSelecting(document.activeElement)) document.activeElement.select()
 }
 document.addEventListener('DOMContentLoaded', begin)

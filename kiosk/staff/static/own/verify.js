@@ -23,6 +23,7 @@
   let sending = Promise.resolve()
   let unsent = 0
   let stopped = false
+  const waited = new WeakSet() // forms whose next question was not here when they were sent
 
   // A document is parsed by the browser itself: no markup is made by script.
   const fetched = (method, href, body) =>
@@ -172,11 +173,23 @@
     const item = next[0]
     const picks = [...form.querySelectorAll('[type="radio"]')]
     const nothing = act === 'decide' && picks.length > 0 && !picks.some((radio) => radio.checked)
+    const sendAgain = () => {
+      if (!form.isConnected) return
+      sent.delete(form)
+      form.requestSubmit(event.submitter)
+    }
+    if (queue() && item && !item.ready && !nothing && !waited.has(form)) {
+      // What comes next is on its way.
+      event.preventDefault()
+      waited.add(form)
+      Promise.race([item.page, new Promise((resolve) => setTimeout(resolve, 1500))]).then(sendAgain)
+      return
+    }
     if (!queue() || !item?.ready || nothing) {
-      // What comes next is not here yet: the plain way, once all before it has been kept.
+      // The plain way, once all before it has been kept.
       if (unsent > 0) {
         event.preventDefault()
-        sending.then(() => form.isConnected && (sent.delete(form), form.requestSubmit(event.submitter)))
+        sending.then(sendAgain)
       }
       return
     }
