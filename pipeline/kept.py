@@ -252,9 +252,9 @@ class KeptPage:
 
     @property
     def undecided(self) -> tuple[Reading, ...]:
-        """Give the readings that a person must see and on which no word is the last yet."""
+        """Give the readings that a person must see still: no word on them is the last yet."""
         settled = {each.field: each.settles for each in self.decisions}
-        return tuple(r for r in self.readings if r.review and not settled.get(r.field))
+        return tuple(r for r in self.readings if not settled.get(r.field, not r.review))
 
     def undecided_for(self, username: str) -> tuple[Reading, ...]:
         """Give those of `undecided` that somebody may settle: not where it takes another person."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
@@ -34,24 +34,30 @@ def undecided_readings() -> Select[int]:
     return (
         select(ReadingRow.id)
         .join(PageRow, PageRow.id == ReadingRow.page)
-        .where(ReadingRow.attempt == PageRow.attempt, ReadingRow.review, ~settled())
+        .where(ReadingRow.attempt == PageRow.attempt, wants_person())
     )
 
 
-def settled(*, by: str = "") -> ColumnElement[bool]:
-    """Say of a reading that nobody else has to look at it.
+def wants_person(*, by: str = "") -> ColumnElement[bool]:
+    """Say of a reading that somebody has to look at it still.
+
+    It was left to people and no word on it is the last one, or somebody said something of it that
+    another person has to look at.
 
     Args:
-        by: it counts as settled for this person too when the newest word on it is theirs.
+        by: leave out what needs another person than this one.
     """
     newest, later = aliased(DecisionRow), aliased(DecisionRow)
     after = exists().where(
         later.page == newest.page, later.field == newest.field, later.number > newest.number
     )
-    last = newest.settles if not by else or_(newest.settles, newest.by == by)
-    return exists().where(
-        newest.page == ReadingRow.page, newest.field == ReadingRow.field, last, ~after
+    said = exists().where(
+        newest.page == ReadingRow.page, newest.field == ReadingRow.field, ~after
     )
+    open_still = said.where(~newest.settles)
+    if by:
+        open_still = open_still.where(newest.by != by)
+    return or_(and_(ReadingRow.review, ~said), open_still)
 
 
 def load_pages(rows: Rows, found: Sequence[PageRow]) -> list[KeptPage]:

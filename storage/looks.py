@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session as Rows
 from pipeline.kept import RecordState
 from pipeline.rights import SEES_CONFIDENTIAL
 from pipeline.verification import Look
-from storage.fetch import settled
+from storage.fetch import wants_person
 from storage.models import (
     CheckRow,
     DecisionRow,
@@ -169,7 +169,7 @@ class Looks:
         open_still = open_still.join(
             PageRow, and_(PageRow.id == ReadingRow.page, PageRow.attempt == ReadingRow.attempt)
         )
-        open_still = open_still.where(ReadingRow.review, ~settled(), settled(by=whose.by))
+        open_still = open_still.where(wants_person(), ~wants_person(by=whose.by))
         return self._rows.scalar(open_still) or 0
 
     def holder(self, page: str, field: str, *, at: datetime) -> str:
@@ -297,10 +297,14 @@ class Looks:
 
     def _waiting(self, whose: Whose) -> Select[PageRow]:
         """Select the readings that wait for somebody, with their page and its file."""
-        found = awaiting(whose.role, whose.establishments, whose.wings).join(
-            ReadingRow,
-            and_(ReadingRow.page == PageRow.id, ReadingRow.attempt == PageRow.attempt),
-        ).where(ReadingRow.review, ~settled(by=whose.by))
+        found = (
+            awaiting(whose.role, whose.establishments, whose.wings)
+            .join(
+                ReadingRow,
+                and_(ReadingRow.page == PageRow.id, ReadingRow.attempt == PageRow.attempt),
+            )
+            .where(wants_person(by=whose.by))
+        )
         for form, names in whose.hidden.items():
             found = found.where(~and_(PageRow.form == form, ReadingRow.field.in_(list(names))))
         return found

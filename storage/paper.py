@@ -40,7 +40,7 @@ from storage import rows as convert
 from storage import sealing
 from storage.data_keys import Keys
 from storage.events import MACHINE, Events
-from storage.fetch import load_pages, load_records, settled
+from storage.fetch import load_pages, load_records, wants_person
 from storage.ledger import Ledger
 from storage.models import (
     ArrivalRow,
@@ -626,8 +626,7 @@ class Pages:
         undecided = select(ReadingRow.id).where(
             ReadingRow.page == PageRow.id,
             ReadingRow.attempt == PageRow.attempt,
-            ReadingRow.review,
-            ~settled(by=by),
+            wants_person(by=by),
         )
         for form, names in hidden.items():
             undecided = undecided.where(
@@ -1047,9 +1046,7 @@ def _definition(read: PageRead) -> FormDefinition | None:
         return None
 
 
-def awaiting(
-    role: str, establishments: Collection[str], wings: Collection[str]
-) -> Select[PageRow]:
+def awaiting(role: str, establishments: Collection[str], wings: Collection[str]) -> Select[PageRow]:
     """Select the pages that await somebody of a role, with their file, copy and record."""
     found = (
         select(PageRow)

@@ -97,12 +97,12 @@ def test_staff_are_shown_their_own_prisons_pages(
     start = come.get("/").text
     assert f"/pages/{place.pages[prison]}/" in start
     assert f"/pages/{place.pages[other]}/" not in start
-    field = f"/pages/{place.pages[prison]}/fields/me_name"
-    assert "JON EXAMPLE" in come.get(field).text
+    field = f"/pages/{place.pages[prison]}/fields/lang"
+    assert "ENGLISH" in come.get(field).text
     assert come.get(f"{field}/crop.png").content.startswith(b"\x89PNG")
     assert come.get("/records").text.count('href="/records/') == 1
-    assert come.decide(place.pages[prison], "me_name", answer="JON OTHER").status_code == 303
-    assert come.get(f"/pages/{place.pages[other]}/fields/me_name").status_code == 404
+    assert come.decide(place.pages[prison], "lang", answer="POLISH").status_code == 303
+    assert come.get(f"/pages/{place.pages[other]}/fields/lang").status_code == 404
     assert visit(place.app, "vera").get("/records").text.count('href="/records/') == 2
 
 
@@ -116,7 +116,7 @@ def test_a_route_whose_own_filter_is_off_still_shows_nothing_of_another_prison(
     monkeypatch.setattr(Pages, "counts", lambda pages, **_: counts(pages))
     theirs = place.pages["LEI"]
     for path in (
-        f"/pages/{theirs}/fields/me_name",
+        f"/pages/{theirs}/fields/lang",
         f"/pages/{theirs}/fields/me_name/crop.png",
         f"/pages/{theirs}/picture.png",
         f"/set-aside/{theirs}",

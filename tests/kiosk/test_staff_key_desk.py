@@ -33,19 +33,19 @@ def test_everything_is_shown_through_the_desk_and_nothing_without_it(
     prison: Any, samples: Any, visit: Any, shut_site: Any, tmp_path: Path
 ) -> None:
     page, _ = prison.comes_in(samples.self_referral, person="A1234BC")
-    field = f"/pages/{page}/fields/me_name"
+    field = f"/pages/{page}/fields/lang"
     with KeyDesk(prison.store, tmp_path / "keys.sock", users={os.geteuid()}, now=prison.clock):
         vera = visit(shut_site, "vera")
         assert "Vera Verifier" in vera.get("/").text
-        assert "JON EXAMPLE" in vera.get(field).text
+        assert "ENGLISH" in vera.get(field).text
         assert vera.get(f"{field}/crop.png").content.startswith(b"\x89PNG")
         assert vera.get("/records").status_code == 200
-        assert vera.decide(page, "me_name", answer="JON EXAMPLES").status_code == 303
+        assert vera.decide(page, "lang", answer="POLISH").status_code == 303
     assert prison.store.vault.folder.can_open()
     with prison.store.look() as kept:
-        assert kept.pages.get(page).answer("me_name").value == "JON EXAMPLES"
+        assert kept.pages.get(page).answer("lang").value == "POLISH"
     other, _ = prison.comes_in(samples.self_referral)
-    answer = vera.get(f"/pages/{other}/fields/me_name")
+    answer = vera.get(f"/pages/{other}/fields/lang")
     assert answer.status_code >= 400
     assert "no key to open it" in answer.text
-    assert "JON EXAMPLE" not in answer.text
+    assert "ENGLISH" not in answer.text

@@ -41,6 +41,7 @@ ACTS = {
     "/terminals/{terminal_id}/code": "terminal-invited",
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
     "/pages/{page_id}/fields/{name}": "field-decided",
+    "/verify/grid": "field-decided",
 }
 """What every unsafe route leaves when it does what it is there for."""
 
@@ -96,6 +97,9 @@ def test_every_address_that_shows_something_has_left_an_event_before(place, visi
         where = address(place, path)
         answer = milan.get(where)
         left = events(place, before)
+        if path.startswith("/verify/ahead"):  # addresses alone, of what is then fetched
+            assert left == [], path
+            continue
         if path in LEADS_ON:
             assert (answer.status_code, left, answer.text) == (303, [], ""), path
             continue
@@ -105,11 +109,12 @@ def test_every_address_that_shows_something_has_left_an_event_before(place, visi
             assert place.page not in answer.text
             assert place.last not in answer.text
             continue
-        assert len(left) == 1, path
-        by, what, subject, _ = left[0]
-        assert by == "milan"
-        assert what.endswith("-viewed"), path
-        assert subject in (*where.split("/"), "start"), path
+        # The grid shows several questions at once, and the picture of each.
+        assert len(left) == 1 or path == "/verify/grid", path
+        for by, what, subject, _ in left:
+            assert by == "milan"
+            assert what.endswith("-viewed"), path
+            assert subject in (*where.split("/"), "start", place.page, place.half), path
         looked += 1
     assert looked >= 8
 
@@ -150,6 +155,7 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
             "wing": "A",
             "code": place.pad[4:],
             "asked": "A1234BC",
+            "question": f"{place.page}/role/0",
         }
         return milan.post(where, data={"csrf": token, **asks})
 
