@@ -38,12 +38,16 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Role(StrEnum):
-    """What somebody signs in as. `EVERYBODY` is whoever asks, signed in or not."""
+    """What somebody signs in as. `EVERYBODY` is whoever asks, signed in or not.
+
+    A senior practitioner is a practitioner who is named to see forms about staff.
+    """
 
     EVERYBODY = "everybody"
     OFFICER = "officer"
     VERIFIER = "verifier"
     PRACTITIONER = "practitioner"
+    SENIOR = "senior"
     MANAGER = "manager"
     AUDITOR = "auditor"
     ADMIN = "admin"
@@ -53,6 +57,7 @@ ROLE_NAMES: Mapping[Role, str] = {
     Role.OFFICER: "Officer",
     Role.VERIFIER: "Verifier",
     Role.PRACTITIONER: "Practitioner",
+    Role.SENIOR: "Senior practitioner",
     Role.MANAGER: "RJ manager",
     Role.AUDITOR: "Auditor",
     Role.ADMIN: "Administrator",
@@ -123,8 +128,9 @@ class User:
     wings: frozenset[str] = frozenset()
 
     def has(self, *roles: Role) -> bool:
-        """Say whether they hold any of these roles."""
-        return bool(self.roles & set(roles))
+        """Say whether they hold any of these roles; who is senior is a practitioner too."""
+        also = {Role.SENIOR} if Role.PRACTITIONER in roles else set()
+        return bool(self.roles & {*roles, *also})
 
     @property
     def role_name(self) -> str:

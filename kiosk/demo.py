@@ -265,7 +265,7 @@ def _sign_ins(house: House) -> tuple[SignIn, ...]:
                     each.username,
                     each.password,
                     name=f"Demo {each.role}",
-                    roles=[each.role],
+                    roles=[each.role, *(["senior"] if each.role == "practitioner" else [])],
                     establishments=[ESTABLISHMENT],
                     by=BY,
                     at=_now(),

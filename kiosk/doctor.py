@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
+from pipeline.rights import SEES_CONFIDENTIAL, is_one
 from pipeline.sandbox import Sandbox, SandboxMissing
 from storage import clock
 from storage.heads import EVERY_EVENTS, NotedHeads
@@ -226,6 +227,12 @@ def _check_house(house: House) -> Iterator[Check]:
         "alerts",
         lambda: _alerts(house),
         "Have somebody on duty open the staff site and take them on, now.",
+    )
+    yield _try(
+        "forms about staff",
+        lambda: _about_staff(house),
+        "Name somebody: `counterfoil staff add NAME --role senior`, or give an RJ manager a "
+        "sign-in. Nobody else sees a form that names staff.",
     )
     yield _try(
         "kiosk",
@@ -501,6 +508,16 @@ def _alerts(house: House) -> str:
         raise _Wrong(f"Nobody has taken on: {told}.")
     who = "" if house.settings.alert else "; nobody on duty is told, see COUNTERFOIL_ALERT"
     return (f"{rest} for today" if rest else "none waits") + who
+
+
+def _about_staff(house: House) -> str:
+    """Look whether somebody may see the forms that name staff."""
+    with house.store.look() as kept:
+        active = [each for each in kept.staff.list() if each.active]
+    named = sum(is_one(each, SEES_CONFIDENTIAL) for each in active)
+    if active and not named:
+        raise _Wrong("Nobody who may sign in is named to see forms about staff.")
+    return f"{named} may see them" if active else "nobody may sign in yet"
 
 
 def _kiosk(house: House) -> str:

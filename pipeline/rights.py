@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-SEES_ANSWERS = frozenset({"verifier", "practitioner", "manager"})
+SEES_ANSWERS = frozenset({"verifier", "practitioner", "senior", "manager"})
 """Roles that look at pages and records at all."""
 
-SEES_CONFIDENTIAL = frozenset({"practitioner", "manager"})
-"""Roles that see what a mark takes out of the ordinary queue."""
+SEES_CONFIDENTIAL = frozenset({"senior", "manager"})
+"""Roles that see what a mark takes out of the ordinary queue: a form that names staff."""
 
-SEES_UNREAD = frozenset({"practitioner"})
+SEES_UNREAD = frozenset({"practitioner", "senior"})
 """Roles that see everything which stands on a page, read or not."""
 
 

@@ -113,7 +113,7 @@ def _shown(
     )
     record = _record_of(kept, user, alert)
     # Whom a form about staff is from is for those who see such forms; that he needs help is not.
-    named = alert.number if not alert.confidential or user.has(*SEES_TO) else ""
+    named = alert.number if not alert.confidential or user.has(Role.SENIOR, Role.MANAGER) else ""
     seen = ""
     if alert.seen_at is not None:
         who = names.get(alert.seen_by, alert.seen_by)

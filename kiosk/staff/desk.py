@@ -42,7 +42,7 @@ NEWEST = 40
 LATELY = timedelta(days=1)
 """So long the start page tells of a glass that was dirty."""
 
-TOLD_OF_STAFF = (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
+TOLD_OF_STAFF = (Role.SENIOR, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
 """Whose numbers count records on which staff are named."""
 
 VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)

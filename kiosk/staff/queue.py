@@ -66,7 +66,7 @@ class _Whose:
 def _whose(roles: frozenset[Role]) -> _Whose:
     """Work out what people of these roles are kept from, over every form there is."""
     user = User(id="", name="", roles=roles)
-    sees_all = user.has(Role.PRACTITIONER, Role.MANAGER)
+    sees_all = user.has(Role.SENIOR, Role.MANAGER)
     hidden: dict[str, tuple[str, ...]] = {}
     for form in library.FORMS:
         hidden[form.id] = (*hidden.get(form.id, ()), *hidden_fields(user, form))
@@ -76,7 +76,7 @@ def _whose(roles: frozenset[Role]) -> _Whose:
             of_form = looks.setdefault(look, {})
             of_form[form.id] = (*of_form.get(form.id, ()), *names)
     return _Whose(
-        role=Role.PRACTITIONER if sees_all else Role.VERIFIER,
+        role=Role.SENIOR if sees_all else Role.VERIFIER,
         hidden={form: names for form, names in hidden.items() if names},
         looks=looks,
     )

@@ -197,6 +197,7 @@ PEOPLE = {
     "vera": ("Vera Verifier", ("verifier",)),
     "victor": ("Victor Verifier", ("verifier",)),
     "petra": ("Petra Practitioner", ("practitioner",)),
+    "sona": ("Sona Senior", ("senior",)),
     "milan": ("Milan Manager", ("manager",)),
     "ada": ("Ada Auditor", ("auditor",)),
     "olu": ("Olu Officer", ("officer",)),

@@ -82,7 +82,8 @@ def test_nobody_finds_a_record_that_they_may_not_open(prison, visitor, samples) 
     number = str(filled.answers["me_number"])
     assert f"/records/{record}" not in find(visitor("vera"), number).text
     assert f"/records/{record}" not in find(visitor("vera"), serial_of(prison, record)).text
-    assert f"/records/{record}" in find(visitor("petra"), number).text
+    assert f"/records/{record}" in find(visitor("sona"), number).text
+    assert f"/records/{record}" not in find(visitor("petra"), number).text
 
 
 def test_staff_of_another_prison_find_nothing(prison, visitor, records) -> None:

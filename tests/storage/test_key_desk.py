@@ -244,12 +244,10 @@ def test_each_role_is_given_the_keys_of_what_the_site_shows_it_and_no_other(
                     assert given(opener, secret, f"file/{page.intake}") == file, (role, name)
             unread = given(opener, secret, page_scope(pages["aside"]))
             assert given(opener, secret, f"file/{kept_pages['aside'].intake}") == unread
-            assert unread == (role == "practitioner" and not only)
+            assert unread == (role in ("practitioner", "senior") and not only)
             assert not given(opener, secret, "backup/x")
             assert not given(opener, secret, "page/none")
-            assert given(opener, secret, "sheet/" + closed) == (
-                role in ("practitioner", "manager")
-            ), role
+            assert given(opener, secret, "sheet/" + closed) == (role in ("senior", "manager")), role
 
 
 def given(opener: AskedOpener, secret: str, scope: str) -> bool:

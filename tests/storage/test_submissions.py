@@ -259,7 +259,7 @@ def test_who_names_staff_leaves_the_ordinary_queue(wing: Wing) -> None:
     wing.bring(submission({**ME, "kind": ("staff",)}))
     with wing.store.look() as kept:
         assert kept.pages.queue("verifier") == ()
-        assert len(kept.pages.queue("practitioner")) == 1
+        assert len(kept.pages.queue("senior")) == 1
 
 
 def test_an_option_that_the_form_does_not_have_is_asked_about_and_not_lost(wing: Wing) -> None:
