@@ -51,9 +51,7 @@ def wants_person(*, by: str = "") -> ColumnElement[bool]:
     after = exists().where(
         later.page == newest.page, later.field == newest.field, later.number > newest.number
     )
-    said = exists().where(
-        newest.page == ReadingRow.page, newest.field == ReadingRow.field, ~after
-    )
+    said = exists().where(newest.page == ReadingRow.page, newest.field == ReadingRow.field, ~after)
     open_still = said.where(~newest.settles)
     if by:
         open_still = open_still.where(newest.by != by)

@@ -59,6 +59,7 @@ class Whose:
         establishments: prison codes they are kept to; none means every one.
         wings: wings they are kept to; none means every one.
         hidden: fields they may not see, by form id.
+        no_longer: fields they may not see of a verified record, by form id.
         looks: fields of each kind of look, by form id.
     """
 
@@ -67,6 +68,7 @@ class Whose:
     establishments: Collection[str] = ()
     wings: Collection[str] = ()
     hidden: Mapping[str, Collection[str]]
+    no_longer: Mapping[str, Collection[str]]
     looks: Mapping[Look, Mapping[str, Collection[str]]]
 
 
@@ -202,7 +204,10 @@ class Looks:
         names = whose.looks.get(look, {})
         of_look = or_(
             *(
-                and_(PageRow.form == form, ReadingRow.field.in_(list(fields)))
+                and_(
+                    PageRow.form == form,
+                    ReadingRow.field.in_(sorted(set(fields) - set(whose.no_longer.get(form, ())))),
+                )
                 for form, fields in names.items()
             )
         )

@@ -438,6 +438,24 @@ class LookRow(Base):
     until: Mapped[datetime]
 
 
+class OpeningRow(Base):
+    """That somebody opened the sealed words of a record without having a right to, and why."""
+
+    __tablename__ = "openings"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    record: Mapped[str] = mapped_column(String(24))
+    by: Mapped[str] = mapped_column(String(80))
+    reason: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+    until: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_openings_record", "record", "by"),
+        {"sqlite_autoincrement": True},
+    )
+
+
 class CheckRow(Base):
     """A field already settled that was given to somebody once more, to see what passes them.
 

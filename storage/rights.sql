@@ -24,6 +24,7 @@ BEGIN
         ('drafts_due', 'SELECT'),
         ('decisions', 'SELECT, INSERT'),
         ('looks', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('openings', 'SELECT, INSERT'),
         ('checks', 'SELECT, INSERT, UPDATE (done_at, caught)'),
         ('people_index', 'SELECT, INSERT, DELETE'),
         ('roll_imports', 'SELECT'),

@@ -41,6 +41,7 @@ from storage.ledger import Ledger
 from storage.looks import Looks
 from storage.mailbox import Letters
 from storage.models import KekRow
+from storage.openings import Openings
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
 from storage.people_index import PeopleIndex
@@ -95,6 +96,8 @@ class Kept:
         """People's words on fields, only ever added."""
         self.looks = Looks(rows)
         """Who has which field before them, and what they were given to check them."""
+        self.openings = Openings(rows, self.events)
+        """Sealed words that were opened for a reason."""
         self.drafts = Drafts(rows)
         """What a machine made of free text afterwards, only ever added."""
         self.letters = Letters(rows)

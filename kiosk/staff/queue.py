@@ -59,6 +59,7 @@ class _Whose:
 
     role: Role
     hidden: Mapping[str, tuple[str, ...]]
+    no_longer: Mapping[str, tuple[str, ...]]
     looks: Mapping[Look, Mapping[str, tuple[str, ...]]]
 
 
@@ -68,8 +69,11 @@ def _whose(roles: frozenset[Role]) -> _Whose:
     user = User(id="", name="", roles=roles)
     sees_all = user.has(Role.SENIOR, Role.MANAGER)
     hidden: dict[str, tuple[str, ...]] = {}
+    no_longer: dict[str, tuple[str, ...]] = {}
     for form in library.FORMS:
         hidden[form.id] = (*hidden.get(form.id, ()), *hidden_fields(user, form))
+        settled = hidden_fields(user, form, settled=True)
+        no_longer[form.id] = (*no_longer.get(form.id, ()), *settled)
     looks: dict[Look, dict[str, tuple[str, ...]]] = {}
     for form in library.FORMS:
         for look, names in fields_by_look(form).items():
@@ -78,6 +82,7 @@ def _whose(roles: frozenset[Role]) -> _Whose:
     return _Whose(
         role=Role.SENIOR if sees_all else Role.VERIFIER,
         hidden={form: names for form, names in hidden.items() if names},
+        no_longer=no_longer,
         looks=looks,
     )
 
@@ -91,6 +96,7 @@ def whose(user: User) -> Whose:
         establishments=user.establishments,
         wings=user.wings,
         hidden=part.hidden,
+        no_longer=part.no_longer,
         looks=part.looks,
     )
 

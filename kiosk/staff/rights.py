@@ -1,26 +1,44 @@
 """What of a page or record somebody may see, beyond which addresses their role may open.
 
 From the table of who may see what: a verifier sees identity and ticks but never sealed free
-text; a form that names staff leaves the ordinary queue; everybody is kept to their own
-establishments and wings. What is not allowed here is refused.
+text, and of a record that is verified no longer who else it names; a form that names staff leaves
+the ordinary queue; everybody is kept to their own establishments and wings. What is not allowed
+here is refused.
 """
 
 from __future__ import annotations
 
-from forms.fields import Fillable, FormDefinition, Visibility
+from forms.fields import Fillable, FormDefinition, Text, Visibility
 from kiosk.access import Role, User
 from pipeline.rights import may_open, may_see_unread
 
 __all__ = ["hidden_fields", "may_open", "may_see", "may_see_unread"]
 
+_FIRST = frozenset({"sender", "person_1"})
+"""The person a form is from or about; any other is the other party."""
 
-def may_see(user: User, asked: Fillable) -> bool:
-    """Say whether somebody may see the pixels and the value of one field."""
+
+def may_see(user: User, asked: Fillable, *, settled: bool = False, opened: bool = False) -> bool:
+    """Say whether somebody may see the pixels and the value of one field.
+
+    Args:
+        user: who.
+        asked: the field.
+        settled: its record is verified: a verifier has no more to do with whom else it names.
+        opened: they have opened the record's sealed words, for a reason that is kept.
+    """
     if asked.visibility is Visibility.SEALED:
-        return user.has(Role.PRACTITIONER)
-    return user.has(Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
+        return user.has(Role.PRACTITIONER) or (opened and user.has(Role.MANAGER))
+    if user.has(Role.PRACTITIONER, Role.MANAGER):
+        return True
+    other = isinstance(asked, Text) and bool(asked.identifies) and asked.person not in _FIRST
+    return user.has(Role.VERIFIER) and not (settled and other)
 
 
-def hidden_fields(user: User, form: FormDefinition) -> tuple[str, ...]:
-    """Name the fields of a form that are to be painted over for somebody."""
-    return tuple(f.name for f in form.fillable() if not may_see(user, f))
+def hidden_fields(
+    user: User, form: FormDefinition, *, settled: bool = False, opened: bool = False
+) -> tuple[str, ...]:
+    """Name the fields of a form that are to be painted over for somebody; see `may_see`."""
+    return tuple(
+        f.name for f in form.fillable() if not may_see(user, f, settled=settled, opened=opened)
+    )

@@ -51,6 +51,18 @@ class _Open:
 
     page: KeptPage
     published: Published
+    opened: bool = False
+
+    @property
+    def settled(self) -> bool:
+        return self.page.status is Status.VERIFIED
+
+    def may_see(self, user: User, asked: Fillable) -> bool:
+        return may_see(user, asked, settled=self.settled, opened=self.opened)
+
+    def hidden(self, user: User) -> tuple[str, ...]:
+        form = self.published.definition
+        return hidden_fields(user, form, settled=self.settled, opened=self.opened)
 
     @property
     def number(self) -> int:
@@ -71,7 +83,15 @@ def _open(kept: Kept, office: Office, user: User, page_id: str) -> _Open:
         PageUnknown: there is none, or not for them: which one is not said.
     """
     page = page_for(kept, user, page_id)
-    return _Open(page=page, published=queue.published_as(office, page))
+    return _opened(kept, office, user, page)
+
+
+def _opened(kept: Kept, office: Office, user: User, page: KeptPage) -> _Open:
+    return _Open(
+        page=page,
+        published=queue.published_as(office, page),
+        opened=kept.openings.is_open(page.record, user.id, at=office.kit.now()),
+    )
 
 
 def page_for(kept: Kept, user: User, page_id: str) -> KeptPage:
@@ -99,7 +119,7 @@ def _open_field(
     """
     opened = _open(kept, office, user, page_id)
     asked = opened.asked(name)
-    if not may_see(user, asked):
+    if not opened.may_see(user, asked):
         raise NotAllowed
     return opened, asked
 
@@ -214,7 +234,7 @@ def routers() -> tuple[APIRouter, ...]:
         place = place_of(asked, reading.bounds, layout, opened.number)
         if opened.page.upright is None or place is None:
             raise PictureMissing
-        hidden = hidden_fields(user, opened.published.definition)
+        hidden = opened.hidden(user)
         covered = covers(hidden, layout, opened.number)
         picture = office.pictures.cut(opened.page, place, covered, layout.page_mm)
         shown("crop-viewed", page_id, name)
@@ -235,13 +255,13 @@ def routers() -> tuple[APIRouter, ...]:
                     raise NotAllowed
                 opened = None
             else:
-                opened = _Open(page=page, published=queue.published_as(office, page))
+                opened = _opened(kept, office, user, page)
         if opened is None:
             unread = office.pictures.whole(page, (), (1.0, 1.0))
             shown("picture-viewed", page_id, "unread")
             return _picture(unread)
         layout = opened.published.layout
-        hidden = hidden_fields(user, opened.published.definition)
+        hidden = opened.hidden(user)
         covered = covers(hidden, layout, opened.number)
         whole = office.pictures.whole(page, covered, layout.page_mm)
         shown("picture-viewed", page_id)
@@ -257,7 +277,7 @@ def routers() -> tuple[APIRouter, ...]:
         shown("field-viewed", page_id, name)
         layout = opened.published.layout
         width, height = layout.page_mm
-        hidden = hidden_fields(user, opened.published.definition)
+        hidden = opened.hidden(user)
         reading = opened.page.reading(name)
         return show(
             request,

@@ -1,4 +1,4 @@
-"""Keep whether a word on a field is the last one, who has which field before them, and checks.
+"""Keep whether a word is the last one, who has which field before them, checks and openings.
 
 Revision: 0013
 Follows: 0011
@@ -43,5 +43,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_checks"),
     )
     op.create_index("ix_checks_by", "checks", ["by", "page", "field"])
+    op.create_table(
+        "openings",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("record", sa.String(24), nullable=False),
+        sa.Column("by", sa.String(80), nullable=False),
+        sa.Column("reason", sa.String(40), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_openings"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_openings_record", "openings", ["record", "by"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute((resources.files("storage") / "rights.sql").read_text("utf-8"))
