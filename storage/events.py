@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -46,6 +47,36 @@ class Events:
         """Give the newest acts, newest first."""
         self._chain.settle()
         found = select(EventRow).order_by(EventRow.number.desc()).limit(limit)
+        return tuple(convert.event(row) for row in self._rows.scalars(found))
+
+    def listed(
+        self,
+        limit: int,
+        *,
+        before: int = 0,
+        by: Collection[str] | None = None,
+        what: str = "",
+        subject: str = "",
+    ) -> tuple[Event, ...]:
+        """Give acts, newest first.
+
+        Args:
+            limit: at most so many.
+            before: only those numbered below this; 0 for the newest.
+            by: only these people's; None for everybody's.
+            what: only acts of this kind; "" for all.
+            subject: only what was done to this, and to parts of it; "" for all.
+        """
+        self._chain.settle()
+        found = select(EventRow).order_by(EventRow.number.desc()).limit(limit)
+        if before:
+            found = found.where(EventRow.number < before)
+        if by is not None:
+            found = found.where(EventRow.by.in_(sorted(by)))
+        if what:
+            found = found.where(EventRow.what == what)
+        if subject:
+            found = found.where(EventRow.subject.startswith(subject, autoescape=True))
         return tuple(convert.event(row) for row in self._rows.scalars(found))
 
     def count(self, what: str, subject: str, *, since: datetime) -> int:

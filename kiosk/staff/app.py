@@ -21,6 +21,7 @@ from kiosk.staff import (
     signing,
     taking,
     terminals,
+    trail,
     verify,
 )
 from kiosk.staff.kit import Office, StaffKit
@@ -49,7 +50,19 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, taking, grid, verify, alerts, terminals, pads, figures):
+    for part in (
+        files,
+        signing,
+        desk,
+        taking,
+        grid,
+        verify,
+        alerts,
+        terminals,
+        pads,
+        figures,
+        trail,
+    ):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)

@@ -57,6 +57,7 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
         "Pads",
         (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
     ),
+    ("/trail", "Who did what", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
 )

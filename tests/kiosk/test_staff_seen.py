@@ -42,6 +42,8 @@ ACTS = {
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
     "/pages/{page_id}/fields/{name}": "field-decided",
     "/verify/grid": "field-decided",
+    "/trail": "list-viewed",
+    "/trail/check": "audit-verified",
 }
 """What every unsafe route leaves when it does what it is there for."""
 
@@ -114,7 +116,7 @@ def test_every_address_that_shows_something_has_left_an_event_before(place, visi
         for by, what, subject, _ in left:
             assert by == "milan"
             assert what.endswith("-viewed"), path
-            assert subject in (*where.split("/"), "start", place.page, place.half), path
+            assert subject in (*where.split("/"), "start", "trail", place.page, place.half), path
         looked += 1
     assert looked >= 8
 
