@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute
 
 from forms.errors import UserError
 from kiosk.problems import AddressUnknown, NotAllowed
-from storage.people import WrongTries
+from storage.sessions import WrongTries
 from storage.store import Kept, Store
 
 IDLE = timedelta(minutes=15)

@@ -35,7 +35,7 @@ from pipeline.kept import Staff
 from pipeline.rights import SEES_ANSWERS, is_one
 from storage.database import showing
 from storage.key_desk import asking_for
-from storage.people import TOUCH
+from storage.sessions import TOUCH
 
 _HASHING = BoundedSemaphore(2)
 """How many passwords are checked at once: each takes 64 MiB and a fifth of a second of a core."""
