@@ -554,13 +554,14 @@ class PeopleAskRow(Base):
     roles: Mapped[list[Any]]
     establishments: Mapped[list[Any]]
     wings: Mapped[list[Any]]
+    password: Mapped[str] = mapped_column(String(200), default="")
     asked_at: Mapped[datetime]
     asked_by: Mapped[str] = mapped_column(String(80))
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str] = mapped_column(String(80), default="")
     outcome: Mapped[str] = mapped_column(String(12), default="")
 
-    __table_args__ = (CheckConstraint("kind IN ('roles', 'factors')", name="kind"),)
+    __table_args__ = (CheckConstraint("kind IN ('roles', 'factors', 'password')", name="kind"),)
 
 
 class EventRow(Base):

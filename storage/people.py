@@ -222,6 +222,14 @@ class StaffBook:
         self._keys.fetch([row.sealed_scope for row in found])
         return tuple(convert.staff(row) for row in found)
 
+    def hash(self, password: str) -> str:
+        """Give what is kept of a password.
+
+        Raises:
+            PasswordShort: too easy to guess.
+        """
+        return _hash(password)
+
     def change(
         self,
         username: str,
@@ -229,6 +237,7 @@ class StaffBook:
         by: str,
         at: datetime,
         password: str | None = None,
+        hashed: str | None = None,
         roles: Collection[str] | None = None,
         active: bool | None = None,
         establishments: Collection[str] | None = None,
@@ -243,6 +252,7 @@ class StaffBook:
             by: who changes it.
             at: when, UTC.
             password: a new one.
+            hashed: a new one that `hash` was given before.
             roles: all of them from now on.
             active: whether they may sign in.
             establishments: prison codes they may see; none of them means every one.
@@ -257,8 +267,8 @@ class StaffBook:
         row = self._rows.get(StaffRow, username.strip().lower())
         if row is None:
             raise StaffUnknown
-        if password is not None:
-            row.password = _hash(password)
+        if password is not None or hashed is not None:
+            row.password = hashed if hashed is not None else _hash(password or "")
             row.must_change = must_change
             self._events.add("staff-password", row.username, by=by, at=at)
         if roles is not None:

@@ -51,7 +51,8 @@ class PeopleAsk:
     Attributes:
         id: what it is known by.
         username: whom it is about.
-        kind: "roles" (with places), or "factors": that they have lost their second factor.
+        kind: "roles" (with places), "factors": they have lost their second factor, or "password":
+            they have forgotten theirs and are given one for once.
         roles: all that they will hold.
         establishments: prison codes they will see; none of them means every one.
         wings: wings they will see; none means every one.
@@ -92,8 +93,13 @@ class PeopleAsks:
         roles: Collection[str] = (),
         establishments: Collection[str] = (),
         wings: Collection[str] = (),
+        password: str = "",
     ) -> PeopleAsk:
-        """Ask for a change, in the place of one of the same kind that waits."""
+        """Ask for a change, in the place of one of the same kind that waits.
+
+        Raises:
+            PasswordShort: the password is too easy to guess.
+        """
         for row in self._open(at):
             if (row.username, row.kind) == (username, kind):
                 self._end(row, "replaced", by=by, at=at)
@@ -104,6 +110,7 @@ class PeopleAsks:
             roles=sorted(roles),
             establishments=sorted(establishments),
             wings=sorted(wings),
+            password=self._staff.hash(password) if kind == "password" else "",
             asked_at=at,
             asked_by=by,
         )
@@ -139,6 +146,11 @@ class PeopleAsks:
         found = _ask(row)
         if row.kind == "factors":
             self._factors.remove_all(row.username, by=row.asked_by, at=at)
+            self._staff.change(row.username, by=row.asked_by, at=at)
+        elif row.kind == "password":
+            self._staff.change(
+                row.username, by=row.asked_by, at=at, hashed=row.password, must_change=True
+            )
         else:
             self._staff.change(
                 row.username,
@@ -189,7 +201,7 @@ class PeopleAsks:
         return list(self._rows.scalars(found))
 
     def _end(self, row: PeopleAskRow, outcome: str, *, by: str, at: datetime) -> None:
-        row.ended_at, row.ended_by, row.outcome = at, by, outcome
+        row.ended_at, row.ended_by, row.outcome, row.password = at, by, outcome, ""
         self._events.add(f"people-{outcome}", row.username, by=by, at=at, code=row.kind)
 
 

@@ -30,7 +30,7 @@ BEGIN
         ('second_factors', 'SELECT, INSERT, UPDATE, DELETE'),
         ('recovery_codes', 'SELECT, INSERT, DELETE'),
         ('challenges', 'SELECT, INSERT, DELETE'),
-        ('people_asks', 'SELECT, INSERT, UPDATE (ended_at, ended_by, outcome)'),
+        ('people_asks', 'SELECT, INSERT, UPDATE (ended_at, ended_by, outcome, password)'),
         ('sessions', 'SELECT, INSERT, UPDATE, DELETE'),
         ('wrong_tries', 'SELECT, INSERT, UPDATE, DELETE'),
         ('events', 'SELECT, INSERT'),

@@ -42,7 +42,7 @@ class FactorUnknown(UserError):
     code = "factor-unknown"
     message = "That is not there any more."
     remedy = "Look at the list again."
-    status = 404
+    status = 409
 
 
 class PasskeysEnough(UserError):

@@ -37,7 +37,7 @@ class SessionUnknown(UserError):
     code = "session-unknown"
     message = "That session has ended already."
     remedy = "Look at the list again."
-    status = 404
+    status = 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,12 @@ class Sessions:
             self._events.add("sign-in-begun", username, by=username, at=at, code=step)
             return secret
         self._rows.flush()
-        alive = [r for r in self._open_rows(username, at) if at - r.seen_at <= idle + TOUCH]
-        for row in alive[MOST_SESSIONS:]:
+        others = [
+            row
+            for row in self._open_rows(username, at)
+            if at - row.seen_at <= idle + TOUCH and row.id != session_id(secret)
+        ]
+        for row in others[MOST_SESSIONS - 1 :]:
             self._rows.delete(row)
             self._events.add("session-ended", username, by=username, at=at, code="too-many")
         self._events.add("signed-in", username, by=username, at=at, code=means)

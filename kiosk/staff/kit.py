@@ -15,6 +15,7 @@ from forms import published as forms_published
 from forms.errors import UserError
 from forms.published import Published
 from kiosk.access import SignedIn, SignInDelays
+from kiosk.settings import OidcSettings
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
@@ -65,6 +66,9 @@ class StaffKit:
         tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
         find: finds a form's printed version.
         now: the clock, UTC.
+        second_factor: "offered", or "required": then nobody works without one.
+        origin: how browsers reach the site; "" for what each request says.
+        oidc: an identity provider that staff may sign in with; None for none.
     """
 
     store: Store
@@ -78,6 +82,9 @@ class StaffKit:
         )
     )
     now: Callable[[], datetime] = _utc_now
+    second_factor: str = "offered"
+    origin: str = ""
+    oidc: OidcSettings | None = None
 
 
 class Desk:

@@ -78,12 +78,15 @@ def upgrade() -> None:
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("establishments", sa.JSON(), nullable=False),
         sa.Column("wings", sa.JSON(), nullable=False),
+        sa.Column("password", sa.String(200), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("asked_by", sa.String(80), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_by", sa.String(80), nullable=False),
         sa.Column("outcome", sa.String(12), nullable=False),
-        sa.CheckConstraint("kind IN ('roles', 'factors')", name=op.f("ck_people_asks_kind")),
+        sa.CheckConstraint(
+            "kind IN ('roles', 'factors', 'password')", name=op.f("ck_people_asks_kind")
+        ),
         sa.ForeignKeyConstraint(
             ["username"], ["staff.username"], name=op.f("fk_people_asks_username")
         ),
