@@ -158,6 +158,7 @@ class SecondFactors:
         row.label, row.secret = "", pyotp.random_base32()
         self._rows.add(row)
         self._rows.flush()
+        self._events.add("factor-begun", username, by=username, at=at, code="totp")
         return row.secret
 
     def begun_totp(self, username: str) -> str | None:
