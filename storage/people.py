@@ -37,6 +37,7 @@ class PasswordShort(UserError):
     code = "password-short"
     message = f"That password is shorter than {PASSWORD_LENGTH} characters."
     remedy = "Choose a longer one; three or four unrelated words do well."
+    status = 422
 
 
 class UsernameTaken(UserError):
@@ -45,6 +46,7 @@ class UsernameTaken(UserError):
     code = "username-taken"
     message = "Somebody with that user name is here already."
     remedy = "Choose another user name."
+    status = 422
 
 
 class UsernameOdd(UserError):
@@ -53,6 +55,7 @@ class UsernameOdd(UserError):
     code = "username-odd"
     message = "A user name is 2 to 40 letters, digits, dots or hyphens."
     remedy = "Choose a user name like j.smith."
+    status = 422
 
 
 class StaffUnknown(UserError):
@@ -61,6 +64,7 @@ class StaffUnknown(UserError):
     code = "staff-unknown"
     message = "There is nobody with that user name."
     remedy = "Look at the spelling."
+    status = 404
 
 
 class RollEmpty(UserError):
