@@ -200,12 +200,26 @@ def routers() -> tuple[APIRouter, ...]:
         try:
             with _changing(request, user, office, person) as (kept, found):
                 roles, prisons, wings = _rights(form, user)
-                new = {"roles": roles, "establishments": prisons, "wings": wings}
                 if (roles - found.roles) & GUARDED or not within(prisons, found.establishments):
-                    kept.people_asks.ask(found.username, "roles", by=user.id, at=kit.now(), **new)
+                    kept.people_asks.ask(
+                        found.username,
+                        "roles",
+                        by=user.id,
+                        at=kit.now(),
+                        roles=roles,
+                        establishments=prisons,
+                        wings=wings,
+                    )
                 else:
                     kept.people_asks.forget(found.username, by=user.id, at=kit.now())
-                    kept.staff.change(found.username, by=user.id, at=kit.now(), **new)
+                    kept.staff.change(
+                        found.username,
+                        by=user.id,
+                        at=kit.now(),
+                        roles=roles,
+                        establishments=prisons,
+                        wings=wings,
+                    )
         except (RolesOdd, PrisonsOdd, WingsOdd) as problem:
             return _one(request, user, office, found, problem=problem)
         return see_other(f"/people/{person}")

@@ -425,7 +425,7 @@ def let_in(
         means=means,
         address=address_of(request),
     )
-    response = see_other(_with(STEPS[step], to) if step else to)
+    response: Response = see_other(_with(STEPS[step], to) if step else to)
     if not step and page is not None:
         response = page()
     give_cookie(response, session_cookie(tls=kit.tls), secret, tls=kit.tls)

@@ -13,10 +13,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oidc.core import CodeIDToken
+import httpx2
+from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
+from authlib.integrations.httpx_client import OAuth2Client  # type: ignore[import-untyped]
+from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
 from fastapi import APIRouter, Request
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -204,9 +204,9 @@ def _name_from(
                 },
             )
             claims.validate(now=int(office.kit.now().timestamp()), leeway=_LEEWAY_SECONDS)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             raise ProviderAway from None
-        except (AuthlibBaseError, JoseError, httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (AuthlibBaseError, JoseError, httpx2.HTTPError, ValueError, KeyError, TypeError):
             raise ProviderAnswerOdd from None
     name = claims.get(oidc.claim)
     return name.strip().lower()[:80] if isinstance(name, str) else ""
@@ -239,7 +239,7 @@ def _metadata(client: OAuth2Client, oidc: OidcSettings) -> Mapping[str, Any]:
             name: str(known[name])
             for name in ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
         }
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         raise ProviderAway from None
     if found["issuer"] != oidc.issuer:
         raise ProviderAway
