@@ -26,7 +26,7 @@ BEGIN
         ('people_index', 'SELECT, INSERT, DELETE'),
         ('roll_imports', 'SELECT'),
         ('roll_people', 'SELECT'),
-        ('staff', 'SELECT, INSERT, UPDATE (password, roles, establishments, wings, active, must_change)'),
+        ('staff', 'SELECT, INSERT, UPDATE (password, roles, establishments, wings, active)'),
         ('second_factors', 'SELECT, INSERT, UPDATE, DELETE'),
         ('recovery_codes', 'SELECT, INSERT, DELETE'),
         ('challenges', 'SELECT, INSERT, DELETE'),
@@ -46,6 +46,11 @@ BEGIN
             EXECUTE format('GRANT %s ON public.%I TO counterfoil_staff', it.may, it.name);
         END IF;
     END LOOP;
+    -- Older revisions run this too, before they have the column.
+    IF EXISTS (SELECT FROM pg_attribute
+        WHERE attrelid = to_regclass('public.staff') AND attname = 'must_change') THEN
+        GRANT UPDATE (must_change) ON public.staff TO counterfoil_staff;
+    END IF;
     -- The kiosk adds to its mailbox and reads nothing, not even that.
     IF to_regclass('public.mailbox') IS NOT NULL THEN
         GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;
