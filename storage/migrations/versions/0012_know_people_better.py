@@ -2,6 +2,9 @@
 
 Revision: 0012
 Follows: 0011
+
+On a server the staff site's role adds people and changes what they may do. It can give nobody a
+role that takes two people, and no further prison, unless somebody has asked for just that.
 """
 
 from importlib import resources
@@ -13,6 +16,51 @@ revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
+
+
+GUARD = (
+    """
+CREATE FUNCTION guard_staff() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    before jsonb := '[]';
+    places jsonb := NEW.establishments::jsonb;
+    given jsonb := NEW.roles::jsonb;
+    wanted jsonb := NEW.establishments::jsonb;
+BEGIN
+    IF has_table_privilege(current_user, 'public.staff', 'DELETE') THEN
+        RETURN NEW;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        before := OLD.roles::jsonb;
+        places := OLD.establishments::jsonb;
+    END IF;
+    IF EXISTS (
+            SELECT FROM jsonb_array_elements_text(given) AS role
+            WHERE role IN ('practitioner', 'manager', 'auditor', 'admin')
+            AND role NOT IN (SELECT jsonb_array_elements_text(before))
+        ) OR (
+            jsonb_array_length(places) > 0
+            AND (jsonb_array_length(wanted) = 0 OR NOT places @> wanted)
+        )
+    THEN
+        IF TG_OP = 'INSERT' OR NOT EXISTS (
+            SELECT FROM people_asks a WHERE a.username = NEW.username AND a.kind = 'roles'
+            AND a.ended_at IS NULL AND a.roles::jsonb = given
+            AND a.establishments::jsonb = wanted
+        ) THEN
+            RAISE EXCEPTION 'that takes two people' USING ERRCODE = '42501';
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$
+""",
+    """
+CREATE TRIGGER guard_staff BEFORE INSERT OR UPDATE ON staff
+FOR EACH ROW EXECUTE FUNCTION guard_staff()
+""",
+)
 
 
 def upgrade() -> None:
@@ -94,4 +142,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_people_asks_username"), "people_asks", ["username"])
     if op.get_bind().dialect.name == "postgresql":
+        for statement in GUARD:
+            op.execute(statement)
         op.execute((resources.files("storage") / "rights.sql").read_text("utf-8"))
