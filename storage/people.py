@@ -220,11 +220,12 @@ class StaffBook:
         row = self._rows.get(StaffRow, username.strip().lower())
         return convert.staff(row, named=named) if row else None
 
-    def list(self) -> tuple[Staff, ...]:
-        """Give everybody, by user name."""
+    def list(self, *, named: bool = True) -> tuple[Staff, ...]:
+        """Give everybody, by user name; their names stay sealed unless they are asked for."""
         found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username)).all()
-        self._keys.fetch([row.sealed_scope for row in found])
-        return tuple(convert.staff(row) for row in found)
+        if named:
+            self._keys.fetch([row.sealed_scope for row in found])
+        return tuple(convert.staff(row, named=named) for row in found)
 
     def hash(self, password: str) -> str:
         """Give what is kept of a password.

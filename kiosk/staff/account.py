@@ -20,6 +20,7 @@ from kiosk.access import (
     EVERY_ROLE,
     IDLE,
     PROOF_FOR_KEYS,
+    PROOF_FOR_SEALED,
     SAFE_METHODS,
     FormSent,
     Role,
@@ -135,10 +136,11 @@ def routers() -> tuple[APIRouter, ...]:
     @own.post("/account/app")
     def app(request: Request, form: FormSent, user: SignedIn, office: Given) -> Response:
         """Show a new secret for an app, and take it into use when its first code is right."""
-        kit = office.kit
-        require_proof(request, within=PROOF_FOR_KEYS, now=kit.now())
+        kit, begins = office.kit, form.one("act") != "confirm"
+        within = PROOF_FOR_KEYS if begins else PROOF_FOR_SEALED
+        require_proof(request, within=within, now=kit.now())
         with kit.store.begin() as kept:
-            if form.one("act") != "confirm":
+            if begins:
                 secret = kept.factors.begin_totp(user.id, at=kit.now())
                 return _app(request, user.id, secret, "/account/app")
             code = form.one("code")[:20]

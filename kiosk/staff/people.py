@@ -316,7 +316,7 @@ def _changing(
 
 
 def _found(kept: Kept, user: User, person: str) -> Staff:
-    for each in kept.staff.list():
+    for each in kept.staff.list(named=False):
         if person_id(each.username) == person and _manages(user, each):
             return each
     raise StaffUnknown
@@ -492,8 +492,9 @@ def _one(
 ) -> Response:
     now = office.kit.now()
     with office.kit.store.look() as kept:
-        names = {each.username: each.name for each in kept.staff.list()}
         asks = [a for a in kept.people_asks.waiting(at=now) if a.username == person.username]
+        meant = {person.username, *(a.asked_by for a in asks)}
+        names = {each: who.name for each in meant if (who := kept.staff.find(each))}
         kinds = kept.factors.kinds(person.username)
         sessions = kept.sessions.of(person.username, at=now, idle=IDLE)
     return show(
@@ -504,6 +505,7 @@ def _one(
         problem=problem,
         wrong=_WRONG.get(problem.code, "roles") if problem else "",
         person=person,
+        name=names.get(person.username, person.username),
         here=f"/people/{person_id(person.username)}",
         themselves=person.username == user.id,
         role_items=_role_items(person.roles),

@@ -230,7 +230,11 @@ def routers() -> tuple[APIRouter, ...]:
 
     @door.get("/sign-in")
     def ask(request: Request, office: Given) -> Response:
-        """Ask who somebody is."""
+        """Ask who somebody is; whoever was on the way in begins anew."""
+        if request.state.half is not None:
+            with office.kit.store.begin() as kept:
+                kept.sessions.drop(request.state.secret)
+            request.state.half, request.state.secret = None, ""
         query = request.query_params
         to = _place(query.get("to", ""))
         return ask_who(request, office, to=to, lost=to != "/" and query.get("lost") == "1")

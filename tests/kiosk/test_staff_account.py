@@ -170,6 +170,17 @@ def test_a_half_open_session_ends_soon(prison, visitor) -> None:
     assert half.get("/").headers["location"] == "/sign-in"
 
 
+def test_whoever_begins_anew_leaves_no_half_open_session(prison, visitor) -> None:
+    set_up_app(prison, visitor("vera"))
+    shared, key = visitor(), SecurityKey()
+    add_passkey(visitor("victor"), key)
+    shared.sign_in("vera")
+    assert "/sign-in/second" not in shared.get("/sign-in").text
+    assert shared.get("/sign-in/second").headers["location"] == "/sign-in"
+    assert sign_in_by(shared, key).headers["location"] == "/"  # somebody else at the same screen
+    assert "Victor Verifier" in shared.get("/").text
+
+
 def test_every_step_has_a_secret_of_its_own(prison, visitor) -> None:
     secret, _ = set_up_app(prison, visitor("vera"))
     prison.clock.move(timedelta(minutes=1))
