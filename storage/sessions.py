@@ -132,6 +132,7 @@ class Sessions:
         for row in others[MOST_SESSIONS - 1 :]:
             self._rows.delete(row)
             self._events.add("session-ended", username, by=username, at=at, code="too-many")
+        self._rows.flush()
         self._events.add("signed-in", username, by=username, at=at, code=means)
         return secret
 
@@ -186,6 +187,7 @@ class Sessions:
             )
         )
         self._rows.delete(row)
+        self._rows.flush()
         self._events.add("stepped-up", row.username, by=row.username, at=at, code=means)
         return fresh
 
@@ -213,6 +215,7 @@ class Sessions:
         if row is None or row.username != username:
             raise SessionUnknown
         self._rows.delete(row)
+        self._rows.flush()
         self._events.add("session-ended", username, by=by, at=at)
 
     def end_all(self, username: str, *, by: str, at: datetime, but: str = "") -> int:
@@ -222,6 +225,7 @@ class Sessions:
         ended = self._rows.scalars(found).all()
         for row in ended:
             self._rows.delete(row)
+        self._rows.flush()
         self._events.add("sessions-ended", username, by=by, at=at)
         return len(ended)
 

@@ -511,31 +511,32 @@ def test_a_proof_makes_a_session_last_no_longer(prison, visitor) -> None:
     assert vera.get("/").headers["location"] == "/sign-in"
 
 
-@pytest.mark.parametrize(
-    "to",
-    [
-        "//evil.example",
-        "https://evil.example/",
-        "/\\evil.example",
-        "/account/../../x",
-        "javascript:alert(1)",
-        "/nowhere/at/all",
-        "/static/staff.js",
-        "/sign-out",
-        "/%2f%2fevil.example",
-        "/account\r\nX: y",
-        "",
-    ],
-)
-def test_nobody_is_led_away_by_an_address(prison, visitor, to) -> None:
+ELSEWHERE = [
+    "//evil.example",
+    "https://evil.example/",
+    "/\\evil.example",
+    "/account/../../x",
+    "javascript:alert(1)",
+    "/nowhere/at/all",
+    "/static/staff.js",
+    "/sign-out",
+    "/%2f%2fevil.example",
+    "/account\r\nX: y",
+    "",
+]
+
+
+def test_nobody_is_led_away_by_an_address(prison, visitor) -> None:
     vera = visitor("vera")
-    page = vera.get("/prove", params={"to": to})
-    assert 'name="to" value="/"' in page.text
-    assert prove(vera, to).headers["location"] == "/"
-    stranger = visitor()
-    csrf = stranger.token("/sign-in")
-    form = {"name": "vera", "password": "four unrelated words do", "csrf": csrf, "to": to}
-    assert stranger.post("/sign-in", data=form).headers["location"] == "/"
+    for to in ELSEWHERE:
+        page = vera.get("/prove", params={"to": to})
+        assert 'name="to" value="/"' in page.text, to
+        assert prove(vera, to).headers["location"] == "/", to
+        stranger = visitor()
+        csrf = stranger.token("/sign-in")
+        form = {"name": "victor", "password": "four unrelated words do", "csrf": csrf, "to": to}
+        assert stranger.post("/sign-in", data=form).headers["location"] == "/", to
+        assert stranger.get("/sign-in", params={"to": to}).headers["location"] == "/", to
 
 
 def test_sealed_words_take_a_proof_of_the_last_hour(prison, visitor, samples) -> None:

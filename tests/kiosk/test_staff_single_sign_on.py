@@ -281,41 +281,35 @@ def told(prison: Any, browser: Any, liar: Liar, **lies: Any) -> Any:
     return answer
 
 
-def test_the_liar_is_believed_when_it_tells_the_truth(prison, visit, liar) -> None:
-    browser = visit(site(prison, liar.url))
-    assert told(prison, browser, liar).status_code == 200
-    assert browser.get("/").status_code == 200
-
-
 HOUR = 3600
 NOW = int(datetime(2026, 11, 23, 10, 30, tzinfo=UTC).timestamp())
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [
-        {"iss": "https://other.example"},
-        {"iss": None},
-        {"aud": "another-site"},
-        {"aud": ["another-site"]},
-        {"aud": None},
-        {"azp": "another-site"},
-        {"aud": [CLIENT, "another-site"], "azp": "another-site"},
-        {"nonce": "another"},
-        {"nonce": None},
-        {"exp": NOW - HOUR},
-        {"exp": None},
-        {"iat": NOW + HOUR},
-        {"nbf": NOW + HOUR},
-        {"at_hash": "wrong"},
-    ],
-    ids=str,
+LIES: tuple[dict[str, Any], ...] = (
+    {"iss": "https://other.example"},
+    {"iss": None},
+    {"aud": "another-site"},
+    {"aud": ["another-site"]},
+    {"aud": None},
+    {"azp": "another-site"},
+    {"aud": [CLIENT, "another-site"], "azp": "another-site"},
+    {"nonce": "another"},
+    {"nonce": None},
+    {"exp": NOW - HOUR},
+    {"exp": None},
+    {"iat": NOW + HOUR},
+    {"nbf": NOW + HOUR},
+    {"at_hash": "wrong"},
 )
-def test_a_token_that_is_not_for_this_sign_in_is_refused(prison, visit, liar, lie) -> None:
+
+
+def test_a_token_that_is_not_for_this_sign_in_is_refused(prison, visit, liar) -> None:
     browser = visit(site(prison, liar.url))
-    assert told(prison, browser, liar, **lie).status_code == 422
-    assert browser.get("/").headers["location"] == "/sign-in"
+    for lie in LIES:
+        assert told(prison, browser, liar, **lie).status_code == 422, lie
+        assert browser.get("/").headers["location"] == "/sign-in", lie
     assert not any(what == "signed-in" for what, *_ in events(prison))
+    assert told(prison, browser, liar).status_code == 200
 
 
 def packed(part: Any) -> str:
@@ -344,11 +338,11 @@ def test_a_provider_that_calls_itself_otherwise_is_not_asked(prison, visit, liar
     assert visit(site(prison, liar.url)).get("/sign-in/with").status_code == 503
 
 
-@pytest.mark.parametrize("name", [None, "", 5, ["vera"], "nobody", "Vera\x00"])
-def test_a_name_that_is_none_of_ours_opens_nothing(prison, visit, liar, name) -> None:
+def test_a_name_that_is_none_of_ours_opens_nothing(prison, visit, liar) -> None:
     browser = visit(site(prison, liar.url))
-    assert told(prison, browser, liar, preferred_username=name).status_code == 403
-    assert browser.get("/").headers["location"] == "/sign-in"
+    for name in (None, "", 5, ["vera"], "nobody", "Vera\x00"):
+        assert told(prison, browser, liar, preferred_username=name).status_code == 403, name
+        assert browser.get("/").headers["location"] == "/sign-in", name
 
 
 # Settings
