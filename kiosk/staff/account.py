@@ -70,6 +70,13 @@ class PasswordWrong(UserError):
     status = 422
 
 
+class FirstCodeWrong(CodeWrong):
+    """The code of an app that is just being set up does not fit."""
+
+    message = "That is not the code of this app."
+    remedy = "Type the 6 digits that it shows now. Is the clock of the phone right?"
+
+
 class LastFactor(UserError):
     """The house wants everybody to have a second factor, and this is the only one."""
 
@@ -150,7 +157,7 @@ def routers() -> tuple[APIRouter, ...]:
             again = kept.factors.begun_totp(user.id)
         if again is None:
             return see_other("/account")
-        return _app(request, user.id, again, "/account/app", problem=CodeWrong())
+        return _app(request, user.id, again, "/account/app", problem=FirstCodeWrong())
 
     @own.post("/account/passkeys/ask")
     def ask_new(request: Request, user: SignedIn, office: Given) -> Response:
@@ -292,7 +299,7 @@ def routers() -> tuple[APIRouter, ...]:
             again = kept.factors.begun_totp(username)
         if again is None:
             return see_other("/sign-in/enrol")
-        return _app(request, username, again, "/sign-in/enrol", problem=CodeWrong())
+        return _app(request, username, again, "/sign-in/enrol", problem=FirstCodeWrong())
 
     @door.post("/sign-in/enrol/ask")
     def ask_enrol_passkey(request: Request, office: Given) -> Response:
