@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +22,11 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from forms.errors import UserError
 from kiosk.problems import AddressUnknown, NotAllowed
-from storage.people import WrongTries
+from storage.sessions import WrongTries
 from storage.store import Kept, Store
 
 IDLE = timedelta(minutes=15)
@@ -236,6 +237,10 @@ PROOF_FOR_SEALED = timedelta(hours=1)
 """How old it may be when sealed words are opened."""
 
 
+PROOF_FOR_KEYS = timedelta(minutes=5)
+"""How old it may be when somebody changes what they, or others, sign in with."""
+
+
 def require_proof(request: Request, *, within: timedelta, now: datetime) -> None:
     """Refuse what needs a fresh proof of who is asking, unless they gave one lately.
 
@@ -327,6 +332,33 @@ def _same_origin(origin: str | None, host: str | None) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
+# Where somebody is led back to
+
+
+def page_of_ours(app: FastAPI, said: str) -> str:
+    """Give the page of this site that an address means; "" when it means none.
+
+    What only takes something in leads to the page above it, and so does an address with more
+    than a path: nobody is led away from here, and nothing that was sent is repeated.
+    """
+    path = said.partition("?")[0]
+    if not _PATH.fullmatch(path) or ".." in path:
+        return ""
+    shows = [route for route in routes_of(app) if "GET" in (getattr(route, "methods", None) or ())]
+    while path and path != "/":
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+        if not path.startswith(_NO_PAGES) and any(
+            route.matches(scope)[0] is Match.FULL for route in shows
+        ):
+            return path
+        path = path.rpartition("/")[0]
+    return "/"
+
+
+_PATH = re.compile(r"/|(?:/[0-9A-Za-z][0-9A-Za-z._-]{0,80}){1,8}")
+_NO_PAGES = ("/static/", "/sign-in", "/sign-out", "/prove")
+
+
 # Cookies
 
 
@@ -361,11 +393,14 @@ def drop_cookie(response: Response, name: str, *, tls: bool) -> None:
 class SignInDelays:
     """Makes guessing slow without shutting anybody out.
 
-    After `free` wrong passwords for one name from one address, each further one doubles a wait,
-    up to a minute, for that name from that address. Other addresses do not wait, so nobody can
-    keep a colleague out from elsewhere; a right password clears it. Trying many names from one
-    address brings short waits for the whole address. Wrong passwords are counted in the database:
-    every process of the site sees them, and a restart forgets none.
+    Passwords, codes of a second factor and proofs in the midst of work are counted each by
+    itself (`kind`), so that a right password forgives no wrong code.
+
+    After `free` wrong ones for one name from one address, each further one doubles a wait, up to
+    a minute, for that name from that address. Other addresses do not wait, so nobody can keep a
+    colleague out from elsewhere; a right one clears it. Trying many names from one address
+    brings short waits for the whole address. Wrong ones are counted in the database: every
+    process of the site sees them, and a restart forgets none.
 
     Args:
         store: where they are counted.
@@ -388,14 +423,14 @@ class SignInDelays:
         self._store, self._now = store, now
         self._free, self._free_for_address = free, free_for_address
 
-    def check(self, name: str, address: str) -> None:
+    def check(self, name: str, address: str, kind: str = "") -> None:
         """Let a try go on.
 
         Raises:
             TooManyTries: it has to wait; says how long.
         """
         with self._store.look() as kept:
-            of_name = kept.tries.of(_place(name, address))
+            of_name = kept.tries.of(_place(name, address, kind))
             of_address = kept.tries.of(_place("", address))
         wait = max(
             self._wait(of_name, self._free, self.LONGEST),
@@ -404,15 +439,15 @@ class SignInDelays:
         if wait > 0:
             raise TooManyTries(int(wait) + 1)
 
-    def wrong(self, name: str, address: str) -> None:
-        """Count a wrong password."""
+    def wrong(self, name: str, address: str, kind: str = "") -> None:
+        """Count a wrong password, or a wrong something else."""
         with self._store.begin() as kept:
-            places = (_place(name, address), _place("", address))
-            kept.tries.add(name, places, at=self._now())
+            places = (_place(name, address, kind), _place("", address))
+            kept.tries.add(name, places, at=self._now(), code=kind)
 
-    def right(self, kept: Kept, name: str, address: str) -> None:
+    def right(self, kept: Kept, name: str, address: str, kind: str = "") -> None:
         """Forget the wrong ones for this name; the address keeps its own count."""
-        kept.tries.forget(_place(name, address))
+        kept.tries.forget(_place(name, address, kind))
 
     def _wait(self, wrong: tuple[int, datetime] | None, free: int, longest: int) -> float:
         """Say how many seconds are left to wait; 0 or less for none."""
@@ -422,5 +457,6 @@ class SignInDelays:
         return (wrong[1] + timedelta(seconds=seconds) - self._now()).total_seconds()
 
 
-def _place(name: str, address: str) -> str:
-    return hashlib.sha256(f"{name.strip().lower()}\0{address}".encode()).hexdigest()
+def _place(name: str, address: str, kind: str = "") -> str:
+    whose = f"{name.strip().lower()}\0{address}" + (f"\0{kind}" if kind else "")
+    return hashlib.sha256(whose.encode()).hexdigest()

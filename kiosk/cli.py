@@ -630,6 +630,50 @@ def add_staff(
     typer.echo(f"{added.username} can sign in now.")
 
 
+@staff.command("reset")
+def reset_staff(
+    username: Annotated[str, typer.Argument(help="Who cannot get in.")],
+    second_factor: Annotated[
+        bool,
+        typer.Option(
+            "--second-factor", help="Take away their authenticator app, passkeys and codes."
+        ),
+    ] = False,
+    password: Annotated[
+        bool,
+        typer.Option("--password", help="Ask for a new password, which they change at once."),
+    ] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Help somebody in who lost their phone, or forgot their password; ends their sessions."""
+    from storage.people import StaffUnknown
+
+    password = password or password_stdin
+    if not (second_factor or password):
+        raise typer.BadParameter("Say what they have lost: --second-factor, --password, or both.")
+    given = None
+    if password_stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+    elif password:
+        given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    with _house() as house, house.store.begin() as kept:
+        found = kept.staff.find(username)
+        if found is None:
+            raise StaffUnknown
+        if second_factor:
+            kept.factors.remove_all(found.username, by=_who(), at=_now())
+        kept.staff.change(
+            found.username, by=_who(), at=_now(), password=given, must_change=password
+        )
+    typer.echo(
+        f"{found.username} signs in by password alone now."
+        if second_factor
+        else f"{found.username} signs in with that password, and chooses another one then."
+    )
+
+
 # Records
 
 
@@ -1214,7 +1258,14 @@ def serve_staff(
         house.store.shown = None
         site = create_app(
             StaffKit(
-                store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake, tls=tls
+                store=house.store,
+                blobs=house.blobs,
+                jobs=house.jobs,
+                intake=house.intake,
+                tls=tls,
+                second_factor=house.settings.second_factor,
+                origin=house.settings.staff_origin,
+                oidc=house.settings.oidc,
             )
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):

@@ -36,8 +36,6 @@ _FEATURES = (
     "midi",
     "payment",
     "picture-in-picture",
-    "publickey-credentials-create",
-    "publickey-credentials-get",
     "screen-wake-lock",
     "serial",
     "storage-access",
@@ -45,6 +43,9 @@ _FEATURES = (
     "window-management",
     "xr-spatial-tracking",
 )
+
+_PASSKEYS = ("publickey-credentials-create", "publickey-credentials-get")
+"""What staff sign in with, on pages of the site's own; the kiosk has no use for it."""
 
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
@@ -56,7 +57,9 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": ", ".join(f"{name}=()" for name in _FEATURES),
+        "Permissions-Policy": ", ".join(
+            (*(f"{name}=()" for name in _FEATURES), *(f"{name}=(self)" for name in _PASSKEYS))
+        ),
         "X-Robots-Tag": "noindex, nofollow",
     }
 )
@@ -64,6 +67,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 KIOSK_HEADERS: Mapping[str, str] = MappingProxyType(
     {
         **HEADERS,
+        "Permissions-Policy": ", ".join(f"{name}=()" for name in (*_FEATURES, *_PASSKEYS)),
         "Content-Security-Policy": (
             f"{_CONTENT}; media-src 'self'; sandbox allow-forms allow-scripts allow-same-origin"
         ),

@@ -63,6 +63,50 @@ class DoneDaysOdd(UserError):
     remedy = "Set it to a whole number up to 9999 (0 is for ever), or unset it: then it is 30."
 
 
+class SecondFactorOdd(UserError):
+    """The setting of second factors is none that is known."""
+
+    code = "second-factor-odd"
+    message = "COUNTERFOIL_SECOND_FACTOR is neither offered nor required."
+    remedy = "Set it to required, so that nobody works without one, or to offered, or unset it."
+
+
+class StaffOriginOdd(UserError):
+    """What should be the staff site's address is none."""
+
+    code = "staff-origin-odd"
+    message = "COUNTERFOIL_STAFF_ORIGIN is not the address of a site."
+    remedy = "Set it to what people type to get there, such as https://rj.example, or unset it."
+
+
+class SingleSignOnOdd(UserError):
+    """An identity provider is named by half."""
+
+    code = "single-sign-on-odd"
+    message = "The identity provider of the staff site is not named in full."
+    remedy = (
+        "Set COUNTERFOIL_OIDC_ISSUER to its https address, and COUNTERFOIL_OIDC_CLIENT_ID and "
+        "COUNTERFOIL_OIDC_CLIENT_SECRET to what it gave for this site, or unset all three."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OidcSettings:
+    """An identity provider that staff may sign in with.
+
+    Attributes:
+        issuer: its address, as its tokens name it.
+        client_id: what this site is called there.
+        client_secret: what this site shows there.
+        claim: what in its tokens is a user name of ours.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    claim: str = "preferred_username"
+
+
 DONE_DAYS = 30
 """For how many days files lie in `done/` of a watched folder where nobody says otherwise."""
 
@@ -102,6 +146,10 @@ class Settings:
             disk; None is `heads.log` in the data folder.
         metrics_port: loopback port for health and metrics of this program; None for none.
         proxy: name or address of the proxy before the site; only it is believed about who asks.
+        second_factor: "offered" or "required": whether staff may sign in by a password alone.
+        staff_origin: how browsers reach the staff site, such as "https://rj.example"; "" for what
+            each request says. Passkeys belong to it.
+        oidc: an identity provider that staff may sign in with; None for none.
     """
 
     data: Path
@@ -122,6 +170,9 @@ class Settings:
     audit_heads: Path | None = None
     metrics_port: int | None = None
     proxy: str = "127.0.0.1"
+    second_factor: str = "offered"
+    staff_origin: str = ""
+    oidc: OidcSettings | None = None
 
     @property
     def mailbox_folder(self) -> Path:
@@ -158,6 +209,7 @@ def settings() -> Settings:
         MetricsPortOdd: no port.
         SandboxSettingOdd: neither yes nor nothing.
         KeyDeskOdd: no number of keys.
+        SecondFactorOdd, StaffOriginOdd, SingleSignOnOdd: how staff sign in is not said rightly.
     """
     folder = os.environ.get("COUNTERFOIL_DATA")
     return Settings(
@@ -183,7 +235,44 @@ def settings() -> Settings:
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
         metrics_port=_port(os.environ.get("COUNTERFOIL_METRICS_PORT", "").strip()),
         proxy=os.environ.get("COUNTERFOIL_PROXY", "").strip() or "127.0.0.1",
+        second_factor=_second_factor(os.environ.get("COUNTERFOIL_SECOND_FACTOR", "").strip()),
+        staff_origin=_origin(os.environ.get("COUNTERFOIL_STAFF_ORIGIN", "").strip()),
+        oidc=_oidc(),
     )
+
+
+def _second_factor(said: str) -> str:
+    if said not in ("", "offered", "required"):
+        raise SecondFactorOdd
+    return said or "offered"
+
+
+def _origin(said: str) -> str:
+    """Read the address of a site: scheme, host and perhaps a port."""
+    if not said:
+        return ""
+    found = re.fullmatch(r"(https?)://([A-Za-z0-9.-]+)(:[0-9]{1,5})?/?", said)
+    if found is None or (found[1] == "http" and found[2] not in _LOOPBACK):
+        raise StaffOriginOdd
+    return said.rstrip("/").lower()
+
+
+_LOOPBACK = ("localhost", "127.0.0.1")
+
+
+def _oidc() -> OidcSettings | None:
+    """Read which identity provider staff may sign in with."""
+    names = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET")
+    said = [os.environ.get(f"COUNTERFOIL_OIDC_{name}", "").strip() for name in names]
+    if not any(said):
+        return None
+    secure = re.fullmatch(
+        r"https://[^\s?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]+)?(/\S*)?", said[0]
+    )
+    if not all(said) or not secure:
+        raise SingleSignOnOdd
+    claim = os.environ.get("COUNTERFOIL_OIDC_CLAIM", "").strip() or "preferred_username"
+    return OidcSettings(issuer=said[0], client_id=said[1], client_secret=said[2], claim=claim)
 
 
 def _path(name: str) -> Path | None:

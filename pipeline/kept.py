@@ -469,6 +469,7 @@ class Staff:
         establishments: prison codes they may see; none means every one.
         wings: wings they may see; none means every one.
         active: may sign in.
+        must_change: their password was given to them, and they choose their own first.
     """
 
     username: str
@@ -477,6 +478,7 @@ class Staff:
     establishments: frozenset[str] = frozenset()
     wings: frozenset[str] = frozenset()
     active: bool = True
+    must_change: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -486,9 +488,10 @@ class Session:
     Attributes:
         id: hash of the secret; safe to log.
         staff: who.
-        opened_at: when they proved who they are, UTC.
+        opened_at: when they signed in, UTC.
         seen_at: when they were last heard of, to a minute.
         expires_at: the latest it can last.
+        proved_at: when they last showed who they are.
     """
 
     id: str = attribute(repr=False)
@@ -496,6 +499,7 @@ class Session:
     opened_at: datetime
     seen_at: datetime
     expires_at: datetime
+    proved_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

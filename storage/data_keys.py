@@ -50,6 +50,11 @@ def staff_scope(username: str) -> str:
     return f"staff/{username}"
 
 
+def factor_scope(username: str) -> str:
+    """Name the key of somebody's second factors, which is given to nobody else."""
+    return f"factor/{username}"
+
+
 class Keys:
     """Data keys inside one transaction."""
 

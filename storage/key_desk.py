@@ -31,10 +31,11 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from pipeline import rights
 from pipeline.kept import Staff
+from storage.data_keys import factor_scope
 from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
 from storage.models import AlertRow, PageRow, RollPersonRow, SheetRow
-from storage.people import session_id
 from storage.places import of_unread
+from storage.sessions import session_id
 from storage.store import Kept, Store, rows_of
 
 KEYS_A_MINUTE = 600
@@ -194,7 +195,13 @@ class KeyDesk:
 
     def _key(self, secret: str, scope: str) -> bytes:
         with self._store.look() as kept:
-            holder = kept.sessions.holder(secret, at=self._now(), idle=IDLE)
+            now = self._now()
+            holder = kept.sessions.holder(secret, at=now, idle=IDLE)
+            if holder is None:
+                half = kept.sessions.half(secret, at=now)
+                if half is None or scope != factor_scope(half.username):
+                    raise KeyRefused
+                holder = kept.staff.find(half.username, named=False)
             if holder is None:
                 raise KeyRefused
             if not self._rates.let(session_id(secret), self._now()):
@@ -240,7 +247,8 @@ class _Page:
 def may_open(kept: Kept, who: Staff, scope: str) -> bool:
     """Say whether somebody may see what a scope belongs to.
 
-    Everybody who may sign in sees what colleagues are called. A page's key opens its picture and
+    Everybody who may sign in sees what colleagues are called, and only they themselves what their
+    second factor is: that one is given on the way in, too. A page's key opens its picture and
     its answers, so it takes what the site asks for to show them: which single answers are hidden
     on a page that somebody may see is for the site. What stands on a whole file, or on a page
     that could not be read, only a practitioner sees.
@@ -249,6 +257,8 @@ def may_open(kept: Kept, who: Staff, scope: str) -> bool:
     rows = rows_of(kept)
     if kind == "staff":
         return True
+    if kind == "factor":
+        return name == who.username
     if not rights.is_one(who, rights.SEES_ANSWERS):
         return False
     if kind == "page":

@@ -519,11 +519,13 @@ class StaffRow(Sealed, Base):
     establishments: Mapped[list[Any]]
     wings: Mapped[list[Any]]
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    must_change: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Their password was given to them: they choose their own when they sign in."""
     added_at: Mapped[datetime]
 
 
 class SessionRow(Base):
-    """Somebody signed in; the secret itself is kept nowhere."""
+    """Somebody signed in, or on the way (`step`); the secret itself is kept nowhere."""
 
     __tablename__ = "sessions"
 
@@ -532,6 +534,84 @@ class SessionRow(Base):
     opened_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    proved_at: Mapped[datetime | None]
+    """When they last showed who they are."""
+    step: Mapped[str] = mapped_column(String(12), default="")
+    """What is still asked of them before anything opens; "" when nothing is."""
+    means: Mapped[str] = mapped_column(String(12), default="password")
+    """How they signed in."""
+    address: Mapped[str] = mapped_column(String(45), default="")
+    """Where from, for themselves to see."""
+    wrong: Mapped[int] = mapped_column(default=0)
+    """Wrong codes so far on the way in."""
+
+
+class SecondFactorRow(Sealed, Base):
+    """An authenticator app ("totp") or a passkey of somebody.
+
+    An app's secret is private; of a passkey only the public half is here. `step` is the last
+    30-second step whose code was taken, so that none is taken twice. A row that is not `ready` was
+    shown and not confirmed yet.
+    """
+
+    __tablename__ = "second_factors"
+    scope_of = "factor/{0.username}"
+    place_of = "{0.id}"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("staff.username"), index=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    label = Private[str]()
+    secret = Private[str]()
+    credential: Mapped[str | None] = mapped_column(String(1400), unique=True)
+    public_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    step: Mapped[int] = mapped_column(BigInteger, default=0)
+    ready: Mapped[bool] = mapped_column(Boolean, default=False)
+    added_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (CheckConstraint("kind IN ('totp', 'passkey')", name="kind"),)
+
+
+class RecoveryCodeRow(Base):
+    """A code that stands in once for a second factor; a hash of it, gone when it is used."""
+
+    __tablename__ = "recovery_codes"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("staff.username"), index=True)
+
+
+class ChallengeRow(Base):
+    """What a browser, or an identity provider, was asked and has not answered yet."""
+
+    __tablename__ = "challenges"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    words: Mapped[dict[str, Any]]
+    until: Mapped[datetime]
+
+
+class PeopleAskRow(Base):
+    """A change to what somebody may do that a second person has to confirm."""
+
+    __tablename__ = "people_asks"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("staff.username"), index=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    roles: Mapped[list[Any]]
+    establishments: Mapped[list[Any]]
+    wings: Mapped[list[Any]]
+    password: Mapped[str] = mapped_column(String(200), default="")
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(String(80))
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str] = mapped_column(String(80), default="")
+    outcome: Mapped[str] = mapped_column(String(12), default="")
+
+    __table_args__ = (CheckConstraint("kind IN ('roles', 'factors', 'password')", name="kind"),)
 
 
 class EventRow(Base):

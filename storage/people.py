@@ -1,11 +1,9 @@
-"""The roll, the staff and who is signed in."""
+"""The roll, and who may sign in."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -13,20 +11,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
-from pipeline.kept import RollImport, Session, Staff
+from pipeline.kept import RollImport, Staff
 from pipeline.ports import Person
 from storage import rows as convert
 from storage.data_keys import Keys, roll_scope, staff_scope
 from storage.events import Events
-from storage.models import (
-    EventHeadRow,
-    RollImportRow,
-    RollPersonRow,
-    SessionRow,
-    StaffRow,
-    WrongTryRow,
-)
-from storage.places import shown_to
+from storage.models import RollImportRow, RollPersonRow, SessionRow, StaffRow
 
 PASSWORD_LENGTH = 12
 """The shortest password, characters; no other rule (NIST SP 800-63B)."""
@@ -40,9 +30,6 @@ _NOBODY = (
 )
 """Checked in place of an unknown user's, so that the answer takes as long; nothing matches it."""
 
-TOUCH = timedelta(minutes=1)
-"""How often at most a session's last sign of life is written down."""
-
 
 class PasswordShort(UserError):
     """A password that is too easy to guess."""
@@ -50,6 +37,7 @@ class PasswordShort(UserError):
     code = "password-short"
     message = f"That password is shorter than {PASSWORD_LENGTH} characters."
     remedy = "Choose a longer one; three or four unrelated words do well."
+    status = 422
 
 
 class UsernameTaken(UserError):
@@ -58,6 +46,7 @@ class UsernameTaken(UserError):
     code = "username-taken"
     message = "Somebody with that user name is here already."
     remedy = "Choose another user name."
+    status = 422
 
 
 class UsernameOdd(UserError):
@@ -66,6 +55,7 @@ class UsernameOdd(UserError):
     code = "username-odd"
     message = "A user name is 2 to 40 letters, digits, dots or hyphens."
     remedy = "Choose a user name like j.smith."
+    status = 422
 
 
 class StaffUnknown(UserError):
@@ -74,6 +64,7 @@ class StaffUnknown(UserError):
     code = "staff-unknown"
     message = "There is nobody with that user name."
     remedy = "Look at the spelling."
+    status = 404
 
 
 class RollEmpty(UserError):
@@ -171,6 +162,7 @@ class StaffBook:
         at: datetime,
         establishments: Collection[str] = (),
         wings: Collection[str] = (),
+        must_change: bool = False,
     ) -> Staff:
         """Let somebody sign in from now on.
 
@@ -183,6 +175,7 @@ class StaffBook:
             at: when, UTC.
             establishments: prison codes they may see; none means every one.
             wings: wings they may see; none means every one.
+            must_change: the password was given to them, and is not to last.
 
         Raises:
             UsernameOdd: the user name has other characters.
@@ -200,6 +193,7 @@ class StaffBook:
             roles=sorted(roles),
             establishments=sorted(establishments),
             wings=sorted(wings),
+            must_change=must_change,
             added_at=at,
         )
         self._rows.add(row)
@@ -221,16 +215,25 @@ class StaffBook:
             return None
         return convert.staff(row, named=False) if row and row.active else None
 
-    def find(self, username: str) -> Staff | None:
-        """Find somebody by user name."""
+    def find(self, username: str, *, named: bool = True) -> Staff | None:
+        """Find somebody by user name; their name stays sealed unless it is asked for."""
         row = self._rows.get(StaffRow, username.strip().lower())
-        return convert.staff(row) if row else None
+        return convert.staff(row, named=named) if row else None
 
-    def list(self) -> tuple[Staff, ...]:
-        """Give everybody, by user name."""
+    def list(self, *, named: bool = True) -> tuple[Staff, ...]:
+        """Give everybody, by user name; their names stay sealed unless they are asked for."""
         found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username)).all()
-        self._keys.fetch([row.sealed_scope for row in found])
-        return tuple(convert.staff(row) for row in found)
+        if named:
+            self._keys.fetch([row.sealed_scope for row in found])
+        return tuple(convert.staff(row, named=named) for row in found)
+
+    def hash(self, password: str) -> str:
+        """Give what is kept of a password.
+
+        Raises:
+            PasswordShort: too easy to guess.
+        """
+        return _hash(password)
 
     def change(
         self,
@@ -239,10 +242,28 @@ class StaffBook:
         by: str,
         at: datetime,
         password: str | None = None,
+        hashed: str | None = None,
         roles: Collection[str] | None = None,
         active: bool | None = None,
+        establishments: Collection[str] | None = None,
+        wings: Collection[str] | None = None,
+        must_change: bool = False,
+        spare: str = "",
     ) -> Staff:
-        """Change a password, roles, or whether somebody may sign in; ends their sessions.
+        """Change a password, roles, places, or whether somebody may sign in; ends their sessions.
+
+        Args:
+            username: whose.
+            by: who changes it.
+            at: when, UTC.
+            password: a new one.
+            hashed: a new one that `hash` was given before.
+            roles: all of them from now on.
+            active: whether they may sign in.
+            establishments: prison codes they may see; none of them means every one.
+            wings: wings they may see; none means every one.
+            must_change: the new password was given to them, and is not to last.
+            spare: id of a session that goes on.
 
         Raises:
             StaffUnknown: no such user name.
@@ -251,152 +272,26 @@ class StaffBook:
         row = self._rows.get(StaffRow, username.strip().lower())
         if row is None:
             raise StaffUnknown
-        if password is not None:
-            row.password = _hash(password)
+        if password is not None or hashed is not None:
+            row.password = hashed if hashed is not None else _hash(password or "")
+            row.must_change = must_change
             self._events.add("staff-password", row.username, by=by, at=at)
         if roles is not None:
             row.roles = sorted(roles)
             self._events.add("staff-roles", row.username, by=by, at=at)
+        if establishments is not None or wings is not None:
+            row.establishments = sorted(
+                row.establishments if establishments is None else establishments
+            )
+            row.wings = sorted(row.wings if wings is None else wings)
+            self._events.add("staff-places", row.username, by=by, at=at)
         if active is not None:
             row.active = active
             self._events.add("staff-on" if active else "staff-off", row.username, by=by, at=at)
-        self._rows.execute(delete(SessionRow).where(SessionRow.username == row.username))
+        self._rows.execute(
+            delete(SessionRow).where(SessionRow.username == row.username, SessionRow.id != spare)
+        )
         return convert.staff(row)
-
-
-class Sessions:
-    """Who is signed in: the secret is in the browser only, its hash here."""
-
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
-
-    def open(self, username: str, *, at: datetime, lasts: timedelta = timedelta(hours=8)) -> str:
-        """Sign somebody in and give the secret for their cookie (256 bits, URL-safe)."""
-        secret = secrets.token_urlsafe(32)
-        self._rows.add(
-            SessionRow(
-                id=session_id(secret),
-                username=username,
-                opened_at=at,
-                seen_at=at,
-                expires_at=at + lasts,
-            )
-        )
-        self._events.add("signed-in", username, by=username, at=at)
-        return secret
-
-    def find(
-        self, secret: str, *, at: datetime, idle: timedelta = timedelta(minutes=15)
-    ) -> Session | None:
-        """Say whose secret this is; None when unknown, over, idle too long or switched off."""
-        row, person = self._alive(secret, at=at, idle=idle)
-        if row is None or person is None:
-            return None
-        return Session(
-            id=row.id,
-            staff=convert.staff(person),
-            opened_at=row.opened_at,
-            seen_at=row.seen_at,
-            expires_at=row.expires_at,
-        )
-
-    def holder(
-        self, secret: str, *, at: datetime, idle: timedelta = timedelta(minutes=15)
-    ) -> Staff | None:
-        """Say who holds a session, as `find` does; their name stays sealed."""
-        _, person = self._alive(secret, at=at, idle=idle)
-        return convert.staff(person, named=False) if person is not None else None
-
-    def _alive(
-        self, secret: str, *, at: datetime, idle: timedelta
-    ) -> tuple[SessionRow | None, StaffRow | None]:
-        row = self._rows.get(SessionRow, session_id(secret))
-        if row is None or at >= row.expires_at or at - row.seen_at > idle + TOUCH:
-            return None, None
-        person = self._rows.get(StaffRow, row.username)
-        return (row, person) if person is not None and person.active else (None, None)
-
-    def shown(self, session: Session) -> tuple[str, ...]:
-        """Give the prisons whose rows a database server is to show its holder; none: every one."""
-        return shown_to(self._rows, session.staff.establishments)
-
-    def touch(self, session: Session, *, at: datetime) -> None:
-        """Note a sign of life. Only worth a transaction when `session.seen_at` is `TOUCH` old."""
-        moved = update(SessionRow).where(SessionRow.id == session.id, SessionRow.seen_at < at)
-        self._rows.execute(moved.values(seen_at=at))
-
-    def close(self, secret: str, *, at: datetime) -> None:
-        """Sign out; an unknown secret is no mistake."""
-        row = self._rows.get(SessionRow, session_id(secret))
-        if row is not None:
-            self._rows.delete(row)
-            self._rows.flush()
-            self._events.add("signed-out", row.username, by=row.username, at=at)
-
-    def close_all(self, username: str) -> None:
-        """Sign somebody out everywhere."""
-        self._rows.execute(delete(SessionRow).where(SessionRow.username == username))
-
-    def close_everybody(self) -> None:
-        """Sign everybody out everywhere."""
-        self._rows.execute(delete(SessionRow))
-
-    def sweep(self, *, at: datetime) -> int:
-        """Forget the sessions that are over; give how many."""
-        over = self._rows.scalars(select(SessionRow).where(SessionRow.expires_at <= at)).all()
-        for row in over:
-            self._rows.delete(row)
-        self._rows.flush()
-        return len(over)
-
-
-class WrongTries:
-    """Wrong passwords of late, kept here so that every process of the site counts them all.
-
-    Args:
-        rows: the transaction.
-        events: each one is an event too.
-    """
-
-    FORGET = timedelta(minutes=15)
-    """After so long without another one they are forgotten."""
-
-    def __init__(self, rows: Rows, events: Events) -> None:
-        self._rows, self._events = rows, events
-
-    def of(self, place: str) -> tuple[int, datetime] | None:
-        """Say how many there were and when the last one was; None for none."""
-        row = self._rows.get(WrongTryRow, place)
-        return (row.count, row.last) if row else None
-
-    def add(self, username: str, places: Collection[str], *, at: datetime) -> None:
-        """Count a wrong password, and note the try as an event.
-
-        The event names somebody who may sign in and nobody else: people type their password where
-        their name belongs.
-
-        Args:
-            username: as typed.
-            places: hashes that stand for name and address.
-            at: when, UTC.
-        """
-        # Every writer of an event holds this row, so two tries at once are counted one by one.
-        self._rows.get_one(EventHeadRow, 1, with_for_update=True)
-        over = delete(WrongTryRow).where(WrongTryRow.last < at - self.FORGET)
-        self._rows.execute(over)
-        for place in places:
-            row = self._rows.get(WrongTryRow, place, populate_existing=True)
-            if row is None:
-                self._rows.add(WrongTryRow(place=place, count=1, last=at))
-            else:
-                row.count, row.last = row.count + 1, at
-        known = self._rows.get(StaffRow, username.strip().lower()) is not None
-        whose = username.strip().lower() if known else "unknown"
-        self._events.add("sign-in-failed", whose, by="", at=at)
-
-    def forget(self, place: str) -> None:
-        """Forget those of one place: the right password came."""
-        self._rows.execute(delete(WrongTryRow).where(WrongTryRow.place == place))
 
 
 def _username(typed: str) -> str:
@@ -411,8 +306,3 @@ def _hash(password: str) -> str:
     if len(password) < PASSWORD_LENGTH:
         raise PasswordShort
     return _ARGON2.hash(password)
-
-
-def session_id(secret: str) -> str:
-    """Give what a session is known by: a hash of its secret, which is in the browser only."""
-    return hashlib.sha256(secret.encode()).hexdigest()

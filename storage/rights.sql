@@ -29,7 +29,11 @@ BEGIN
         ('people_index', 'SELECT, INSERT, DELETE'),
         ('roll_imports', 'SELECT'),
         ('roll_people', 'SELECT'),
-        ('staff', 'SELECT'),
+        ('staff', 'SELECT, INSERT, UPDATE (password, roles, establishments, wings, active)'),
+        ('second_factors', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('recovery_codes', 'SELECT, INSERT, DELETE'),
+        ('challenges', 'SELECT, INSERT, DELETE'),
+        ('people_asks', 'SELECT, INSERT, UPDATE (ended_at, ended_by, outcome, password)'),
         ('sessions', 'SELECT, INSERT, UPDATE, DELETE'),
         ('wrong_tries', 'SELECT, INSERT, UPDATE, DELETE'),
         ('events', 'SELECT, INSERT'),
@@ -45,6 +49,11 @@ BEGIN
             EXECUTE format('GRANT %s ON public.%I TO counterfoil_staff', it.may, it.name);
         END IF;
     END LOOP;
+    -- Older revisions run this too, before they have the column.
+    IF EXISTS (SELECT FROM pg_attribute
+        WHERE attrelid = to_regclass('public.staff') AND attname = 'must_change') THEN
+        GRANT UPDATE (must_change) ON public.staff TO counterfoil_staff;
+    END IF;
     -- The kiosk adds to its mailbox and reads nothing, not even that.
     IF to_regclass('public.mailbox') IS NOT NULL THEN
         GRANT INSERT (name, sealed) ON public.mailbox TO counterfoil_kiosk;

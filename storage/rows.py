@@ -345,6 +345,7 @@ def staff(row: StaffRow, *, named: bool = True) -> Staff:
         establishments=frozenset(row.establishments),
         wings=frozenset(row.wings),
         active=row.active,
+        must_change=row.must_change,
     )
 
 

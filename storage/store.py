@@ -43,10 +43,13 @@ from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.openings import Openings
 from storage.paper import Decisions, Intakes, Pages
-from storage.people import RollBook, Sessions, StaffBook, WrongTries
+from storage.people import RollBook, StaffBook
+from storage.people_asks import PeopleAsks
 from storage.people_index import PeopleIndex
 from storage.records import Records
 from storage.sealing import set_keys
+from storage.second_factors import Challenges, SecondFactors
+from storage.sessions import Sessions, WrongTries
 from storage.sheets import Sheets
 from storage.submissions import Submissions
 from storage.terminals import Terminals
@@ -110,6 +113,12 @@ class Kept:
         """Who is signed in."""
         self.tries = WrongTries(rows, self.events)
         """Wrong passwords of late."""
+        self.factors = SecondFactors(rows, self.events, self.keys)
+        """What people show beside their password."""
+        self.challenges = Challenges(rows)
+        """What was asked of a browser and is not answered yet."""
+        self.people_asks = PeopleAsks(rows, self.events, self.staff, self.factors)
+        """Changes to what people may do that somebody else has to confirm."""
         self.holds = Holds(rows, self.events, self.people_index)
         """What may not be destroyed, whatever its clock says."""
         self.exports = Exports(rows, self.events)

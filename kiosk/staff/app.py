@@ -7,18 +7,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from forms.errors import UserError
-from kiosk.access import SignInNeeded, refuse_open_routes
+from kiosk.access import ProofNeeded, SignInNeeded, refuse_open_routes
 from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
+    account,
     alerts,
     desk,
     figures,
     files,
     grid,
     pads,
+    people,
     queue,
     signing,
+    single_sign_on,
     taking,
     terminals,
     trail,
@@ -65,6 +68,9 @@ def create_app(kit: StaffKit) -> FastAPI:
     ):
         for router in part.routers():
             app.include_router(router)
+    for part in (account, people, *((single_sign_on,) if kit.oidc else ())):
+        for router in part.routers():
+            app.include_router(router)
     refuse_open_routes(app)
     app.add_middleware(BodyLimit, most=LARGEST_BODY, at={taking.HERE: taking.MOST_DRAINED})
     app.add_middleware(signing.WhoAsks, office=office)
@@ -74,7 +80,9 @@ def create_app(kit: StaffKit) -> FastAPI:
 
 
 def _tell(request: Request, problem: UserError, status: int) -> Response:
-    """Tell a person of a problem; whoever is not signed in is asked to."""
+    """Tell a person of a problem; whoever is not signed in, or has to show it again, is asked."""
     if isinstance(problem, SignInNeeded):
         return see_other(signing.door_from(request))
+    if isinstance(problem, ProofNeeded):
+        return see_other(account.proof_from(request))
     return show_problem(request, problem, status)

@@ -16,6 +16,7 @@ from forms import published as forms_published
 from forms.errors import UserError
 from forms.published import Published
 from kiosk.access import SignedIn, SignInDelays, User
+from kiosk.settings import OidcSettings
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
@@ -67,6 +68,9 @@ class StaffKit:
         find: finds a form's printed version.
         now: the clock, UTC.
         draw: draws a number from 0.0 to 1.0, for what comes by chance.
+        second_factor: "offered", or "required": then nobody works without one.
+        origin: how browsers reach the site; "" for what each request says.
+        oidc: an identity provider that staff may sign in with; None for none.
     """
 
     store: Store
@@ -81,6 +85,9 @@ class StaffKit:
     )
     now: Callable[[], datetime] = _utc_now
     draw: Callable[[], float] = random.random
+    second_factor: str = "offered"
+    origin: str = ""
+    oidc: OidcSettings | None = None
 
 
 class Desk:

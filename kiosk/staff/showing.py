@@ -60,6 +60,7 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/trail", "Who did what", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
+    ("/people", "People", (Role.MANAGER, Role.ADMIN)),
 )
 _UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
 

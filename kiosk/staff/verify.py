@@ -10,9 +10,17 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from forms.errors import UserError
-from forms.fields import Date, Fillable, FreeText, Text
+from forms.fields import Date, Fillable, FreeText, Text, Visibility
 from forms.published import Published
-from kiosk.access import FormSent, Sent, SignedIn, User, router_for
+from kiosk.access import (
+    PROOF_FOR_SEALED,
+    FormSent,
+    Sent,
+    SignedIn,
+    User,
+    require_proof,
+    router_for,
+)
 from kiosk.problems import NotAllowed
 from kiosk.staff import queue, wording
 from kiosk.staff.desk import VERIFIERS
@@ -124,6 +132,12 @@ def _open_field(
     return opened, asked
 
 
+def _proved_for(asked: Fillable, request: Request, office: Office) -> None:
+    """Refuse sealed words to whoever has not shown within the hour that it is still them."""
+    if asked.visibility is Visibility.SEALED:
+        require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
+
+
 def routers() -> tuple[APIRouter, ...]:
     """Make the routers of verification."""
     verifiers = router_for(*VERIFIERS)
@@ -174,6 +188,7 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one field: its crop, what it was read as, and why a person should look."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
+            _proved_for(asked, request, office)
             answer = _ask(request, kept, office, user, opened, asked)
         shown("field-viewed", page_id, name)
         return answer
@@ -195,6 +210,7 @@ def routers() -> tuple[APIRouter, ...]:
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
             if act == "draft" and isinstance(asked, FreeText):
+                _proved_for(asked, request, office)
                 filled = {"answer": (opened.page.draft(name),)}
                 again = _ask(request, kept, office, user, opened, asked, filled=filled)
             elif act.startswith("right-"):
@@ -226,10 +242,13 @@ def routers() -> tuple[APIRouter, ...]:
         return see_other(onward) if onward else Response(status_code=204)
 
     @verifiers.get("/pages/{page_id}/fields/{name}/crop.png")
-    def crop(page_id: str, name: str, user: SignedIn, office: Given, shown: Shown) -> Response:
+    def crop(
+        request: Request, page_id: str, name: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Give the picture of one answer, with what this person may not see painted over."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
+        _proved_for(asked, request, office)
         reading, layout = opened.page.reading(name), opened.published.layout
         place = place_of(asked, reading.bounds, layout, opened.number)
         if opened.page.upright is None or place is None:
@@ -241,7 +260,9 @@ def routers() -> tuple[APIRouter, ...]:
         return _picture(picture)
 
     @verifiers.get("/pages/{page_id}/picture.png")
-    def picture(page_id: str, user: SignedIn, office: Given, shown: Shown) -> Response:
+    def picture(
+        request: Request, page_id: str, user: SignedIn, office: Given, shown: Shown
+    ) -> Response:
         """Give the picture of a whole page, with what this person may not see painted over.
 
         A page set aside has no known places: only a practitioner may see it.
@@ -256,6 +277,8 @@ def routers() -> tuple[APIRouter, ...]:
                 opened = None
             else:
                 opened = _opened(kept, office, user, page)
+        if opened is None or not opened.hidden(user):
+            require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
         if opened is None:
             unread = office.pictures.whole(page, (), (1.0, 1.0))
             shown("picture-viewed", page_id, "unread")
@@ -274,6 +297,8 @@ def routers() -> tuple[APIRouter, ...]:
         """Show where on the page an answer stands."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
+        if not hidden_fields(user, opened.published.definition):
+            require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
         shown("field-viewed", page_id, name)
         layout = opened.published.layout
         width, height = layout.page_mm

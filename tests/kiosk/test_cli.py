@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -687,6 +688,32 @@ def test_staff_are_added_with_a_password_from_standard_input(data: Path) -> None
     assert (found.roles, found.establishments) == ({"verifier"}, {"MTI"})
     wrong = run("staff", "add", "x.y", "--role", "king", "--password-stdin", given="x\n")
     assert wrong.exit_code == 2
+
+
+def test_an_only_administrator_who_lost_phone_and_password_is_helped_in(data: Path) -> None:
+    first = ("staff", "add", "adam", "--role", "admin", "--establishment", "mti", "--wing", "A")
+    assert run(*first, "--password-stdin", given="correct horse battery\n").exit_code == 0
+    house = compose.open_house()
+    at = datetime.now(UTC)
+    with house.store.begin() as kept:
+        kept.factors.add_passkey("adam", credential="x", public_key=b"", count=0, label="", at=at)
+        kept.factors.new_codes("adam", at=at)
+        secret = kept.sessions.open("adam", at=at)
+    house.close()
+    assert run("staff", "reset", "adam").exit_code == 2
+    assert run("staff", "reset", "nobody", "--second-factor").exit_code == 1
+    assert run("staff", "reset", "adam", "--second-factor").exit_code == 0
+    given = "five unrelated words do\n"
+    assert run("staff", "reset", "adam", "--password-stdin", given=given).exit_code == 0
+    house = compose.open_house()
+    with house.store.look() as kept:
+        found = kept.staff.authenticate("adam", given.strip())
+        assert kept.factors.kinds("adam") == frozenset()
+        assert kept.factors.codes_left("adam") == 0
+        assert kept.sessions.find(secret, at=at) is None
+    house.close()
+    assert found is not None
+    assert (found.establishments, found.wings, found.must_change) == ({"MTI"}, {"A"}, True)
 
 
 def test_an_export_of_nothing_has_a_heading(data: Path, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from typer.testing import CliRunner
 
 from kiosk.cli import app
 from kiosk.compose import open_house, reading_kit, sandbox_of
-from kiosk.settings import DoneDaysOdd, KeepYearsOdd, SandboxSettingOdd, settings
+from kiosk.settings import (
+    DoneDaysOdd,
+    KeepYearsOdd,
+    SandboxSettingOdd,
+    SecondFactorOdd,
+    StaffOriginOdd,
+    settings,
+)
 
 
 def words_of(pdf: Path) -> str:
@@ -101,3 +108,37 @@ def test_the_house_opens_files_as_the_setting_says(
         assert house.recipe._files._sandbox.required
     finally:
         house.close()
+
+
+def test_a_second_factor_is_offered_unless_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings().second_factor == "offered"
+    monkeypatch.setenv("COUNTERFOIL_SECOND_FACTOR", "required")
+    assert settings().second_factor == "required"
+    monkeypatch.setenv("COUNTERFOIL_SECOND_FACTOR", "yes")
+    with pytest.raises(SecondFactorOdd):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("", ""),
+        ("https://rj.example", "https://rj.example"),
+        ("https://RJ.example:8443/", "https://rj.example:8443"),
+        ("http://localhost:8001", "http://localhost:8001"),
+    ],
+)
+def test_the_address_of_the_staff_site_is_a_setting(
+    said: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_STAFF_ORIGIN", said)
+    assert settings().staff_origin == meant
+
+
+@pytest.mark.parametrize("said", ["rj.example", "http://rj.example", "https://rj.example/x", "x:y"])
+def test_what_is_no_address_of_a_site_is_refused(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_STAFF_ORIGIN", said)
+    with pytest.raises(StaffOriginOdd):
+        settings()

@@ -18,6 +18,7 @@ from kiosk.headers import HEADERS
 from kiosk.issue import Order, issue_pad
 from kiosk.serving import server_for
 from kiosk.staff.app import create_app
+from kiosk.staff.people import person_id
 from pipeline.stages import Mark, MarkState, State
 
 AXE = (Path(__file__).parents[1] / "assets" / "axe.min.js").read_text("utf-8")
@@ -414,6 +415,46 @@ def test_a_page_set_aside_is_read_again_at_the_press_of_a_button(run_site, arriv
     expect(page.locator("main")).to_contain_text("No page is set aside")
     with site.prison.store.look() as kept:
         assert kept.pages.get(aside).attempt == 2
+
+
+def test_a_passkey_is_added_and_signs_in_by_keyboard_alone(run_site, arrive) -> None:
+    site = run_site()
+    site.url = site.url.replace("127.0.0.1", "localhost")  # No browser has passkeys for a number.
+    page = arrive(site, "adam")
+    tools = page.context.new_cdp_session(page)
+    tools.send("WebAuthn.enable")
+    key = {"protocol": "ctap2", "transport": "internal", "automaticPresenceSimulation": True}
+    key |= {"hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    tools.send("WebAuthn.addVirtualAuthenticator", {"options": key})
+    page.goto(f"{site.url}/account")
+    page.locator("#label").fill("Blue key")
+    page.locator("#label").press("Enter")
+    expect(page.locator(".codes li")).to_have_count(10)
+    assert violations(page) == []
+    page.get_by_role("button", name="go on").press("Enter")
+    expect(page.locator("main")).to_contain_text("Blue key")
+    assert violations(page) == []
+    page.get_by_role("button", name="Set up an app").press("Enter")
+    expect(page.locator(".qr svg")).to_be_visible()
+    assert violations(page) == []
+    page.goto(f"{site.url}/prove?to=/people")
+    assert violations(page) == []
+    page.get_by_role("button", name="Use a passkey").press("Enter")
+    page.wait_for_url(f"{site.url}/people")
+    for path in ("/people", "/people/new", f"/people/{person_id('vera')}"):
+        page.goto(site.url + path)
+        assert violations(page) == [], path
+    page.get_by_role("button", name="Sign out").press("Enter")
+    page.get_by_role("button", name="Sign in with a passkey").press("Enter")
+    page.wait_for_url(f"{site.url}/")
+    page.get_by_role("button", name="Sign out").press("Enter")
+    page.locator("#name").fill("adam")
+    page.locator("#password").fill("four unrelated words do")
+    page.locator("#password").press("Enter")
+    expect(page.locator("h1")).to_have_text("Second step")
+    assert violations(page) == []
+    page.get_by_role("button", name="Use a passkey").press("Enter")
+    page.wait_for_url(f"{site.url}/")
 
 
 def test_the_back_button_shows_nothing_after_signing_out(full_site, arrive) -> None:

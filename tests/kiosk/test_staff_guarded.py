@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 from kiosk.compose import open_house
@@ -14,6 +17,7 @@ from kiosk.health import Pulse
 from kiosk.settings import Settings
 from kiosk.staff import desk, rights, verify
 from kiosk.staff.app import create_app
+from kiosk.staff.people import person_id
 from pipeline.kept import Status
 from storage.database import roles
 from storage.intake_box import IntakeBox
@@ -179,6 +183,51 @@ def test_health_counts_every_prisons_pages_in_the_role_of_the_site(
         awaiting = kept.pages.counts()[Status.AWAITING]
     assert awaiting >= 4
     assert f'counterfoil_pages{{state="awaiting"}} {awaiting}.0' in told
+
+
+def test_the_site_keeps_people_and_second_factors_in_its_own_role(
+    place: Any, visit: Any, samples: Any
+) -> None:
+    adam, milan = visit(place.app, "adam"), visit(place.app, "milan")
+    csrf = adam.token("/people/new")
+    new = {"csrf": csrf, "username": "nora", "name": "Nora", "password": samples.password}
+    assert adam.post("/people", data={**new, "roles": ["officer", "auditor"]}).status_code == 303
+    with place.store.look() as kept:
+        (ask,) = kept.people_asks.waiting(at=place.clock())
+    csrf = milan.token("/people")
+    asked = milan.post(f"/people/asks/{ask.id}", data={"csrf": csrf, "act": "confirm"})
+    assert asked.status_code == 303
+    here = f"/people/{person_id('nora')}"
+    for act, form in (
+        ("rights", {"roles": ["officer"], "prisons": "MTI", "wings": "A"}),
+        ("password", {"password": "five unrelated words do"}),
+        ("active", {"act": "off"}),
+        ("sessions", {}),
+        ("factors", {}),
+    ):
+        sent = adam.post(f"{here}/{act}", data={"csrf": adam.token(here), **form})
+        assert sent.status_code == 303, act
+    page = adam.post("/account/app", data={"csrf": adam.token("/account")}).text
+    secret = re.search(r'<code class="serial">([A-Z2-7 ]+)</code>', page)[1].replace(" ", "")
+    code = pyotp.TOTP(secret).at(int(place.clock().timestamp()))
+    form = {"csrf": adam.token("/account"), "act": "confirm", "code": code}
+    assert 'class="codes"' in adam.post("/account/app", data=form).text
+    proof = {"csrf": adam.token("/prove"), "to": "/account", "password": samples.password}
+    assert adam.post("/prove", data=proof).headers["location"] == "/account"
+    place.clock.move(timedelta(minutes=1))
+    half = visit(place.app)
+    assert half.sign_in("adam").headers["location"] == "/sign-in/second"
+    code = pyotp.TOTP(secret).at(int(place.clock().timestamp()))
+    form = {"csrf": half.token("/sign-in/second"), "code": code}
+    assert half.post("/sign-in/second", data=form).headers["location"] == "/"
+    asked = half.post("/prove/passkey/ask", data={"csrf": half.token("/account")})
+    assert asked.json()["userVerification"] == "required"
+    with place.store.look() as kept:
+        nora = kept.staff.find("nora")
+        (factor,) = kept.factors.of("adam")
+    assert (nora.roles, nora.establishments, nora.active) == ({"officer"}, {"MTI"}, False)
+    form = {"csrf": half.token("/account"), "factor": factor.id}
+    assert half.post("/account/factors/remove", data=form).status_code == 303
 
 
 def test_the_site_opens_what_is_kept_in_its_own_role(place: Any, tmp_path: Path) -> None:

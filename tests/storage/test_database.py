@@ -2,7 +2,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -239,6 +239,34 @@ def test_data_kept_at_revision_0009_is_all_there_and_kiosks_can_be_kept_beside_i
     with store.look() as kept:
         (alert,) = kept.alerts.waiting()
         assert alert.number == "A1234BC"
+    store.close()
+
+
+REVISION_11 = """
+INSERT INTO staff (username, password, roles, establishments, wings, active, added_at) VALUES
+    ('pat', 'x', '["verifier"]', '["MTI"]', '[]', true, '2026-11-20 09:30:00');
+INSERT INTO sessions (id, username, opened_at, seen_at, expires_at) VALUES
+    ('043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89', 'pat',
+    '2026-11-23 09:30:00', '2026-11-23 09:40:00', '2026-11-23 17:30:00')
+"""
+
+
+def test_data_kept_at_revision_0011_is_all_there_and_whoever_is_signed_in_stays_so(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0011", REVISION_11), vault)
+    store.upgrade()
+    opened = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    with store.begin() as kept:
+        session = kept.sessions.find("s", at=opened + timedelta(minutes=11))
+        assert session is not None
+        assert (session.opened_at, session.proved_at) == (opened, opened)
+        assert (session.staff.active, session.staff.must_change) == (True, False)
+        assert kept.factors.kinds("pat") == frozenset()
+        assert kept.people_asks.waiting(at=opened) == ()
+        secret = kept.factors.begin_totp("pat", at=opened)
+    with store.look() as kept:
+        assert kept.factors.begun_totp("pat") == secret
     store.close()
 
 

@@ -189,6 +189,25 @@ def test_nobody_opens_what_belongs_to_another_prison_or_wing(desk: Any, site: St
     assert found == allowed
 
 
+def test_a_second_factor_opens_for_its_owner_only_and_that_on_the_way_in_too(
+    desk: Any, site: Store
+) -> None:
+    signed_in(desk.store, "pat")
+    sam = signed_in(desk.store, "sam")
+    with desk.store.begin() as kept:
+        app_secret = kept.factors.begin_totp("pat", at=NOW)
+        half = kept.sessions.open("pat", at=NOW, step="factor")
+    with site.look() as kept, asking_for(sam), pytest.raises(KeyRefused):
+        kept.factors.begun_totp("pat")
+    with site.look() as kept, asking_for(half):
+        assert kept.factors.begun_totp("pat") == app_secret
+        with pytest.raises(KeyRefused):
+            kept.keys.get(staff_scope("sam"))
+    page = a_page(desk)
+    with site.look() as kept, asking_for(half), pytest.raises(KeyRefused):
+        kept.pages.get(page)
+
+
 ROLES = (*EVERY_ROLE, "none of ours")
 
 

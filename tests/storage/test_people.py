@@ -10,7 +10,9 @@ from argon2 import PasswordHasher, extract_parameters
 from forms.errors import UserError
 from storage import people
 from storage.people import PasswordShort, StaffUnknown, UsernameOdd, UsernameTaken
+from storage.people_asks import AskNotTheirs
 from storage.roll_file import import_roll
+from storage.sessions import HALF_LASTS, MOST_SESSIONS
 from storage.store import RollInForce, Store
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -180,3 +182,81 @@ def test_a_bad_roll_is_noted_and_the_one_in_force_stays(store: Store, bad: list[
         assert not newest.in_force
         assert first.in_force
         assert kept.roll.current() == first
+
+
+def test_a_half_open_session_is_nobodys_until_its_step_is_done(staffed: Store) -> None:
+    with staffed.begin() as kept:
+        secret = kept.sessions.open("pat.jones", at=NOW, step="factor")
+        assert kept.sessions.find(secret, at=NOW) is None
+        assert kept.sessions.holder(secret, at=NOW) is None
+        assert kept.sessions.of("pat.jones", at=NOW, idle=timedelta(minutes=15)) == ()
+        assert kept.sessions.renew(secret, at=NOW, means="password") is None
+        half = kept.sessions.half(secret, at=NOW)
+        assert half is not None
+        assert (half.username, half.step) == ("pat.jones", "factor")
+        assert kept.sessions.half(secret, at=NOW + HALF_LASTS) is None
+        open_one = kept.sessions.open("pat.jones", at=NOW)
+        assert kept.sessions.half(open_one, at=NOW) is None
+        kept.sessions.drop(open_one)
+        assert kept.sessions.find(open_one, at=NOW) is not None
+
+
+def test_a_fresh_proof_gives_a_new_secret_and_no_more_time(staffed: Store) -> None:
+    later = NOW + timedelta(minutes=10)
+    with staffed.begin() as kept:
+        old = kept.sessions.open("pat.jones", at=NOW)
+        before = kept.sessions.find(old, at=NOW)
+        fresh = kept.sessions.renew(old, at=later, means="totp")
+        assert fresh is not None
+        after = kept.sessions.find(fresh, at=later)
+        assert kept.sessions.find(old, at=later) is None
+    assert before is not None
+    assert after is not None
+    assert (after.opened_at, after.expires_at) == (before.opened_at, before.expires_at)
+    assert (before.proved_at, after.proved_at) == (NOW, later)
+
+
+def test_a_session_that_was_left_alone_is_not_counted_among_the_three(staffed: Store) -> None:
+    with staffed.begin() as kept:
+        first = kept.sessions.open("pat.jones", at=NOW)
+        for minute in (1, 2):
+            kept.sessions.open("pat.jones", at=NOW + timedelta(minutes=minute))
+        later = NOW + timedelta(minutes=30)
+        session = kept.sessions.find(first, at=NOW)
+        assert session is not None
+        kept.sessions.touch(session, at=later)
+        for _ in range(MOST_SESSIONS - 1):
+            kept.sessions.open("pat.jones", at=later)
+        assert kept.sessions.find(first, at=later) is not None
+        kept.sessions.open("pat.jones", at=later)
+        assert kept.sessions.find(first, at=later) is None
+
+
+def test_what_was_asked_of_a_browser_is_answered_once_and_by_it_alone(staffed: Store) -> None:
+    with staffed.begin() as kept:
+        kept.challenges.put("get", "mine", {"challenge": "aa"}, at=NOW)
+        assert kept.challenges.take("get", "another", at=NOW) is None
+        assert kept.challenges.take("create", "mine", at=NOW) is None
+        assert kept.challenges.take("get", "mine", at=NOW) == {"challenge": "aa"}
+        assert kept.challenges.take("get", "mine", at=NOW) is None
+        kept.challenges.put("get", "mine", {"challenge": "bb"}, at=NOW)
+        late = NOW + timedelta(minutes=5)
+        assert kept.challenges.take("get", "mine", at=late) is None
+
+
+def test_only_an_administrator_or_a_manager_confirms(staffed: Store) -> None:
+    with staffed.begin() as kept:
+        for username, role in (("ann", "admin"), ("may", "manager"), ("vic", "practitioner")):
+            kept.staff.add(username, PASSWORD, name="x", roles=[role], by="setup", at=NOW)
+        ask = kept.people_asks.ask("pat.jones", "roles", by="ann", at=NOW, roles=["auditor"])
+        for nobody in ("ann", "pat.jones", "vic"):
+            with pytest.raises(AskNotTheirs):
+                kept.people_asks.confirm(ask.id, by=nobody, at=NOW)
+        kept.staff.change("may", by="ann", at=NOW, active=False)
+        with pytest.raises(AskNotTheirs):
+            kept.people_asks.confirm(ask.id, by="may", at=NOW)
+        kept.staff.change("may", by="ann", at=NOW, active=True)
+        kept.people_asks.confirm(ask.id, by="may", at=NOW)
+        found = kept.staff.find("pat.jones")
+    assert found is not None
+    assert found.roles == {"auditor"}

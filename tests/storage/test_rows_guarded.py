@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ def test_staff_can_neither_change_nor_add_to_what_is_another_prisons(
         "INSERT INTO keks VALUES ('mine', now())",
         "SELECT sealed FROM mailbox",
         "SELECT * FROM letters",
-        "UPDATE staff SET roles = '[\"admin\"]'",
+        "DELETE FROM staff",
+        "UPDATE staff SET sealed = ''",
         "INSERT INTO holds (kind, subject, reason, at, by) VALUES ('serial', 'x', 'x', now(), 'x')",
         "DELETE FROM holds",
         "SELECT * FROM erasures",
@@ -165,6 +167,55 @@ def test_staff_can_neither_change_nor_add_to_what_is_another_prisons(
 def test_staff_may_not_do_what_their_site_never_does(staff: Store, statement: str) -> None:
     with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
         kept.pages._rows.execute(text(statement))
+
+
+ASKED = """
+    INSERT INTO people_asks (id, username, kind, roles, establishments, wings, password, asked_at,
+        asked_by, ended_by, outcome)
+    VALUES ('x', 'vera', 'roles', '["admin"]', '["MTI"]', '[]', '', now(), 'x', '', '')
+"""
+ADDED = """
+    INSERT INTO staff (username, password, roles, establishments, wings, active, added_at)
+    VALUES ('nora', 'x', '["{}"]', '["MTI"]', '[]', true, now())
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "may"),
+    [
+        ("UPDATE staff SET roles = '[\"admin\"]'", False),
+        ('UPDATE staff SET roles = \'["verifier", "auditor"]\'', False),
+        ("UPDATE staff SET establishments = '[]'", False),
+        ('UPDATE staff SET establishments = \'["MTI", "LEI"]\'', False),
+        (ADDED.format("practitioner"), False),
+        (ADDED.format("officer"), True),
+        ("UPDATE staff SET roles = '[\"officer\"]', active = false", True),
+        (f"{ASKED}; UPDATE staff SET roles = '[\"admin\"]'", True),
+        (f"{ASKED}; UPDATE staff SET roles = '[\"admin\"]', establishments = '[]'", False),
+        (
+            f"{ASKED}; UPDATE people_asks SET ended_at = now(); "
+            "UPDATE staff SET roles = '[\"admin\"]'",
+            False,
+        ),
+    ],
+)
+def test_the_site_gives_nobody_a_role_or_prison_that_was_not_asked_for(
+    worker: Store, staff: Store, statement: str, may: bool
+) -> None:
+    with worker.begin() as kept:
+        kept.staff.add(
+            "vera",
+            "four unrelated words do",
+            name="Vera",
+            roles=["verifier"],
+            establishments=["MTI"],
+            by="x",
+            at=datetime.now(UTC),
+        )
+    refused = nullcontext() if may else pytest.raises(DatabaseForbidden)
+    with refused, staff.begin([]) as kept:
+        for each in statement.split("; "):
+            kept.pages._rows.execute(text(each))
 
 
 def test_tables_of_a_later_revision_are_not_the_staff_sites_by_themselves(

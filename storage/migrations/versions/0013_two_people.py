@@ -1,7 +1,7 @@
 """Keep whether a word is the last one, who has which field before them, checks and openings.
 
 Revision: 0013
-Follows: 0011
+Follows: 0012
 """
 
 from importlib import resources
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
