@@ -40,6 +40,7 @@ from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
 from storage.mailbox import Letters
 from storage.models import KekRow
+from storage.outbox import Outbox
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
 from storage.people_index import PeopleIndex
@@ -48,6 +49,7 @@ from storage.sealing import set_keys
 from storage.sheets import Sheets
 from storage.submissions import Submissions
 from storage.terminals import Terminals
+from storage.tokens import Tokens
 
 
 class DatabaseLost(UserError):
@@ -106,8 +108,12 @@ class Kept:
         """Wrong passwords of late."""
         self.holds = Holds(rows, self.events, self.people_index)
         """What may not be destroyed, whatever its clock says."""
-        self.exports = Exports(rows, self.events)
-        """Which records left as files."""
+        self.exports = Exports(rows, self.events, self.keys)
+        """Which records left as files, and who asked for it."""
+        self.tokens = Tokens(rows, self.events)
+        """Which programs may ask for what."""
+        self.outbox = Outbox(rows)
+        """What other systems are told of, in order."""
         self.backups = Backups(rows, self.events, self.keys)
         """When there was a backup, and where it lies."""
         self.certificates = Certificates(rows, self.events)
