@@ -43,6 +43,8 @@ TABLE = {
     ("POST", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
     ("GET", "/records/{record_id}/verified"): VERIFIERS,
+    ("GET", "/records/{record_id}/history"): VERIFIERS,
+    ("GET", "/records/{record_id}/print"): frozenset({"practitioner", "manager"}),
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
     ("POST", "/records/{record_id}/request"): frozenset({"practitioner", "manager"}),
     ("GET", "/alerts"): VERIFIERS,
