@@ -13,6 +13,7 @@ from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
     alerts,
     desk,
+    exports,
     figures,
     files,
     pads,
@@ -48,7 +49,19 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, records, taking, verify, alerts, terminals, pads, figures):
+    for part in (
+        files,
+        signing,
+        desk,
+        records,
+        exports,
+        taking,
+        verify,
+        alerts,
+        terminals,
+        pads,
+        figures,
+    ):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)

@@ -58,6 +58,7 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
         (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
     ),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
 )
 _UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}

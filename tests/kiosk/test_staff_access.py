@@ -56,6 +56,12 @@ TABLE = {
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
     ("GET", "/figures"): frozenset({"practitioner", "manager", "auditor"}),
+    ("GET", "/exports"): frozenset({"practitioner", "manager", "auditor"}),
+    ("POST", "/exports"): frozenset({"practitioner", "manager"}),
+    ("GET", "/exports/new"): frozenset({"practitioner", "manager"}),
+    ("GET", "/exports/{export}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/exports/{export}/agree"): frozenset({"practitioner", "manager"}),
+    ("POST", "/exports/{export}/file"): frozenset({"practitioner", "manager"}),
     ("GET", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),
@@ -83,6 +89,26 @@ WHO = {
 }
 
 
+def asked_for(prison) -> str:
+    """Have milan ask for an export; give its id."""
+    at = prison.clock()
+    with prison.store.begin() as kept:
+        asked = kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=at.date(),
+            until=at.date(),
+            reason="report",
+            why="The report of this quarter.",
+            records=1,
+            by="milan",
+            at=at,
+        )
+    return asked.id
+
+
 @pytest.fixture(scope="module")
 def place(open_prison, samples):
     prison = open_prison()
@@ -100,6 +126,7 @@ def place(open_prison, samples):
         order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
         prison.pad = issue_pad(kept, order, by="x", at=at)
     prison.asked = prison.asks()
+    prison.export = asked_for(prison)
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
     prison.app = create_app(prison.kit())
@@ -124,6 +151,7 @@ def address(place, path: str) -> str:
         alert_id=place.alert,
         terminal_id=place.terminal,
         pad=place.pad,
+        export=place.export,
     ).replace("/static/me_number", "/static/staff.css")
 
 

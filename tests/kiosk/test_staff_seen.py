@@ -20,6 +20,7 @@ LEADS_ON = {
 NOBODYS = {
     "/take-in": "an empty form, the same for everybody",
     "/slips": "an empty form, the same for everybody",
+    "/exports/new": "a form with nothing of anybody",
 }
 """What leaves no event, and why; each is made sure of below."""
 
@@ -37,6 +38,9 @@ ACTS = {
     "/records/{record_id}/without-missing": "record-without-missing",
     "/records/{record_id}/request": "submission-working",
     "/alerts/{alert_id}/seen": "alert-seen",
+    "/exports": "export-asked",
+    "/exports/{export}/agree": "export-agreed",
+    "/exports/{export}/file": "export-fetched",
     "/pads": "sheet-issued",
     "/pads/{pad}/cancel": "sheet-void",
     "/slips": "slip-viewed",
@@ -59,15 +63,41 @@ def place(open_prison, samples):
         prison.lacking = kept.pages.get(prison.half).record
         order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
         prison.pad = issue_pad(kept, order, by="milan", at=prison.clock())
+    prison.verified(samples.self_referral)
+    prison.export = asked_for(prison, "milan", 1)
     prison.app = create_app(prison.kit())
     return prison
+
+
+def asked_for(prison: Any, by: str, records: int) -> str:
+    """Have somebody ask for an export of so many records; give its id."""
+    day = prison.clock().date()
+    with prison.store.begin() as kept:
+        asked = kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=day,
+            until=day,
+            reason="report",
+            why="The report of this quarter.",
+            records=records,
+            by=by,
+            at=prison.clock(),
+        )
+    return str(asked.id)
 
 
 def address(place: Any, path: str) -> str:
     page = place.aside if path.startswith("/set-aside") else place.page
     record = place.lacking if path.endswith("without-missing") else place.record
     return path.format(
-        page_id=page, record_id=record, name="me_number", pad=getattr(place, "pad", "")
+        page_id=page,
+        record_id=record,
+        name="me_number",
+        pad=getattr(place, "pad", ""),
+        export=getattr(place, "export", ""),
     )
 
 
@@ -95,6 +125,8 @@ def test_every_address_that_shows_something_has_left_an_event_before(place, visi
     looked = 0
     for path in inside(place, "GET"):
         place.clock.move(timedelta(minutes=2))
+        if path.endswith("/new"):  # It asks for a fresh proof.
+            milan = visit(place.app, "milan")
         before = newest(place)
         where = address(place, path)
         answer = milan.get(where)
@@ -129,6 +161,7 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
     with place.store.look() as kept:
         (alert,) = kept.alerts.waiting()
         (terminal,) = kept.terminals.list()
+    others = asked_for(place, "petra", 60)
     began = newest(place)
     milan = visit(place.app, "milan")
     token = milan.token()
@@ -141,12 +174,18 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
             alert_id=alert.id,
             terminal_id=terminal.id,
             pad=place.pad,
+            export=others if path.endswith("agree") else place.export,
             name="me_number",
         )
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
         asks = {"act": "seen", "name": "A wing", "prison": "MTI"}
+        if path == "/exports":
+            day = place.clock().date().isoformat()
+            asks |= {"since": day, "until": day, "shape": "csv", "form": "rj-1"}
+            asks |= {"reason": "audit", "why": "An inspection of June."}
+            return milan.post(where, data={"csrf": token, **asks})
         asks |= {
             "form": "rj-2",
             "copies": "1",
