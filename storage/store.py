@@ -45,6 +45,7 @@ from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, Sessions, StaffBook, WrongTries
 from storage.people_index import PeopleIndex
 from storage.records import Records
+from storage.scans import Scans
 from storage.sealing import set_keys
 from storage.sheets import Sheets
 from storage.submissions import Submissions
@@ -112,6 +113,8 @@ class Kept:
         """Which records left as files, and who asked for it."""
         self.tokens = Tokens(rows, self.events)
         """Which programs may ask for what."""
+        self.scans = Scans(rows)
+        """What has become of files that were handed in."""
         self.outbox = Outbox(rows)
         """What other systems are told of, in order."""
         self.backups = Backups(rows, self.events, self.keys)

@@ -12,6 +12,7 @@ from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
     alerts,
+    api,
     desk,
     exports,
     figures,
@@ -21,6 +22,7 @@ from kiosk.staff import (
     signing,
     taking,
     terminals,
+    tokens,
     verify,
 )
 from kiosk.staff.kit import Office, StaffKit
@@ -61,11 +63,18 @@ def create_app(kit: StaffKit) -> FastAPI:
         terminals,
         pads,
         figures,
+        tokens,
+        api,
     ):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)
-    app.add_middleware(BodyLimit, most=LARGEST_BODY, at={taking.HERE: taking.MOST_DRAINED})
+    app.add_middleware(
+        BodyLimit,
+        most=LARGEST_BODY,
+        at={taking.HERE: taking.MOST_DRAINED, api.SCANS: api.LARGEST},
+    )
+    app.add_middleware(api.WhoCalls, office=office)
     app.add_middleware(signing.WhoAsks, office=office)
     tell_problems(app, _tell)
     app.add_middleware(SecurityHeaders, tls=kit.tls)
@@ -74,6 +83,8 @@ def create_app(kit: StaffKit) -> FastAPI:
 
 def _tell(request: Request, problem: UserError, status: int) -> Response:
     """Tell a person of a problem; whoever is not signed in is asked to."""
+    if api.is_ours(request.url.path):
+        return api.tell(problem, status)
     if isinstance(problem, SignInNeeded):
         return see_other(signing.door_from(request))
     return show_problem(request, problem, status)

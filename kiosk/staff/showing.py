@@ -59,9 +59,10 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/tokens", "Tokens", (Role.MANAGER, Role.ADMIN)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
 )
-_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
+_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads", "/api-docs": "/tokens"}
 
 
 @lru_cache(maxsize=1)
