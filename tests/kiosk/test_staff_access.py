@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from forms.published import published
-from kiosk.access import EVERY_ROLE, Role, SignInDelays, TooManyTries, refuse_open_routes, routes_of
+from kiosk.access import (
+    EVERY_ROLE,
+    Role,
+    SignInDelays,
+    TooManyTries,
+    refuse_open_routes,
+    roles_of,
+    routes_of,
+)
 from kiosk.headers import HEADERS
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
@@ -62,6 +70,10 @@ TABLE = {
     ("GET", "/exports/{export}"): frozenset({"practitioner", "manager"}),
     ("POST", "/exports/{export}/agree"): frozenset({"practitioner", "manager"}),
     ("POST", "/exports/{export}/file"): frozenset({"practitioner", "manager"}),
+    ("GET", "/tokens"): frozenset({"manager", "admin"}),
+    ("POST", "/tokens"): frozenset({"manager", "admin"}),
+    ("POST", "/tokens/{token_id}/revoke"): frozenset({"manager", "admin"}),
+    ("GET", "/api-docs"): frozenset({"manager", "admin"}),
     ("GET", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals"): frozenset({"manager", "admin"}),
     ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),
@@ -127,6 +139,10 @@ def place(open_prison, samples):
         prison.pad = issue_pad(kept, order, by="x", at=at)
     prison.asked = prison.asks()
     prison.export = asked_for(prison)
+    with prison.store.begin() as kept:
+        milan = kept.staff.find("milan")
+        made, _ = kept.tokens.make(milan, "robot", ("status:read",), days=9, at=prison.clock())
+        prison.machine = made.id
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
     prison.app = create_app(prison.kit())
@@ -152,11 +168,13 @@ def address(place, path: str) -> str:
         terminal_id=place.terminal,
         pad=place.pad,
         export=place.export,
+        token_id=place.machine,
     ).replace("/static/me_number", "/static/staff.css")
 
 
 def test_every_route_stands_in_the_table(place) -> None:
-    routes = {(m, r.path) for r in routes_of(place.app) for m in r.methods}
+    """Those for programs stand in a table of their own (`test_staff_api.py`)."""
+    routes = {(m, r.path) for r in routes_of(place.app) if roles_of(r) for m in r.methods}
     assert routes == set(TABLE)
 
 
