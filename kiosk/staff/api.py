@@ -173,8 +173,8 @@ class Often:
 
     _TOKENS = 1000
 
-    def __init__(self, now: Callable[[], datetime], a_minute: int = A_MINUTE) -> None:
-        self._now, self._most = now, a_minute
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
         self._asked: OrderedDict[str, deque[datetime]] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -188,7 +188,7 @@ class Often:
                 self._asked.popitem(last=False)
             while asked and now - asked[0] >= timedelta(minutes=1):
                 asked.popleft()
-            if len(asked) >= self._most:
+            if len(asked) >= A_MINUTE:
                 return False
             asked.append(now)
             return True
