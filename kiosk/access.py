@@ -28,6 +28,7 @@ from forms.errors import UserError
 from kiosk.problems import AddressUnknown, NotAllowed
 from storage.sessions import WrongTries
 from storage.store import Kept, Store
+from storage.tokens import Token
 
 IDLE = timedelta(minutes=15)
 """How long a session lasts when nothing is asked of it."""
@@ -67,6 +68,9 @@ ROLE_NAMES: Mapping[Role, str] = {
 EVERY_ROLE = tuple(ROLE_NAMES)
 """Everybody who has signed in."""
 
+ANY_TOKEN = "any"
+"""What a router is for that every program's token opens."""
+
 
 class SignInNeeded(UserError):
     """Nobody is signed in, or the session has ended."""
@@ -84,6 +88,15 @@ class ProofNeeded(UserError):
     message = "For this you have to show once more that it is you."
     remedy = "Show it, then go on. Nothing has been changed."
     status = 403
+
+
+class TokenNeeded(UserError):
+    """A program came without a token that is good."""
+
+    code = "token-needed"
+    message = "This needs a token, and none came with it that is good."
+    remedy = "Send `Authorization: Bearer` with a token that has neither ended nor been revoked."
+    status = 401
 
 
 class CrossSite(UserError):
@@ -200,6 +213,53 @@ def roles_of(route: Any) -> frozenset[Role]:
     return found[0] if len(found) == 1 else frozenset()
 
 
+def token_router_for(*scopes: str, prefix: str = "") -> APIRouter:
+    """Make a router for programs whose token has all of these scopes.
+
+    A cookie is worth nothing there, and a token nothing anywhere else.
+
+    Raises:
+        ValueError: no scope was named; `ANY_TOKEN` is for every token that is good.
+    """
+    if not scopes or "" in scopes:
+        raise ValueError("say what a token must be good for")
+    return APIRouter(prefix=prefix, dependencies=[Depends(TokenGate(frozenset(scopes)))])
+
+
+class TokenGate:
+    """Lets through programs whose token has some scopes.
+
+    Attributes:
+        scopes: all of which it must have.
+    """
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, request: Request) -> None:
+        """Refuse, or let the request through.
+
+        Raises:
+            AddressUnknown: an address that no id of ours can make.
+            TokenNeeded: no token that is good came with it.
+            NotAllowed: a token for something else.
+        """
+        if any("\x00" in str(part) for part in request.path_params.values()):
+            raise AddressUnknown
+        token: Token | None = getattr(request.state, "token", None)
+        if token is None:
+            raise TokenNeeded
+        if not self.scopes - {ANY_TOKEN} <= token.scopes:
+            raise NotAllowed
+
+
+def scopes_of(route: Any) -> frozenset[str]:
+    """Say what a program's token must be good for; nothing when no such gate stands before it."""
+    gates = [d.dependency for d in getattr(route, "dependencies", ())]
+    found = [g.scopes for g in gates if isinstance(g, TokenGate)]
+    return found[0] if len(found) == 1 and len(gates) == 1 else frozenset()
+
+
 def routes_of(app: FastAPI) -> tuple[BaseRoute, ...]:
     """Give every route an app answers, those of its routers included."""
     return tuple(each.original_route for each in iter_route_contexts(app.routes))
@@ -209,10 +269,10 @@ def refuse_open_routes(app: FastAPI) -> None:
     """Make sure that a gate stands before every route; call it when the app is complete.
 
     Raises:
-        ValueError: one has none: it was not made by `router_for`.
+        ValueError: one has none: it was made neither by `router_for` nor `token_router_for`.
     """
     for route in routes_of(app):
-        if not roles_of(route):
+        if not roles_of(route) and not scopes_of(route):
             raise ValueError(f"nobody said who {getattr(route, 'path', route)} is for")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import IO, Any
 
-from forms.fields import Choice, Fillable, FormDefinition, Signature
+from forms.fields import Choice, Fillable, FormDefinition, Signature, Visibility
 from forms.library import FORMS
 from pipeline.kept import KeptRecord
 from pipeline.stages import Value
@@ -45,11 +45,20 @@ def definitions_for(form: str | None) -> tuple[FormDefinition, ...]:
     return tuple(each for each in FORMS if form == each.id or (form is None and not each.seed))
 
 
-def columns(asked: Iterable[FormDefinition]) -> dict[str, Fillable]:
-    """Give the fields that make the columns, each name once, in printed order."""
+def columns(
+    asked: Iterable[FormDefinition], without: Collection[Visibility] = ()
+) -> dict[str, Fillable]:
+    """Give the fields that make the columns, each name once, in printed order.
+
+    Args:
+        asked: the forms.
+        without: fields that are this visible are left out, in every form that has them.
+    """
+    fields = [each for form in asked for each in form.fillable()]
+    left_out = {each.name for each in fields if each.visibility in without}
     found: dict[str, Fillable] = {}
-    for form in asked:
-        for each in form.fillable():
+    for each in fields:
+        if each.name not in left_out:
             found.setdefault(each.name, each)
     return found
 
@@ -84,7 +93,12 @@ def safe_cell(value: Any) -> str:
 
 
 def write(
-    found: Iterable[KeptRecord], asked: Sequence[FormDefinition], shape: str, out: IO[bytes]
+    found: Iterable[KeptRecord],
+    asked: Sequence[FormDefinition],
+    shape: str,
+    out: IO[bytes],
+    *,
+    without: Collection[Visibility] = (),
 ) -> int:
     """Write records, and give how many.
 
@@ -93,11 +107,12 @@ def write(
         asked: the forms whose fields make the columns, see `definitions_for`.
         shape: one of `FORMATS`.
         out: where to; neither read nor closed.
+        without: fields that are this visible are left out, see `columns`.
 
     Raises:
         ValueError: no such format.
     """
-    fields = columns(asked)
+    fields = columns(asked, without)
     rows = (row(each, fields) for each in found)
     writers: dict[str, Callable[[], int]] = {
         "csv": lambda: _csv(rows, fields, out),

@@ -2,8 +2,9 @@
 
 Scopes: "file/<intake>" for a file and its name, "page/<page>" for what a page says and its
 picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an import of the
-roll, "staff/<username>", "alert/<alert>". Two are for no thing of its own: "kiosk/pepper" keys
-the hashes of receipt codes, and "kiosk/terminals" is what terminals' certificates come from.
+roll, "staff/<username>", "alert/<alert>", "export/<export>" for why somebody asked for one. Two are
+for no thing of its own: "kiosk/pepper" keys the hashes of receipt codes, and "kiosk/terminals" is
+what terminals' certificates come from.
 Deleting a key makes everything sealed under it unreadable from here on. Whoever has a copy of the
 database from before, and the key pair of that time, can still open it: `storage.rotation` destroys
 the pair.

@@ -1,10 +1,11 @@
 """The key desk: whoever may open data keys hands them out, one at a time, to whoever may not.
 
 It stands in the worker's supervisor and is asked over a Unix socket. Who asks is told by the
-system (`SO_PEERCRED`). A request names a scope and carries the secret of the session on whose
-behalf it is made; the desk itself looks whether that session is alive and whether its holder may
-see what the scope belongs to, and gives out only so many keys a minute. A site that somebody has
-taken over can thus open what the people who are using it may see, slowly, and nothing else.
+system (`SO_PEERCRED`). A request names a scope and carries the secret of the session, or of the
+program's token, on whose behalf it is made; the desk itself looks whether that is alive and whether
+its holder may see what the scope belongs to, and gives out only so many keys a minute. A site that
+somebody has taken over can thus open what the people and programs that are using it may see,
+slowly, and nothing else. A token opens pages and copies, and nobody's name.
 
     {"secret": "...", "scope": "page/ab12-0"}  ->  {"key": "<64 hex digits>"} or {"no": "<code>"}
 """
@@ -33,10 +34,11 @@ from pipeline import rights
 from pipeline.kept import Staff
 from storage.data_keys import factor_scope
 from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
-from storage.models import AlertRow, PageRow, RollPersonRow, SheetRow
+from storage.models import AlertRow, ExportAskRow, PageRow, RollPersonRow, SheetRow
 from storage.places import of_unread
 from storage.sessions import session_id
 from storage.store import Kept, Store, rows_of
+from storage.tokens import OPENS
 
 KEYS_A_MINUTE = 600
 """More than anybody looks at; a queue of 100 forms asks for some 300 keys the first time."""
@@ -196,7 +198,9 @@ class KeyDesk:
     def _key(self, secret: str, scope: str) -> bytes:
         with self._store.look() as kept:
             now = self._now()
-            holder = kept.sessions.holder(secret, at=now, idle=IDLE)
+            session = kept.sessions.holder(secret, at=now, idle=IDLE)
+            token = None if session else kept.tokens.holder(secret, at=now)
+            holder = session or token
             if holder is None:
                 half = kept.sessions.half(secret, at=now)
                 if half is None or scope != factor_scope(half.username):
@@ -207,6 +211,8 @@ class KeyDesk:
             if not self._rates.let(session_id(secret), self._now()):
                 self._capped.put(holder.username)
                 raise KeysCapped
+            if session is None and scope.partition("/")[0] not in OPENS:
+                raise NotTheirs
             if not may_open(kept, holder, scope):
                 raise NotTheirs
             return kept.keys.get(scope).secret
@@ -279,6 +285,11 @@ def may_open(kept: Kept, who: Staff, scope: str) -> bool:
             read=True,
         )
         return sheet is not None and rights.may_open(who, page)
+    if kind == "export":
+        export = rows.get(ExportAskRow, name)
+        if export is None or not rights.is_one(who, rights.SEES_CONFIDENTIAL):
+            return False
+        return not who.establishments or export.establishment in who.establishments
     if kind == "alert":
         return _may_see_alert(rows, who, name)
     if kind == "roll" and name.isdecimal():

@@ -254,6 +254,7 @@ class RecordRow(Base):
         CheckConstraint("state IN ('open', 'verified')", name="state"),
         UniqueConstraint("serial", "occurrence"),
         Index("ix_records_state", "state"),
+        Index("ix_records_opened_at", "opened_at"),
     )
 
 
@@ -751,6 +752,55 @@ class ExportedRow(Base):
     record: Mapped[str] = mapped_column(String(24), primary_key=True)
 
     __table_args__ = (Index("ix_exported_record", "record"),)
+
+
+class ExportAskRow(Sealed, Base):
+    """Somebody asked for an export of one prison's records, and another may have to agree.
+
+    Its file is made when it is fetched, and is kept nowhere. Days are ISO 8601.
+    """
+
+    __tablename__ = "export_asks"
+    scope_of = "export/{0.id}"
+    place_of = "{0.id}"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(String(80))
+    form: Mapped[str] = mapped_column(String(12))
+    shape: Mapped[str] = mapped_column(String(12))
+    establishment: Mapped[str] = mapped_column(String(8))
+    wings: Mapped[list[Any]]
+    since: Mapped[str] = mapped_column(String(10))
+    until: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(40))
+    records: Mapped[int]
+    by_two: Mapped[bool]
+    agreed_at: Mapped[datetime | None]
+    agreed_by: Mapped[str] = mapped_column(String(80), default="")
+    fetched_at: Mapped[datetime | None]
+    why = Private[str]()
+
+    __table_args__ = (Index("ix_export_asks_establishment", "establishment", "asked_at"),)
+
+
+class TokenRow(Base):
+    """A program that may ask for what its scopes name; its secret is kept only as a hash."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[Any]]
+    establishments: Mapped[list[Any]]
+    wings: Mapped[list[Any]]
+    made_at: Mapped[datetime]
+    made_by: Mapped[str] = mapped_column(String(80))
+    until: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str] = mapped_column(String(80), default="")
+    seen_at: Mapped[datetime | None]
 
 
 class CertificateRow(Base):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
+from sqlalchemy.orm import aliased
 
 from forms.errors import UserError
 from pipeline.kept import KeptRecord, RecordState, Status
@@ -30,6 +33,65 @@ class NothingMissing(UserError):
     code = "nothing-missing"
     message = "Every page of this form has come, so there is nothing to go on without."
     remedy = "Go back to the record."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which records are asked for; what is empty asks for nothing in particular.
+
+    Attributes:
+        establishments, wings: prisons and wings to keep to, whatever is asked; none for all.
+        form: form id.
+        establishment, wing: of the copy.
+        state: "open" or "verified".
+        since, until: the first and last day that it came in.
+        language: of the copy.
+        confidential: only those on which staff are named, or only the others; None for both.
+    """
+
+    establishments: frozenset[str] = frozenset()
+    wings: frozenset[str] = frozenset()
+    form: str = ""
+    establishment: str = ""
+    wing: str = ""
+    state: str = ""
+    since: date | None = None
+    until: date | None = None
+    language: str = ""
+    confidential: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A record in a list: nothing private, and no key is opened for it.
+
+    Attributes:
+        here, expected: how many of its pages have come, and how many there are.
+        twice: another record carries the same serial.
+    """
+
+    id: str
+    serial: str
+    occurrence: int
+    form: str
+    version: int
+    language: str
+    state: RecordState
+    opened_at: datetime
+    verified_at: datetime | None
+    verified_by: str
+    establishment: str
+    wing: str
+    here: int
+    expected: int
+    confidential: bool
+    twice: bool
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Give what is odd about it, as `KeptRecord.flags` does."""
+        told = {"serial-twice": self.twice, "page-missing": self.here < self.expected}
+        return tuple(code for code, holds in told.items() if holds)
 
 
 class Records:
@@ -134,6 +196,96 @@ class Records:
             found = found.where(SheetRow.wing.in_(wings))
         found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).limit(limit)
         return tuple(load_records(self._rows, self._rows.scalars(found).all()))
+
+    def listed(
+        self,
+        asked: Asked,
+        limit: int,
+        *,
+        skip: int = 0,
+        after: tuple[datetime, str] | None = None,
+    ) -> tuple[Line, ...]:
+        """Give some records as lines.
+
+        Args:
+            asked: which.
+            limit: at most so many.
+            skip: so many are passed over; then the newest come first.
+            after: the moment and the id of the last one that is known; then the oldest come first.
+        """
+        held = PageRow.record == RecordRow.id
+        other, beside = aliased(RecordRow), aliased(PageRow)
+        found = (
+            select(
+                RecordRow,
+                SheetRow,
+                select(func.count()).where(held).correlate(RecordRow).scalar_subquery(),
+                exists().where(held, PageRow.confidential),
+                exists().where(other.serial == RecordRow.serial, other.id != RecordRow.id),
+            )
+            .join(SheetRow, SheetRow.serial == RecordRow.serial)
+            .where(*_asked(asked, beside))
+        )
+        if after is None:
+            found = found.order_by(RecordRow.opened_at.desc(), RecordRow.id).offset(skip)
+        else:
+            moment, known = after
+            later = and_(RecordRow.opened_at == moment, RecordRow.id > known)
+            found = found.where(or_(RecordRow.opened_at > moment, later))
+            found = found.order_by(RecordRow.opened_at, RecordRow.id)
+        return tuple(
+            _line(row, sheet, here=here, confidential=closed, twice=twice)
+            for row, sheet, here, closed, twice in self._rows.execute(found.limit(limit))
+        )
+
+    def to_export(self, asked: Asked, *, verified: tuple[date, date], upto: datetime) -> list[str]:
+        """Give the ids of records verified on some days, in the order in which they were.
+
+        Args:
+            asked: which; days that they came in are not looked at.
+            verified: the first and the last day.
+            upto: and not after this moment.
+        """
+        first, last = verified
+        begins = datetime.combine(first, time.min, UTC)
+        ends = datetime.combine(last, time.min, UTC) + timedelta(days=1)
+        found = (
+            select(RecordRow.id)
+            .join(SheetRow, SheetRow.serial == RecordRow.serial)
+            .where(
+                *_asked(asked, aliased(PageRow)),
+                RecordRow.state == RecordState.VERIFIED,
+                RecordRow.verified_at >= begins,
+                RecordRow.verified_at < ends,
+                RecordRow.verified_at <= upto,
+            )
+            .order_by(RecordRow.verified_at, RecordRow.id)
+        )
+        return list(self._rows.scalars(found))
+
+    def of_ids(self, ids: Sequence[str]) -> tuple[KeptRecord, ...]:
+        """Give records with all their pages, in the order given; those that are gone are left out.
+
+        Args:
+            ids: not more than `CHUNK`.
+        """
+        found = {
+            row.id: row
+            for row in self._rows.scalars(select(RecordRow).where(RecordRow.id.in_(ids)))
+        }
+        return tuple(load_records(self._rows, [found[each] for each in ids if each in found]))
+
+    def wings(
+        self, *, establishments: Collection[str] = (), wings: Collection[str] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """Give the prisons and wings of which there are records."""
+        held = exists().where(RecordRow.serial == SheetRow.serial)
+        found = select(SheetRow.establishment, SheetRow.wing).where(held).distinct()
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
+        return tuple(sorted((prison, wing) for prison, wing in self._rows.execute(found)))
 
     def with_pages(self, pages: Collection[str], *, limit: int = 100) -> tuple[KeptRecord, ...]:
         """Give the records that some pages belong to, newest first.
@@ -242,6 +394,56 @@ class Records:
             self._events.add("record-reopened", row.id, by=by, at=at)
         for page in pages:
             page.status = Status.VERIFIED if done else Status.AWAITING
+
+
+def _asked(asked: Asked, page: Any) -> list[ColumnElement[bool]]:
+    """Turn what is asked for into conditions; `page` is an alias for pages of the same copy."""
+    found: list[ColumnElement[bool]] = []
+    for column, allowed in (
+        (SheetRow.establishment, asked.establishments),
+        (SheetRow.wing, asked.wings),
+    ):
+        if allowed:
+            found.append(column.in_(sorted(allowed)))
+    for column, one in (
+        (SheetRow.form, asked.form),
+        (SheetRow.establishment, asked.establishment),
+        (SheetRow.wing, asked.wing),
+        (SheetRow.language, asked.language),
+        (RecordRow.state, asked.state),
+    ):
+        if one:
+            found.append(column == one)
+    if asked.since is not None:
+        found.append(RecordRow.opened_at >= datetime.combine(asked.since, time.min, UTC))
+    if asked.until is not None and asked.until < date.max:
+        day = asked.until + timedelta(days=1)
+        found.append(RecordRow.opened_at < datetime.combine(day, time.min, UTC))
+    if asked.confidential is not None:
+        named = exists().where(page.record == RecordRow.id, page.confidential)
+        found.append(named if asked.confidential else ~named)
+    return found
+
+
+def _line(row: RecordRow, sheet: SheetRow, *, here: int, confidential: bool, twice: bool) -> Line:
+    return Line(
+        id=row.id,
+        serial=row.serial,
+        occurrence=row.occurrence,
+        form=sheet.form,
+        version=sheet.version,
+        language=sheet.language,
+        state=RecordState(row.state),
+        opened_at=row.opened_at,
+        verified_at=row.verified_at,
+        verified_by=row.verified_by,
+        establishment=sheet.establishment,
+        wing=sheet.wing,
+        here=here,
+        expected=sheet.pages,
+        confidential=confidential,
+        twice=twice,
+    )
 
 
 _PLACED = (

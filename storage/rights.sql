@@ -1,6 +1,6 @@
 
 -- What the staff site may do with each table, and the kiosk. A table that is not named is not
--- theirs at all: the mailbox, letters, receipts and status words, holds, exports, certificates.
+-- theirs at all: the mailbox, letters, receipts and status words, holds, certificates.
 DO $$
 DECLARE
     it record;
@@ -42,7 +42,11 @@ BEGIN
         ('erased_scopes', 'SELECT'),
         ('terminals', 'SELECT, INSERT, UPDATE (state, code, code_until, revoked_at, revoked_by)'),
         ('submissions', 'SELECT, UPDATE (state, renewed, ended_at)'),
-        ('alerts', 'SELECT, UPDATE (seen_at, seen_by)')
+        ('alerts', 'SELECT, UPDATE (seen_at, seen_by)'),
+        ('exports', 'SELECT, INSERT'),
+        ('exported', 'INSERT'),
+        ('export_asks', 'SELECT, INSERT, UPDATE (agreed_at, agreed_by, fetched_at)'),
+        ('tokens', 'SELECT, INSERT, UPDATE (revoked_at, revoked_by, seen_at)')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);

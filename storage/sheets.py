@@ -82,6 +82,19 @@ class Pad:
         return self.copies - self.back - self.void
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lacking:
+    """A copy that is out, without whom it was issued to: no key is opened for it."""
+
+    serial: str
+    form: str
+    version: int
+    language: str
+    establishment: str
+    wing: str
+    issued_at: datetime
+
+
 class Sheets:
     """The register of issued copies."""
 
@@ -169,6 +182,45 @@ class Sheets:
         rows = self._rows.scalars(found.order_by(SheetRow.issued_at, SheetRow.serial)).all()
         self._keys.fetch([row.sealed_scope for row in rows if row.sealed is not None])
         return tuple(convert.sheet(row) for row in rows)
+
+    def lacking(
+        self,
+        limit: int,
+        *,
+        after: tuple[datetime, str],
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> tuple[Lacking, ...]:
+        """Give copies that are out, the oldest first, as `missing` does.
+
+        Args:
+            limit: at most so many.
+            after: when the last one that is known was issued, and its serial.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
+        moment, known = after
+        later = (SheetRow.issued_at == moment) & (SheetRow.serial > known)
+        found = select(SheetRow).where(
+            waited_for(), ~came_back(), (SheetRow.issued_at > moment) | later
+        )
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
+        rows = self._rows.scalars(found.order_by(SheetRow.issued_at, SheetRow.serial).limit(limit))
+        return tuple(
+            Lacking(
+                serial=row.serial,
+                form=row.form,
+                version=row.version,
+                language=row.language,
+                establishment=row.establishment,
+                wing=row.wing,
+                issued_at=row.issued_at,
+            )
+            for row in rows
+        )
 
     def pads(
         self,

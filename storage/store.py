@@ -42,17 +42,20 @@ from storage.looks import Looks
 from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.openings import Openings
+from storage.outbox import Outbox
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import RollBook, StaffBook
 from storage.people_asks import PeopleAsks
 from storage.people_index import PeopleIndex
 from storage.records import Records
+from storage.scans import Scans
 from storage.sealing import set_keys
 from storage.second_factors import Challenges, SecondFactors
 from storage.sessions import Sessions, WrongTries
 from storage.sheets import Sheets
 from storage.submissions import Submissions
 from storage.terminals import Terminals
+from storage.tokens import Tokens
 
 
 class DatabaseLost(UserError):
@@ -121,8 +124,14 @@ class Kept:
         """Changes to what people may do that somebody else has to confirm."""
         self.holds = Holds(rows, self.events, self.people_index)
         """What may not be destroyed, whatever its clock says."""
-        self.exports = Exports(rows, self.events)
-        """Which records left as files."""
+        self.exports = Exports(rows, self.events, self.keys)
+        """Which records left as files, and who asked for it."""
+        self.tokens = Tokens(rows, self.events)
+        """Which programs may ask for what."""
+        self.scans = Scans(rows)
+        """What has become of files that were handed in."""
+        self.outbox = Outbox(rows)
+        """What other systems are told of, in order."""
         self.backups = Backups(rows, self.events, self.keys)
         """When there was a backup, and where it lies."""
         self.certificates = Certificates(rows, self.events)

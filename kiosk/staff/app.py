@@ -13,17 +13,21 @@ from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
     account,
     alerts,
+    api,
     desk,
+    exports,
     figures,
     files,
     grid,
     pads,
     people,
     queue,
+    records,
     signing,
     single_sign_on,
     taking,
     terminals,
+    tokens,
     trail,
     verify,
 )
@@ -56,7 +60,12 @@ def create_app(kit: StaffKit) -> FastAPI:
     for part in (
         files,
         signing,
+        account,
+        people,
+        *((single_sign_on,) if kit.oidc else ()),
         desk,
+        records,
+        exports,
         taking,
         grid,
         verify,
@@ -65,14 +74,18 @@ def create_app(kit: StaffKit) -> FastAPI:
         pads,
         figures,
         trail,
+        tokens,
+        api,
     ):
         for router in part.routers():
             app.include_router(router)
-    for part in (account, people, *((single_sign_on,) if kit.oidc else ())):
-        for router in part.routers():
-            app.include_router(router)
     refuse_open_routes(app)
-    app.add_middleware(BodyLimit, most=LARGEST_BODY, at={taking.HERE: taking.MOST_DRAINED})
+    app.add_middleware(
+        BodyLimit,
+        most=LARGEST_BODY,
+        at={taking.HERE: taking.MOST_DRAINED, api.SCANS: api.LARGEST},
+    )
+    app.add_middleware(api.WhoCalls, office=office)
     app.add_middleware(signing.WhoAsks, office=office)
     tell_problems(app, _tell)
     app.add_middleware(SecurityHeaders, tls=kit.tls)
@@ -81,6 +94,8 @@ def create_app(kit: StaffKit) -> FastAPI:
 
 def _tell(request: Request, problem: UserError, status: int) -> Response:
     """Tell a person of a problem; whoever is not signed in, or has to show it again, is asked."""
+    if api.is_ours(request.url.path):
+        return api.tell(problem, status)
     if isinstance(problem, SignInNeeded):
         return see_other(signing.door_from(request))
     if isinstance(problem, ProofNeeded):

@@ -59,10 +59,12 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ),
     ("/trail", "Who did what", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/tokens", "Tokens", (Role.MANAGER, Role.ADMIN)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
     ("/people", "People", (Role.MANAGER, Role.ADMIN)),
 )
-_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
+_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads", "/api-docs": "/tokens"}
 
 
 @lru_cache(maxsize=1)

@@ -33,6 +33,7 @@ from pipeline.promises import day_of
 from pipeline.stages import Reading, State
 from pipeline.triage import says_person
 from pipeline.verification import both
+from storage.records import Line
 
 WIDE_FROM = 2.6
 """A crop this many times as wide as high stands across the page, with the controls under it."""
@@ -488,6 +489,8 @@ class AnswerRow:
     crop: str = ""
     words: bool = False
     """The crop shows words beside a tick box: it needs the width of the table."""
+    earlier: tuple[str, ...] = field(default=(), repr=False)
+    """What people answered before, in sentences, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -515,7 +518,7 @@ class RecordShown:
     parts: tuple[PartShown, ...] = field(repr=False)
 
 
-def state_words(record: KeptRecord, now: datetime, names: Mapping[str, str]) -> str:
+def state_words(record: KeptRecord | Line, now: datetime, names: Mapping[str, str]) -> str:
     """Say how far a record is."""
     if record.state is not RecordState.VERIFIED:
         return "Waiting for people"
@@ -653,6 +656,11 @@ def _answer_row(
         if on_paper and (written or words)
         else "",
         words=words,
+        earlier=tuple(
+            said_by(each, asked, names, now)
+            for each in page.decisions
+            if each.field == asked.name and each != page.decision(asked.name)
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 STATUS: Mapping[str, str] = MappingProxyType(
@@ -154,6 +154,11 @@ def clock(when: datetime, now: datetime) -> str:
     if local.date() == today - timedelta(days=1):
         return f"yesterday at {time}"
     return f"{local.day} {local:%B %Y} at {time}"
+
+
+def day(when: date) -> str:
+    """Say a day: "3 November 2026"."""
+    return f"{when.day} {when:%B %Y}"
 
 
 def how_long(time: timedelta) -> str:

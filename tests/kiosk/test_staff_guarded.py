@@ -15,7 +15,7 @@ import pytest
 from kiosk.compose import open_house
 from kiosk.health import Pulse
 from kiosk.settings import Settings
-from kiosk.staff import desk, rights, verify
+from kiosk.staff import desk, records, rights, verify
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
 from pipeline.kept import Status
@@ -114,7 +114,7 @@ def test_a_route_whose_own_filter_is_off_still_shows_nothing_of_another_prison(
     place: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     come = visit(place.app, "practitioner.mti")
-    for module in (desk, verify, rights):
+    for module in (desk, records, verify, rights):
         monkeypatch.setattr(module, "may_open", lambda _user, _thing: True)
     counts = Pages.counts
     monkeypatch.setattr(Pages, "counts", lambda pages, **_: counts(pages))
