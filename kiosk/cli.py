@@ -1214,7 +1214,13 @@ def serve_staff(
         house.store.shown = None
         site = create_app(
             StaffKit(
-                store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake, tls=tls
+                store=house.store,
+                blobs=house.blobs,
+                jobs=house.jobs,
+                intake=house.intake,
+                tls=tls,
+                judge=house.judge,
+                keep_years=house.settings.keep_years,
             )
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):
