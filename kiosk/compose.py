@@ -34,7 +34,7 @@ from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.key_desk import AskedOpener, KeyDesk
-from storage.keys import CannotOpen, KeyFolder, LocalOpener, NoOpener, NotTheirs, Opener, Vault
+from storage.keys import CannotOpen, KeyFolder, KeyRefused, LocalOpener, NoOpener, Opener, Vault
 from storage.mailbox import FolderSlot, Mailbox
 from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
@@ -334,7 +334,7 @@ def _judge(kit: _KitOfTheDay, sandbox: Sandbox) -> Judge:
     ) -> tuple[Sequence[Reading], Sequence[PersonMatch]]:
         try:
             return settle(form, readings, kit())
-        except (CannotOpen, NotTheirs):
+        except (CannotOpen, KeyRefused):
             return settle(form, readings, bare)
 
     return judge

@@ -10,7 +10,18 @@ from forms.errors import UserError
 from kiosk.access import SignInNeeded, refuse_open_routes
 from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
-from kiosk.staff import alerts, desk, figures, files, pads, signing, taking, terminals, verify
+from kiosk.staff import (
+    alerts,
+    desk,
+    figures,
+    files,
+    filing,
+    pads,
+    signing,
+    taking,
+    terminals,
+    verify,
+)
 from kiosk.staff.kit import Office, StaffKit
 from kiosk.staff.showing import see_other, show_problem
 
@@ -37,7 +48,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, taking, verify, alerts, terminals, pads, figures):
+    for part in (files, signing, desk, taking, verify, alerts, terminals, pads, figures, filing):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)
