@@ -705,6 +705,11 @@ class Pages:
         found = found.order_by(IntakeRow.number, PageRow.page_index, PageRow.slot)
         return tuple(self._rows.scalars(found))
 
+    def is_aside(self, page_id: str) -> bool:
+        """Say whether a page is set aside; nothing of it is opened."""
+        row = self._rows.get(PageRow, page_id)
+        return row is not None and row.status == Status.SET_ASIDE
+
     def of_intake(self, intake_id: str) -> tuple[KeptPage, ...]:
         """Give the pages of one file, in order."""
         found = select(PageRow).where(PageRow.intake == intake_id)

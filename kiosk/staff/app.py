@@ -17,6 +17,7 @@ from kiosk.staff import (
     files,
     filing,
     pads,
+    progress,
     signing,
     taking,
     terminals,
@@ -48,7 +49,19 @@ def create_app(kit: StaffKit) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.office = office
-    for part in (files, signing, desk, taking, verify, alerts, terminals, pads, figures, filing):
+    for part in (
+        files,
+        signing,
+        desk,
+        taking,
+        progress,
+        verify,
+        alerts,
+        terminals,
+        pads,
+        figures,
+        filing,
+    ):
         for router in part.routers():
             app.include_router(router)
     refuse_open_routes(app)

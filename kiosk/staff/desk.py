@@ -12,11 +12,12 @@ from starlette.responses import Response
 from forms.errors import UserError
 from forms.page_id import SerialMistyped, parse_serial, show_serial
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
-from kiosk.staff import queue, taking, wording
+from kiosk.staff import progress, queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from kiosk.staff.terminals import silent_sentences
 from kiosk.staff.views import (
     TILES,
@@ -149,11 +150,14 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
+            better = kept.replacements.of_page(page_id)
+            instead = kept.replacements.instead_of(page_id)
+            led_on = kept.pages.get(instead.instead) if instead else None
         if not may_open(user, page):
             raise PageUnknown
         shown("aside-viewed", page.id)
         if page.status is not Status.SET_ASIDE or page.reason is None:
-            return _no_longer(request, page, user)
+            return _no_longer(request, page, user, led_on)
         return show(
             request,
             "set_aside_page.html",
@@ -165,6 +169,7 @@ def routers() -> tuple[APIRouter, ...]:
             if page.upright and may_see_unread(user, page)
             else "",
             no_picture=_why_no_picture(user, page),
+            better=_(progress.BECAME[better.became]) if better else "",
         )
 
     @aside.post("/set-aside/again")
@@ -388,8 +393,27 @@ def _counts(kept: Kept, user: User) -> dict[Status, int]:
     )
 
 
-def _no_longer(request: Request, page: KeptPage, user: User) -> Response:
-    """Say what has become of a page that was set aside; one read leads on to its answers."""
+def _no_longer(
+    request: Request, page: KeptPage, user: User, instead: KeptPage | None = None
+) -> Response:
+    """Say what has become of a page that was set aside; one read leads on to its answers.
+
+    Args:
+        request: who asks.
+        page: the page.
+        user: for whom.
+        instead: the better scan that has taken its place.
+    """
+    if instead is not None:
+        return show(
+            request,
+            "replaced.html",
+            title="A page replaced",
+            label=page.label,
+            href=f"/pages/{instead.id}"
+            if instead.record and user.has(*VERIFIERS) and may_open(user, instead)
+            else "",
+        )
     if page.record and user.has(*VERIFIERS):
         return see_other(f"/pages/{page.id}")
     return show(
