@@ -16,6 +16,7 @@ from kiosk.staff import (
     figures,
     files,
     filing,
+    intake,
     pads,
     progress,
     signing,
@@ -61,6 +62,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         pads,
         figures,
         filing,
+        intake,
     ):
         for router in part.routers():
             app.include_router(router)

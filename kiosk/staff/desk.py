@@ -17,7 +17,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
-from kiosk.staff.speech import _
+from kiosk.staff.speech import _, counted
 from kiosk.staff.terminals import silent_sentences
 from kiosk.staff.views import (
     TILES,
@@ -83,8 +83,9 @@ def routers() -> tuple[APIRouter, ...]:
             length = queue.length_for(kept, user) if deciding else 0
             sealed = queue.sealed_for(kept, user) if deciding else 0
             warned = deciding or user.has(Role.ADMIN)
-            warnings = _dirty_glass(kept, user, kit.now()) if warned else ()
+            warnings = dirty_glass(kept, user, kit.now()) if warned else ()
             warnings += silent_sentences(kept, user, kit.now()) if warned else ()
+            warnings += _missed(kept, user, kit.now()) if warned else ()
         shown("list-viewed", "start")
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
@@ -367,7 +368,7 @@ def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
     return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
 
 
-def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
+def dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     """Say which files that came in lately show a dirty glass, newest first."""
     files = kept.intakes.streaked(
         now - LATELY,
@@ -382,6 +383,22 @@ def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
             whose = f"{file.label.capitalize()}, {wording.clock(file.received_at, now)}"
         found.append(f"{whose}: {dirt.message} {dirt.remedy}")
     return tuple(found)
+
+
+def _missed(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
+    """Say how many slips were logged unopened and not scanned in time; nothing for none."""
+    missed = kept.box_rounds.missed(at=now, establishments=user.establishments, wings=user.wings)
+    if not missed:
+        return ()
+    return (
+        counted(
+            "{count} slip was logged at a box more than a working day ago and is not scanned: "
+            "look for it now.",
+            "{count} slips were logged at a box more than a working day ago and are not scanned: "
+            "look for them now.",
+            len(missed),
+        ),
+    )
 
 
 def _counts(kept: Kept, user: User) -> dict[Status, int]:

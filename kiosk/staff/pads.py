@@ -210,6 +210,7 @@ def _list(
             for code, name in ENGLISH_NAMES.items()
         ],
         sent=sent,
+        may_make_out=user.has(Role.PRACTITIONER, Role.MANAGER),
         problem=problem,
         wrong=wrong.get(type(problem), "form") if problem else "",
         status=422 if problem else 200,

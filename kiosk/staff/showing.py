@@ -57,10 +57,17 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
         "Pads",
         (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
     ),
+    ("/intake", "Intake", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
+    ("/slips", "Slips", (Role.OFFICER,)),
+    ("/box-round", "Box rounds", (Role.AUDITOR,)),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
 )
-_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads"}
+_UNDER: Mapping[str, str] = {
+    "/pages": "/verify",
+    "/made-out": "/pads",
+    "/take-in": "/intake",
+}
 
 
 @lru_cache(maxsize=1)
