@@ -289,7 +289,7 @@ def print_pad(kept: Kept, pad: str, out: BinaryIO) -> int:
     return print_copies(paper, copies, out)
 
 
-def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> tuple[str, tuple[str, ...]]:
+def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> str:
     """Register copies made out to one person, to be printed by `print_bound`.
 
     Args:
@@ -299,7 +299,7 @@ def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> tuple[str
         at: when, UTC.
 
     Returns:
-        The id they are found by, and sentences that whoever prints them should read.
+        The id they are found by.
 
     Raises:
         PersonNotOnRoll: nobody on the roll has that number, or there is no roll.
@@ -314,11 +314,7 @@ def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> tuple[str
         raise PersonElsewhere
     establishment = order.establishment or person.establishment
     serials = _register(kept, order, paper, establishment, by=by, at=at)
-    written = _in_boxes(paper.definition, order.person, person)
-    notes = _notes(paper, order.person, _name_of(person), written)
-    if paper.layout.language != order.language:
-        notes = (_in_english(order), *notes)
-    return _pad_of(serials), notes
+    return _pad_of(serials)
 
 
 def print_bound(kept: Kept, pad: str, out: BinaryIO, *, keep_years: int = KEEP_YEARS) -> int:

@@ -12,6 +12,8 @@ from kiosk.headers import SecurityHeaders
 from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
     alerts,
+    bound,
+    box_round,
     desk,
     figures,
     files,
@@ -62,7 +64,9 @@ def create_app(kit: StaffKit) -> FastAPI:
         pads,
         figures,
         filing,
+        bound,
         intake,
+        box_round,
     ):
         for router in part.routers():
             app.include_router(router)

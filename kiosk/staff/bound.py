@@ -67,10 +67,9 @@ def routers() -> tuple[APIRouter, ...]:
             order = _order(sent)
             with office.kit.store.begin() as kept:
                 _look_for(kept, user, order)
-                pad, notes = issue_bound(kept, order, by=user.id, at=office.kit.now())
+                pad = issue_bound(kept, order, by=user.id, at=office.kit.now())
         except UserError as problem:
             return _ask(request, user, office, problem=problem, sent=sent)
-        del notes  # They are told on the page of the copy, out of what it is.
         return see_other(f"/made-out/{pad}")
 
     @people.get("/made-out/{pad}")
