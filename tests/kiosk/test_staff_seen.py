@@ -64,15 +64,31 @@ def place(open_prison, samples):
         prison.lacking = kept.pages.get(prison.half).record
         order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
         prison.pad = issue_pad(kept, order, by="milan", at=prison.clock())
+        bound = Order(form="rj-3h", establishment="MTI", wing="A")
+        prison.bound = issue_pad(kept, bound, by="milan", at=prison.clock())
+        prison.round = kept.box_rounds.begin(
+            establishment="MTI", wing="A", by="milan", at=prison.clock()
+        )
+        prison.file = next(f.number for f in kept.intakes.last() if f.id in prison.page)
+    prison.sending = prison.sends("milan")
+    prison.filed = prison.files("milan")
+    prison.roll(samples.person)
     prison.app = create_app(prison.kit())
     return prison
 
 
 def address(place: Any, path: str) -> str:
-    page = place.aside if path.startswith("/set-aside") else place.page
+    page = place.aside if path.startswith(("/set-aside", "/take-in")) else place.page
     record = place.lacking if path.endswith("without-missing") else place.record
     return path.format(
-        page_id=page, record_id=record, name="me_number", pad=getattr(place, "pad", "")
+        page_id=page,
+        record_id=record,
+        name="me_number",
+        pad=getattr(place, "bound" if path.startswith("/made-out") else "pad", ""),
+        number=getattr(place, "file", ""),
+        round_id=getattr(place, "round", ""),
+        sending=getattr(place, "sending", ""),
+        serial=getattr(place, "filed", ""),
     )
 
 
@@ -145,18 +161,22 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit) -> No
             record_id=asked if path.endswith("request") else place.lacking,
             alert_id=alert.id,
             terminal_id=terminal.id,
-            pad=place.pad,
+            pad=place.bound if path.startswith("/made-out") else place.pad,
             name="me_number",
+            round_id=place.round,
+            sending=place.sending,
         )
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
         asks = {"act": "seen", "name": "A wing", "prison": "MTI"}
+        asks |= {"page": place.sent_aside, "number": "A1234BC", "p1_name": "x", "told": "yes"}
+        asks |= {"type": "debt", "done_already": "none", "risk_now": "some"}
         asks |= {
-            "form": "rj-2",
+            "form": "rj-3h" if path == "/made-out" else "rj-2",
             "copies": "1",
             "wing": "A",
-            "code": place.pad[4:],
+            "code": place.filed if path == "/slips/close" else place.pad[4:],
             "asked": "A1234BC",
         }
         return milan.post(where, data={"csrf": token, **asks})
