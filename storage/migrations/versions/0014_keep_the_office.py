@@ -26,6 +26,41 @@ RULES = {
     "box_log": "counterfoil_sees(establishment)",
 }
 
+# The staff site keeps what is filled in on its own screen, and no page of anything else.
+GUARDS = (
+    """
+CREATE FUNCTION guard_filing() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    ours boolean;
+BEGIN
+    IF has_table_privilege(current_user, 'public.' || TG_TABLE_NAME, 'DELETE') THEN
+        RETURN NEW;
+    END IF;
+    IF TG_TABLE_NAME = 'records' THEN
+        SELECT EXISTS (SELECT FROM sheets s WHERE s.serial = NEW.serial AND s.pad = 'screen')
+            INTO ours;
+    ELSIF TG_TABLE_NAME = 'pages' THEN
+        SELECT EXISTS (SELECT FROM intakes i WHERE i.id = NEW.intake AND i.kind = 'screen')
+            INTO ours;
+    ELSE
+        SELECT EXISTS (SELECT FROM pages p JOIN intakes i ON i.id = p.intake
+            WHERE p.id = NEW.page AND i.kind = 'screen') INTO ours;
+    END IF;
+    IF NOT ours THEN
+        RAISE EXCEPTION 'only a worker keeps this' USING ERRCODE = '42501';
+    END IF;
+    RETURN NEW;
+END
+$$
+""",
+    *(
+        f"CREATE TRIGGER guard_filing BEFORE INSERT ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION guard_filing()"
+        for table in ("pages", "records", "readings")
+    ),
+)
+
 
 def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
@@ -115,6 +150,8 @@ def upgrade() -> None:
         "CREATE TRIGGER box_log_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON box_log "
         "FOR EACH STATEMENT EXECUTE FUNCTION counterfoil_only_added()"
     )
+    for each in GUARDS:
+        op.execute(each)
     for table, rule in RULES.items():
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
