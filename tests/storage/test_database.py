@@ -253,7 +253,7 @@ def test_data_kept_at_revision_0009_is_all_there_and_the_office_can_work_beside_
         assert (kept.sendings.last(), kept.box_rounds.last()) == ((), ())
         found = kept.box_rounds.begin(establishment="MTI", wing="B", by="pat", at=_NOW)
         word = kept.box_rounds.log(found, "7KQ4M2XD", theirs=(), by="pat", at=_NOW).word
-        assert word == "void"
+        assert word == "mistyped"  # the serial of these rows has no right check symbol
         kept.sendings.add("ab" * 16, by="pat", at=_NOW, establishment="MTI", wing="B", intake=None)
     with store.look() as kept:
         sending = kept.sendings.find("ab" * 16)
