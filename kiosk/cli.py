@@ -1266,6 +1266,8 @@ def serve_staff(
                 second_factor=house.settings.second_factor,
                 origin=house.settings.staff_origin,
                 oidc=house.settings.oidc,
+                judge=house.judge,
+                keep_years=house.settings.keep_years,
             )
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
+from forms.fields import FormDefinition
 from forms.layout import Layout
 from forms.published import Published, published
 from kiosk.settings import DataFolderUnusable, KeyDeskOdd, Settings, settings
@@ -22,8 +23,10 @@ from pipeline.promises import promised_day
 from pipeline.read_page import FileRecipe, Kit, settle
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
+from pipeline.stages import PersonMatch, Reading
 from storage.blobs import BlobStore, FolderBlobs
 from storage.database import Database
+from storage.filings import Judge
 from storage.first_seal import seal_old_files
 from storage.folders import make_folder_surely
 from storage.heads import witness_from
@@ -31,7 +34,7 @@ from storage.in_use import InUse, refuse_if_moved
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.key_desk import AskedOpener, KeyDesk
-from storage.keys import KeyFolder, LocalOpener, NoOpener, Opener, Vault
+from storage.keys import CannotOpen, KeyFolder, KeyRefused, LocalOpener, NoOpener, Opener, Vault
 from storage.mailbox import FolderSlot, Mailbox
 from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
@@ -137,6 +140,7 @@ class House:
         recipe: how a worker reads a page.
         mailbox: what a kiosk has left.
         upkeep: keeps what a kiosk has left and looks after it; None leaves letters where they are.
+        judge: matches people on a slip filled in on the screen against the roll.
     """
 
     settings: Settings
@@ -150,6 +154,7 @@ class House:
     in_use: InUse = field(repr=False)
     mailbox: Mailbox
     upkeep: Upkeep | None = None
+    judge: Judge = field(repr=False)
 
     def collect(self) -> None:
         """Look after the kiosk and keep what it has left; a chore of whoever runs the workers."""
@@ -312,7 +317,27 @@ def _open_house(chosen: Settings, in_use: InUse) -> House:
         in_use=in_use,
         mailbox=mailbox,
         upkeep=_upkeep(chosen, store, mailbox, kit) if vault.folder.can_open() else None,
+        judge=_judge(kit, sandbox),
     )
+
+
+def _judge(kit: _KitOfTheDay, sandbox: Sandbox) -> Judge:
+    """Give what judges a slip filled in on the screen.
+
+    The roll is matched where this process may open it. Whether it was or not, a person makes sure
+    of everybody on such a slip.
+    """
+    bare = _kit((), sandbox)
+
+    def judge(
+        form: FormDefinition, readings: Sequence[Reading]
+    ) -> tuple[Sequence[Reading], Sequence[PersonMatch]]:
+        try:
+            return settle(form, readings, kit())
+        except (CannotOpen, KeyRefused):
+            return settle(form, readings, bare)
+
+    return judge
 
 
 def _upkeep(chosen: Settings, store: Store, mailbox: Mailbox, kit: _KitOfTheDay) -> Upkeep:

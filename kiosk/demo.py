@@ -280,7 +280,13 @@ def _sign_ins(house: House) -> tuple[SignIn, ...]:
 
 def _serve(house: House, people: tuple[SignIn, ...]) -> None:
     site = create_app(
-        StaffKit(store=house.store, blobs=house.blobs, jobs=house.jobs, intake=house.intake)
+        StaffKit(
+            store=house.store,
+            blobs=house.blobs,
+            jobs=house.jobs,
+            intake=house.intake,
+            judge=house.judge,
+        )
     )
     kiosk = create_kiosk(open_wing(house.settings, terminal=KIOSK))
     house.mailbox.make()

@@ -218,7 +218,7 @@ def issue(
             raise PersonElsewhere
         establishment = order.establishment or (person.establishment if person else "")
         serials = _register(kept, order, paper, establishment, by=by, at=at)
-    name = f"{person.forenames} {person.surname}".strip() if person else ""
+    name = _name_of(person)
     written = _in_boxes(paper.definition, order.person, person)
     copies = (
         CopyToPrint(
@@ -287,6 +287,67 @@ def print_pad(kept: Kept, pad: str, out: BinaryIO) -> int:
         for serial in kept.sheets.of_pad(pad)
     )
     return print_copies(paper, copies, out)
+
+
+def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> str:
+    """Register copies made out to one person, to be printed by `print_bound`.
+
+    Args:
+        kept: the transaction they are kept in.
+        order: what is to be printed, for whom.
+        by: user name.
+        at: when, UTC.
+
+    Returns:
+        The id they are found by.
+
+    Raises:
+        PersonNotOnRoll: nobody on the roll has that number, or there is no roll.
+        PersonElsewhere: the roll has that person in another establishment.
+        UserError: see `Order.check`.
+    """
+    paper = order.check()
+    person = _on_roll(kept.roll.people(), order.person)
+    if person is None:
+        raise PersonNotOnRoll
+    if order.establishment not in ("", person.establishment.strip().upper()):
+        raise PersonElsewhere
+    establishment = order.establishment or person.establishment
+    serials = _register(kept, order, paper, establishment, by=by, at=at)
+    return _pad_of(serials)
+
+
+def print_bound(kept: Kept, pad: str, out: BinaryIO, *, keep_years: int = KEEP_YEARS) -> int:
+    """Write the PDF of copies made out to somebody; give how many.
+
+    Raises:
+        PadUnknown: there is none of that id.
+        NothingToPrint: every copy was cancelled.
+    """
+    found = kept.sheets.pad(pad)
+    paper = published(found.form, found.version, found.language, large_print=found.large_print)
+    people = {each.prison_number: each for each in kept.roll.people()}
+    copies = []
+    for serial in kept.sheets.of_pad(pad):
+        sheet = kept.sheets.find(serial)
+        number = (sheet.person if sheet else None) or ""
+        person = people.get(number)
+        copies.append(
+            CopyToPrint(
+                serial=serial,
+                establishment=found.establishment,
+                wing=found.wing,
+                person_name=_name_of(person),
+                person_number=number,
+                keep_years=str(keep_years),
+                written=_in_boxes(paper.definition, number, person),
+            )
+        )
+    return print_copies(paper, copies, out)
+
+
+def _name_of(person: Person | None) -> str:
+    return f"{person.forenames} {person.surname}".strip() if person else ""
 
 
 def _pad_of(serials: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def server_for(
         port: port to listen on; 0 takes a free one.
         proxies: addresses of proxies that are believed about who asks.
     """
-    return uvicorn.Server(
+    server = uvicorn.Server(
         uvicorn.Config(
             RequestLog(app),
             host=host,
@@ -93,3 +93,6 @@ def server_for(
             forwarded_allow_ips=list(proxies),
         )
     )
+    # What lasts for minutes, such as live counts, ends when the server is told to stop.
+    app.state.stopping = lambda: server.should_exit
+    return server

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -146,6 +146,7 @@ class IntakeBox:
         kind: str = "upload",
         priority: int = Priority.DAY,
         sighting: str = "",
+        beside: Callable[[Kept, Taken], None] | None = None,
     ) -> Taken:
         """Take in the bytes of one file; when this returns, they are safe and will be read.
 
@@ -158,6 +159,7 @@ class IntakeBox:
             priority: see `pipeline.work.Priority`.
             sighting: the ledger's id of the file, when it appeared there before; one that has
                 ended is not taken in again.
+            beside: keeps more in the same transaction, before anything of the file can be read.
 
         Raises:
             DiskFull: nothing was kept.
@@ -181,6 +183,8 @@ class IntakeBox:
                     priority=priority,
                     sighting=sighting,
                 )
+            if beside is not None:
+                beside(kept, taken)
         if taken.duplicate or ended is not None:
             kept_as = self.spare(fresh, taken.intake, name=name, by=by, at=at)
             return Taken(intake=kept_as, duplicate=taken.duplicate)

@@ -1043,3 +1043,110 @@ class AlertRow(Sealed, Base):
         Index("ix_alerts_person", "person"),
         Index("ix_alerts_serial", "serial"),
     )
+
+
+class FilingRow(Base):
+    """A slip that somebody filled in on the screen; `key` is a keyed hash of what they sent.
+
+    The same form sent twice has the same key. `serial` is no foreign key: a copy may be destroyed.
+    """
+
+    __tablename__ = "filings"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    serial: Mapped[str] = mapped_column(String(8))
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_filings_serial", "serial"),
+        Index("ix_filings_by", "by", "at"),
+    )
+
+
+class ClosingRow(Base):
+    """A referral on paper or screen that somebody who acts on it has closed."""
+
+    __tablename__ = "closings"
+
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True)
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+
+
+class SendingRow(Base):
+    """Files that somebody sent to the site together; the place is the one they are kept to."""
+
+    __tablename__ = "sendings"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+
+    __table_args__ = (Index("ix_sendings_by", "by", "at"),)
+
+
+class SentFileRow(Base):
+    """One file of a sending. It names nothing, and stays when what the file held is erased."""
+
+    __tablename__ = "sent_files"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    sending: Mapped[str] = mapped_column(ForeignKey("sendings.id"), index=True)
+    intake: Mapped[str | None] = mapped_column(String(32))
+    duplicate: Mapped[bool] = mapped_column(Boolean, default=False)
+    reason_code: Mapped[str] = mapped_column(String(40), default="")
+
+    __table_args__ = (
+        Index("ix_sent_files_intake", "intake"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class ReplacementRow(Base):
+    """A new scan of a page: the file it came in, the page it is for, and what came of it."""
+
+    __tablename__ = "replacements"
+
+    intake: Mapped[str] = mapped_column(String(32), primary_key=True)
+    page: Mapped[str] = mapped_column(String(48))
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+    became: Mapped[str] = mapped_column(String(12), default="waiting")
+    instead: Mapped[str] = mapped_column(String(48), default="")
+
+    __table_args__ = (
+        CheckConstraint(
+            "became IN ('waiting', 'replaced', 'other', 'decided', 'several', 'unread', 'gone')",
+            name="became",
+        ),
+        Index("ix_replacements_page", "page"),
+    )
+
+
+class BoxLogRow(Base):
+    """A code on the outside of a sealed slip that was scanned at the box. Only ever added."""
+
+    __tablename__ = "box_log"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    round: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    what: Mapped[str] = mapped_column(String(12))
+    serial: Mapped[str] = mapped_column(String(8), default="")
+
+    __table_args__ = (
+        CheckConstraint(
+            "what IN ('began', 'logged', 'again', 'back', 'void', 'elsewhere', 'unknown',"
+            " 'mistyped', 'ended')",
+            name="what",
+        ),
+        Index("ix_box_log_round", "round"),
+        Index("ix_box_log_serial", "serial"),
+        {"sqlite_autoincrement": True},
+    )

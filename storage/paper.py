@@ -57,6 +57,7 @@ from storage.models import (
 from storage.people_index import PeopleIndex
 from storage.places import kept_to, only_prison
 from storage.records import Records, RecordUnknown
+from storage.replacements import Replacements
 
 LATE = "waits-too-long"
 """The event of a file that was accepted long ago and has pages neither read nor set aside."""
@@ -471,6 +472,7 @@ class Pages:
     ) -> None:
         self._rows, self._events, self._records, self._keys = rows, events, records, keys
         self._people = people
+        self._replacements = Replacements(rows, events, records)
 
     def get(self, page_id: str) -> KeptPage:
         """Give a page with its readings and every decision on it.
@@ -689,6 +691,11 @@ class Pages:
             found = found.where(PageRow.reason_code == reason)
         found = found.order_by(IntakeRow.number, PageRow.page_index, PageRow.slot)
         return tuple(self._rows.scalars(found))
+
+    def is_aside(self, page_id: str) -> bool:
+        """Say whether a page is set aside; nothing of it is opened."""
+        row = self._rows.get(PageRow, page_id)
+        return row is not None and row.status == Status.SET_ASIDE
 
     def of_intake(self, intake_id: str) -> tuple[KeptPage, ...]:
         """Give the pages of one file, in order."""
@@ -931,10 +938,12 @@ class Pages:
         if row.upright is not None and any(work.wants_draft(each) for each in readings):
             self._rows.add(DraftDueRow(page=row.id, attempt=row.attempt))
         self._events.add("page-read", row.id, by=MACHINE, at=at)
-        self._records.take_page(row, at=at)
+        if not self._replacements.take_place(row, at=at):
+            self._records.take_page(row, at=at)
 
     def _set_aside(self, row: PageRow, problem: Quarantined, *, at: datetime) -> None:
         _put_aside(row, problem, at)
+        self._replacements.not_read(row)
         self._events.add("page-set-aside", row.id, by=MACHINE, at=at, code=problem.code)
 
 

@@ -151,6 +151,7 @@ class Purge:
             raise OnHold
         self._keys([f"sheet/{serial}"])
         self.counts["submissions"] += self._kept.submissions.forget(serial)
+        self._kept.filings.forget(serial)
         self.alerts(*self._rows.scalars(select(AlertRow.id).where(AlertRow.serial == serial)))
         self.counts["index"] += self._kept.people_index.forget(serials=[serial])
         self._rows.delete(row)
@@ -253,6 +254,7 @@ class Purge:
         came = self._rows.execute(delete(ArrivalRow).where(ArrivalRow.intake == row.id))
         noted = self._rows.get_one(ErasedScopeRow, f"file/{row.id}")
         noted.arrivals = (noted.arrivals or 0) + int(getattr(came, "rowcount", 0))
+        self._kept.sendings.forget(row.id)
         self._rows.execute(delete(IntakeRow).where(IntakeRow.id == row.id))
         intake = row.id
         self._rows.expunge(row)

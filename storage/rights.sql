@@ -14,12 +14,12 @@ BEGIN
         ('data_keys', 'SELECT, INSERT'),
         ('unsealed', 'SELECT'),
         ('sheets', 'SELECT, INSERT, UPDATE (state, void_reason)'),
-        ('intakes', 'SELECT, INSERT'),
+        ('intakes', 'SELECT, INSERT, UPDATE (state, pages)'),
         ('arrivals', 'SELECT, INSERT'),
         ('ledger', 'SELECT, INSERT, UPDATE'),
-        ('pages', 'SELECT, UPDATE'),
-        ('records', 'SELECT, UPDATE'),
-        ('readings', 'SELECT'),
+        ('pages', 'SELECT, INSERT, UPDATE'),
+        ('records', 'SELECT, INSERT, UPDATE'),
+        ('readings', 'SELECT, INSERT'),
         ('drafts', 'SELECT'),
         ('drafts_due', 'SELECT'),
         ('decisions', 'SELECT, INSERT'),
@@ -42,11 +42,17 @@ BEGIN
         ('erased_scopes', 'SELECT'),
         ('terminals', 'SELECT, INSERT, UPDATE (state, code, code_until, revoked_at, revoked_by)'),
         ('submissions', 'SELECT, UPDATE (state, renewed, ended_at)'),
-        ('alerts', 'SELECT, UPDATE (seen_at, seen_by)'),
         ('exports', 'SELECT, INSERT'),
         ('exported', 'INSERT'),
         ('export_asks', 'SELECT, INSERT, UPDATE (agreed_at, agreed_by, fetched_at)'),
-        ('tokens', 'SELECT, INSERT, UPDATE (revoked_at, revoked_by, seen_at)')
+        ('tokens', 'SELECT, INSERT, UPDATE (revoked_at, revoked_by, seen_at)'),
+        ('alerts', 'SELECT, INSERT, UPDATE (seen_at, seen_by)'),
+        ('filings', 'SELECT, INSERT'),
+        ('closings', 'SELECT, INSERT, DELETE'),
+        ('sendings', 'SELECT, INSERT'),
+        ('sent_files', 'SELECT, INSERT'),
+        ('replacements', 'SELECT, INSERT'),
+        ('box_log', 'SELECT, INSERT')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);

@@ -55,6 +55,17 @@ class PadUnknown(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bare:
+    """What is known of an issued copy without opening whom it was issued to."""
+
+    serial: str
+    form: str
+    establishment: str
+    wing: str
+    void: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pad:
     """Copies that were issued together, and what has become of them.
 
@@ -133,6 +144,19 @@ class Sheets:
         """Find a copy by serial; None when it was not issued here."""
         row = self._rows.get(SheetRow, serial)
         return convert.sheet(row) if row else None
+
+    def find_bare(self, serial: str) -> Bare | None:
+        """Find a copy without opening whom it was issued to; None when it was not issued here."""
+        row = self._rows.get(SheetRow, serial)
+        if row is None:
+            return None
+        return Bare(
+            serial=row.serial,
+            form=row.form,
+            establishment=row.establishment,
+            wing=row.wing,
+            void=row.state == "void",
+        )
 
     def void(self, serial: str, reason: str, *, by: str, at: datetime) -> Sheet:
         """Cancel a copy, so that it is set aside if it comes in after all.

@@ -26,6 +26,7 @@ from pipeline.ports import Person, Sheet
 from storage import audit
 from storage.alerts import Alerts
 from storage.backups import Backups
+from storage.box_rounds import BoxRounds
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
 from storage.database import Database, shown, told
@@ -34,8 +35,10 @@ from storage.erasures import Erasures
 from storage.events import Events
 from storage.exports import Exports
 from storage.figures import Figures
+from storage.filings import Filings
 from storage.heads import NotedHeads, Witness
 from storage.holds import Holds
+from storage.intake_desk import IntakeDesk
 from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
 from storage.looks import Looks
@@ -48,9 +51,11 @@ from storage.people import RollBook, StaffBook
 from storage.people_asks import PeopleAsks
 from storage.people_index import PeopleIndex
 from storage.records import Records
+from storage.replacements import Replacements
 from storage.scans import Scans
 from storage.sealing import set_keys
 from storage.second_factors import Challenges, SecondFactors
+from storage.sendings import Sendings
 from storage.sessions import Sessions, WrongTries
 from storage.sheets import Sheets
 from storage.submissions import Submissions
@@ -144,6 +149,16 @@ class Kept:
         """The kiosk's terminals."""
         self.submissions = Submissions(rows, self.events, self)
         """What was handed in at kiosks."""
+        self.filings = Filings(rows, self.events, self)
+        """Slips that officers filled in on the screen."""
+        self.replacements = Replacements(rows, self.events, self.records)
+        """Better scans of pages."""
+        self.sendings = Sendings(rows, self.replacements)
+        """What people sent to the site."""
+        self.box_rounds = BoxRounds(rows, self.events, self.sheets)
+        """Codes of sealed slips, logged unopened."""
+        self.intake_desk = IntakeDesk(rows)
+        """What the intake desk looks at."""
 
 
 def rows_of(kept: Kept) -> Rows:

@@ -120,7 +120,7 @@ def _shown(
         seen = f"{who}, {wording.clock(alert.seen_at, now)}"
     return AlertShown(
         action=f"/alerts/{alert.id}/seen",
-        what=wording.ALERTS[alert.kind],
+        what=wording.ALERTS.get(f"{alert.kind}/{alert.answer}", wording.ALERTS[alert.kind]),
         at_once=alert.at_once,
         where=where or "It is not known where",
         number=named or "",

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from forms.errors import UserError
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
-from kiosk.staff import queue, taking, wording
+from kiosk.staff import progress, queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _, counted
 from kiosk.staff.terminals import silent_sentences
 from kiosk.staff.views import (
     TILES,
@@ -65,8 +66,9 @@ def routers() -> tuple[APIRouter, ...]:
             looks = queue.looks_for(kept, user) if deciding else ()
             second = kept.looks.second(queue.whose(user)) if deciding else 0
             warned = deciding or user.has(Role.ADMIN)
-            warnings = _dirty_glass(kept, user, kit.now()) if warned else ()
+            warnings = dirty_glass(kept, user, kit.now()) if warned else ()
             warnings += silent_sentences(kept, user, kit.now()) if warned else ()
+            warnings += _missed(kept, user, kit.now()) if warned else ()
         shown("list-viewed", "start")
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
@@ -134,11 +136,14 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
+            better = kept.replacements.of_page(page_id)
+            instead = kept.replacements.instead_of(page_id)
+            led_on = kept.pages.get(instead.instead) if instead else None
         if not may_open(user, page):
             raise PageUnknown
         shown("aside-viewed", page.id)
         if page.status is not Status.SET_ASIDE or page.reason is None:
-            return _no_longer(request, page, user)
+            return _no_longer(request, page, user, led_on)
         return show(
             request,
             "set_aside_page.html",
@@ -150,6 +155,7 @@ def routers() -> tuple[APIRouter, ...]:
             if page.upright and may_see_unread(user, page)
             else "",
             no_picture=_why_no_picture(user, page),
+            better=_(progress.BECAME[better.became]) if better else "",
         )
 
     @aside.post("/set-aside/again")
@@ -203,7 +209,7 @@ def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
     return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
 
 
-def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
+def dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     """Say which files that came in lately show a dirty glass, newest first."""
     files = kept.intakes.streaked(
         now - LATELY,
@@ -220,6 +226,22 @@ def _dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _missed(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
+    """Say how many slips were logged unopened and not scanned in time; nothing for none."""
+    missed = kept.box_rounds.missed(at=now, establishments=user.establishments, wings=user.wings)
+    if not missed:
+        return ()
+    return (
+        counted(
+            "{count} slip was logged at a box more than a working day ago and is not scanned: "
+            "look for it now.",
+            "{count} slips were logged at a box more than a working day ago and are not scanned: "
+            "look for them now.",
+            len(missed),
+        ),
+    )
+
+
 def _counts(kept: Kept, user: User) -> dict[Status, int]:
     """Count what there is of the prisons and wings that somebody is kept to."""
     return kept.pages.counts(
@@ -229,8 +251,27 @@ def _counts(kept: Kept, user: User) -> dict[Status, int]:
     )
 
 
-def _no_longer(request: Request, page: KeptPage, user: User) -> Response:
-    """Say what has become of a page that was set aside; one read leads on to its answers."""
+def _no_longer(
+    request: Request, page: KeptPage, user: User, instead: KeptPage | None = None
+) -> Response:
+    """Say what has become of a page that was set aside; one read leads on to its answers.
+
+    Args:
+        request: who asks.
+        page: the page.
+        user: for whom.
+        instead: the better scan that has taken its place.
+    """
+    if instead is not None:
+        return show(
+            request,
+            "replaced.html",
+            title="A page replaced",
+            label=page.label,
+            href=f"/pages/{instead.id}"
+            if instead.record and user.has(*VERIFIERS) and may_open(user, instead)
+            else "",
+        )
     if page.record and user.has(*VERIFIERS):
         return see_other(f"/pages/{page.id}")
     return show(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -14,18 +14,28 @@ from fastapi import Depends, Request
 
 from forms import published as forms_published
 from forms.errors import UserError
+from forms.fields import FormDefinition
 from forms.published import Published
 from kiosk.access import SignedIn, SignInDelays, User
-from kiosk.settings import OidcSettings
+from kiosk.settings import KEEP_YEARS, OidcSettings
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
 from pipeline.ports import Blobs
+from pipeline.stages import PersonMatch, Reading
+from pipeline.triage import triage
+from storage.filings import Judge
 from storage.paper import Taken
 from storage.store import Kept, Store
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _without_roll(
+    form: FormDefinition, readings: Sequence[Reading]
+) -> tuple[Sequence[Reading], Sequence[PersonMatch]]:
+    return triage(form, readings), ()
 
 
 class Again(Protocol):
@@ -45,9 +55,19 @@ class TakesIn(Protocol):
     """What takes files in (`storage.intake_box.IntakeBox`)."""
 
     def take_stream(
-        self, source: BinaryIO, *, name: str, by: str, at: datetime, kind: str = "upload"
+        self,
+        source: BinaryIO,
+        *,
+        name: str,
+        by: str,
+        at: datetime,
+        kind: str = "upload",
+        beside: Callable[[Kept, Taken], None] | None = None,
     ) -> Taken:
-        """Take in the bytes of one file; when this returns, they are safe and will be read."""
+        """Take in the bytes of one file; when this returns, they are safe and will be read.
+
+        `beside` keeps more in the same transaction.
+        """
         ...
 
     def refuse(self, problem: UserError, *, size: int, by: str, at: datetime, kind: str) -> None:
@@ -66,6 +86,9 @@ class StaffKit:
         intake: takes in the files that people send.
         tls: people reach the site by HTTPS; cookies then are tied to the host by the browser.
         find: finds a form's printed version.
+        judge: matches people on what is filled in here against the roll, and says what a person
+            must see.
+        keep_years: for how many years a consent says that it is kept.
         now: the clock, UTC.
         draw: draws a number from 0.0 to 1.0, for what comes by chance.
         second_factor: "offered", or "required": then nobody works without one.
@@ -83,6 +106,8 @@ class StaffKit:
             form, version, language, large_print=large
         )
     )
+    judge: Judge = _without_roll
+    keep_years: int = KEEP_YEARS
     now: Callable[[], datetime] = _utc_now
     draw: Callable[[], float] = random.random
     second_factor: str = "offered"

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from forms.errors import UserError
 from forms.library import definition
-from forms.page_id import parse_serial, show_serial
+from forms.page_id import show_serial
 from forms.wording import ENGLISH_NAMES
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.issue import Order, PlaceOdd, issue_pad, print_pad
@@ -20,7 +20,7 @@ from kiosk.staff import queue, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.views import title_of
-from storage.sheets import Pad, PadUnknown, SheetUnknown
+from storage.sheets import Pad, PadUnknown
 from storage.store import Kept
 
 FORMS = ("rj-1", "rj-2")
@@ -46,7 +46,7 @@ class NotYourPlace(UserError):
     """A prison or wing that is not this person's."""
 
     code = "not-your-place"
-    message = "You print pads for your own prison and wing only."
+    message = "You print pads and send slips for your own prison and wing only."
     remedy = "Choose one of your own."
 
 
@@ -139,30 +139,6 @@ def routers() -> tuple[APIRouter, ...]:
             kept.sheets.void_rest(pad, "lost", by=user.id, at=office.kit.now())
         return see_other(f"/pads/{pad}")
 
-    @people.get("/slips")
-    def slips(request: Request, _user: SignedIn) -> Response:
-        """Ask for the code of a stub."""
-        return show(request, "slip.html", title="Where is my slip", code="", said="")
-
-    @people.post("/slips")
-    def slip(
-        request: Request, form: FormSent, user: SignedIn, office: Given, shown: Shown
-    ) -> Response:
-        """Say of a stub's code whether its form has come in, and nothing else."""
-        code = form.one("code")
-        try:
-            said = _state_of(code, user, office, shown)
-        except UserError as problem:
-            return show(
-                request,
-                "slip.html",
-                title="Where is my slip",
-                code=code[:20],
-                problem=problem,
-                status=422,
-            )
-        return show(request, "slip.html", title="Where is my slip", code=code[:20], said=said)
-
     return (people,)
 
 
@@ -180,12 +156,13 @@ def _order(user: User, sent: Mapping[str, str]) -> Order:
     order.check()
     if not order.establishment or not order.wing:
         raise PlaceOdd
-    if not _is_theirs(user, order.establishment, order.wing):
+    if not is_theirs(user, order.establishment, order.wing):
         raise NotYourPlace
     return order
 
 
-def _is_theirs(user: User, establishment: str, wing: str) -> bool:
+def is_theirs(user: User, establishment: str, wing: str) -> bool:
+    """Say whether a prison and wing are somebody's own."""
     return (not user.establishments or establishment in user.establishments) and (
         not user.wings or wing in user.wings
     )
@@ -193,7 +170,7 @@ def _is_theirs(user: User, establishment: str, wing: str) -> bool:
 
 def _found(kept: Kept, user: User, pad: str) -> Pad:
     found = kept.sheets.pad(pad)
-    if found.form not in FORMS or not _is_theirs(user, found.establishment, found.wing):
+    if found.form not in FORMS or not is_theirs(user, found.establishment, found.wing):
         raise PadUnknown
     return found
 
@@ -233,6 +210,7 @@ def _list(
             for code, name in ENGLISH_NAMES.items()
         ],
         sent=sent,
+        may_make_out=user.has(Role.PRACTITIONER, Role.MANAGER),
         problem=problem,
         wrong=wrong.get(type(problem), "form") if problem else "",
         status=422 if problem else 200,
@@ -253,25 +231,3 @@ def _shown(pad: Pad, office: Office) -> PadShown:
         void=pad.void,
         out=pad.out,
     )
-
-
-def _state_of(code: str, user: User, office: Office, shown: Shown) -> str:
-    """Say what has become of a copy: never whose it is or what it says.
-
-    Raises:
-        SerialMistyped: it is no code.
-        SheetUnknown: it is none of a pad of this person's.
-    """
-    serial = parse_serial(code)
-    with office.kit.store.look() as kept:
-        sheet = kept.sheets.find(serial)
-        theirs = sheet is not None and _is_theirs(user, sheet.establishment, sheet.wing)
-        if sheet is None or sheet.form not in FORMS or not theirs:
-            raise SheetUnknown
-        came = kept.sheets.is_back(serial)
-    shown("slip-viewed", serial)
-    if came:
-        return "It has been received."
-    if sheet.state == "void":
-        return "It was cancelled. If it comes in after all, a person looks at it."
-    return "It has not come in yet. If it was posted, ask at the office."

@@ -58,13 +58,21 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
         (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
     ),
     ("/trail", "Who did what", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/intake", "Intake", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
+    ("/slips", "Slips", (Role.OFFICER,)),
+    ("/box-round", "Box rounds", (Role.AUDITOR,)),
     ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/tokens", "Tokens", (Role.MANAGER, Role.ADMIN)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),
     ("/people", "People", (Role.MANAGER, Role.ADMIN)),
 )
-_UNDER: Mapping[str, str] = {"/pages": "/verify", "/slips": "/pads", "/api-docs": "/tokens"}
+_UNDER: Mapping[str, str] = {
+    "/pages": "/verify",
+    "/api-docs": "/tokens",
+    "/made-out": "/pads",
+    "/take-in": "/intake",
+}
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import queue
+import secrets
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, cast
 from urllib.parse import parse_qs
@@ -25,9 +27,12 @@ from forms.errors import UserError
 from forms.file_names import base_name
 from kiosk.access import CrossSite, Role, SignedIn, User, check_token, router_for
 from kiosk.problems import RequestUnclear, TooMuchSent, note_bug
-from kiosk.staff import wording
+from kiosk.staff import progress, wording
 from kiosk.staff.kit import Given, Office
+from kiosk.staff.progress import SendingShown, only
 from kiosk.staff.showing import show
+from storage.paper import Taken
+from storage.store import Kept
 
 HERE = "/take-in"
 
@@ -49,7 +54,10 @@ _PIECES = 16
 _SENDING = threading.BoundedSemaphore(8)
 """People who send at once; each holds a thread."""
 
-WHO = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)
+OFFICE = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)
+"""Who works at the intake desk."""
+
+WHO = (Role.OFFICER, *OFFICE)
 """Who may take scans in."""
 
 
@@ -117,19 +125,24 @@ def routers() -> tuple[APIRouter, ...]:
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         if kind != b"multipart/form-data" or b"boundary" not in options:
             check_token(request, await _token_alone(request))
-            return _told(request, [])
+            return _told(request, [], None)
         if not _SENDING.acquire(blocking=False):
             raise ManySend
         try:
-            came = await _Counter(request, user, office).receive(options[b"boundary"])
-            return _told(request, came)
+            sending = secrets.token_hex(16)
+            counter = _Counter(request, user, office, sending)
+            came = await counter.receive(options[b"boundary"])
+            state = await run_in_threadpool(counter.sent) if came else None
+            return _told(request, came, state, instead=bool(counter.instead))
         finally:
             _SENDING.release()
 
     return page, sending
 
 
-def _told(request: Request, came: list[Came]) -> Response:
+def _told(
+    request: Request, came: list[Came], state: SendingShown | None, *, instead: bool = False
+) -> Response:
     taken = sum(each.fate == "accepted" for each in came)
     known = sum(each.fate == "duplicate" for each in came)
     refused = len(came) - taken - known
@@ -147,6 +160,8 @@ def _told(request: Request, came: list[Came]) -> Response:
         sum=" ".join(filter(None, parts)),
         good=bool(came) and not refused,
         problem=None if came else NothingChosen(),
+        state=state,
+        instead=instead,
     )
 
 
@@ -166,8 +181,11 @@ async def _token_alone(request: Request) -> str:
 class _Counter:
     """Takes apart one request, and hands over its files one after another."""
 
-    def __init__(self, request: Request, user: User, office: Office) -> None:
+    def __init__(self, request: Request, user: User, office: Office, sending: str) -> None:
         self._request, self._user, self._office = request, user, office
+        self._sending = sending
+        self.instead = ""
+        """The page that the files are a new scan of."""
         self._came: list[Came] = []
         self._events: list[tuple[str, bytes]] = []
         self._header = self._value = b""
@@ -199,6 +217,12 @@ class _Counter:
         if not self._token_good:
             raise CrossSite
         return self._came
+
+    def sent(self) -> SendingShown | None:
+        """Give what has become of it so far."""
+        with self._office.kit.store.look() as kept:
+            found = kept.sendings.find(self._sending)
+        return progress.shown_to(found, self._user, self._office) if found else None
 
     def _callbacks(self) -> dict[str, object]:
         """Note what the parser finds, to be seen to afterwards where one may wait."""
@@ -250,7 +274,7 @@ class _Counter:
         if not name:
             return  # The browser's way to say that no file was chosen.
         said = base_name(name.decode("utf-8", "replace"))
-        self._file = _Incoming(said, self._user, self._office)
+        self._file = _Incoming(said, self._user, self._office, self._sending, self.instead)
         if len(self._came) >= MOST_FILES or self._read > LARGEST:
             self._file.fail(TooLarge())
 
@@ -270,6 +294,10 @@ class _Counter:
             if self._field_name == b"csrf":
                 check_token(self._request, self._field.decode("ascii", "replace"))
                 self._token_good = True
+            elif self._field_name == b"instead" and self._token_good and self._field:
+                page = self._field.decode("ascii", "replace")
+                await run_in_threadpool(_may_replace, self._user, self._office, page)
+                self.instead = page
             self._field = None
         await self._close(None)
 
@@ -288,9 +316,12 @@ class _Broken(Exception):
 class _Incoming(io.RawIOBase):
     """One file on its way: filled by the request, emptied by a thread that takes it in."""
 
-    def __init__(self, name: str, user: User, office: Office) -> None:
+    def __init__(
+        self, name: str, user: User, office: Office, sending: str, instead: str = ""
+    ) -> None:
         super().__init__()
         self._name, self._user, self._office = name, user, office
+        self._sending, self._instead = sending, instead
         self._pieces: queue.Queue[bytes | None] = queue.Queue(_PIECES)
         self._left = b""
         self._over = False
@@ -343,6 +374,7 @@ class _Incoming(io.RawIOBase):
                 by=self._user.id,
                 at=at,
                 kind="upload",
+                beside=self._keep_beside,
             )
         except _Broken:
             problem = self._problem or CutShort()
@@ -358,5 +390,39 @@ class _Incoming(io.RawIOBase):
         while not self._over:  # What still comes goes nowhere.
             self._over = self._pieces.get() is None
         intake.refuse(problem, size=self._size, by=self._user.id, at=at, kind="upload")
+        with suppress(UserError), self._office.kit.store.begin(()) as kept:
+            self._note(kept, None, reason_code=problem.code)
         words = f"{problem.message} {problem.remedy}"
         self._result = Came(name=self._name, fate="refused", words=words)
+
+    def _keep_beside(self, kept: Kept, taken: Taken) -> None:
+        """Keep who sent it, and what it is a new scan of, before any of it can be read."""
+        self._note(kept, taken.intake.id, duplicate=taken.duplicate)
+        if self._instead and not taken.duplicate:
+            at = self._office.kit.now()
+            kept.replacements.expect(taken.intake.id, self._instead, by=self._user.id, at=at)
+
+    def _note(
+        self, kept: Kept, intake: str | None, *, duplicate: bool = False, reason_code: str = ""
+    ) -> None:
+        user = self._user
+        kept.sendings.add(
+            self._sending,
+            by=user.id,
+            at=self._office.kit.now(),
+            establishment=only(user.establishments),
+            wing=only(user.wings),
+            intake=intake,
+            duplicate=duplicate,
+            reason_code=reason_code,
+        )
+
+
+def _may_replace(user: User, office: Office, page_id: str) -> None:
+    """Refuse a new scan of a page that is not this person's to replace.
+
+    Raises:
+        PageUnknown: it is none, or not theirs, or nobody waits for it any more.
+    """
+    with office.kit.store.look() as kept:
+        progress.replaceable(kept, user, page_id)

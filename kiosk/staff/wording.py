@@ -37,6 +37,8 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "asked-again": "The same was handed in more than once with this number.",
         "asked-before": "Somebody with this number has asked before.",
         "said-more": "He said more than the form asks.",
+        # filled in on the staff site
+        "typed": "An officer typed this: a person makes sure of it.",
         # writing
         "low-confidence": "The machine is not sure what this says.",
         "unclear": "The machine could not tell what this says.",
@@ -98,6 +100,7 @@ ALERTS: Mapping[str, str] = MappingProxyType(
     {
         "danger": "Somebody says that he is in danger, or may hurt himself",
         "unsafe": "Somebody says on his form that he may not be safe",
+        "unsafe/high": "An officer says on a slip that the risk today is high",
         "stop": "Somebody wants to stop his request: see him alone",
         "come": "Somebody asks to be seen",
         "withdraw": "Somebody takes his consent back: stop all contact today",

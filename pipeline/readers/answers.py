@@ -57,21 +57,24 @@ def read_answers(definition: FormDefinition, answers: Answers, *, today: date) -
     )
 
 
-def for_people(definition: FormDefinition, readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """Have a person see who somebody says that he is, and what says that he may not be safe.
+def for_people(
+    definition: FormDefinition, readings: Sequence[Reading], *, says: str = "claimed"
+) -> tuple[Reading, ...]:
+    """Have a person see who a form is about, and what says that somebody may not be safe.
 
     Args:
         definition: the form.
         readings: as `pipeline.triage.triage` left them.
+        says: code of why a person makes sure of who it is; "claimed" when it is the sender's word.
     """
     asked = {each.name: each for each in definition.fillable()}
-    return tuple(_for_people(asked[each.field], each) for each in readings)
+    return tuple(_for_people(asked[each.field], each, says) for each in readings)
 
 
-def _for_people(field: Fillable, reading: Reading) -> Reading:
+def _for_people(field: Fillable, reading: Reading, says: str) -> Reading:
     why = list(reading.why)
     if isinstance(field, Text) and field.identifies and reading.state is not State.BLANK:
-        why.append("claimed")
+        why.append(says)
     if isinstance(field, Choice) and reading.state is not State.BLANK:
         marks = reading.options or {}
         urgent = (marks.get(option.name) for option in field.options if option.urgent)

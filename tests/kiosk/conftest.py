@@ -47,6 +47,7 @@ from pipeline.submissions import Danger, Submission, Word, to_letter
 from pipeline.triage import triage
 from storage import people
 from storage.blobs import FolderBlobs
+from storage.filings import Slip
 from storage.intake_box import IntakeBox
 from storage.keys import KeyFolder, Vault
 from storage.mailbox import Letter
@@ -239,6 +240,7 @@ class Prison:
         self.blobs = SealedBlobs(self.raw, self.store)
         self._count = 0
         self.last = ""
+        self.sent_aside = ""
 
     def staffed(self) -> None:
         """Make the tables, and let the staff in."""
@@ -426,6 +428,34 @@ class Prison:
             assert record is not None
             assert kept.records.get(record).state == "verified"
         return str(record)
+
+    def sends(self, by: str) -> str:
+        """Have somebody send a file of which the one page is set aside; give the sending's id."""
+        sending, self.sent_aside = "5e" * 16, self.goes_wrong("page-blank", "Blank.", "Turn it.")
+        with self.store.begin() as kept:
+            kept.sendings.add(
+                sending,
+                by=by,
+                at=self.clock(),
+                establishment="",
+                wing="",
+                intake=self.sent_aside.rpartition("-")[0],
+            )
+        return sending
+
+    def files(self, by: str) -> str:
+        """Have somebody fill in a slip on the screen; give its serial."""
+        slip = Slip(
+            form="rj-2",
+            version=1,
+            establishment="MTI",
+            wing="A",
+            answers={"p1_number": "A1234BC", "type": ("debt",)},
+            once="once",
+            sent={},
+        )
+        with self.store.begin() as kept:
+            return kept.filings.file(slip, self.kit().judge, by=by, at=self.clock()).serial
 
     def roll(self, *persons: Person) -> None:
         """Put a roll in force."""

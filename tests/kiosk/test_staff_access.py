@@ -78,8 +78,25 @@ TABLE = {
     ("POST", "/set-aside/{page_id}/again"): VERIFIERS | {"admin"},
     ("POST", "/set-aside/again"): VERIFIERS | {"admin"},
     ("POST", "/set-aside/files/{number}/again"): VERIFIERS | {"admin"},
-    ("GET", "/take-in"): VERIFIERS | {"admin"},
-    ("POST", "/take-in"): VERIFIERS | {"admin"},
+    ("GET", "/take-in"): SIGNED_IN - {"auditor"},
+    ("POST", "/take-in"): SIGNED_IN - {"auditor"},
+    ("GET", "/take-in/sent"): SIGNED_IN - {"auditor"},
+    ("GET", "/take-in/sent/{sending}"): SIGNED_IN - {"auditor"},
+    ("GET", "/take-in/sent/{sending}/live"): SIGNED_IN - {"auditor"},
+    ("POST", "/take-in/sent/{sending}/again"): SIGNED_IN - {"auditor"},
+    ("GET", "/take-in/instead/{page_id}"): SIGNED_IN - {"auditor"},
+    ("GET", "/intake"): VERIFIERS | {"admin"},
+    ("GET", "/intake/files/{number}"): VERIFIERS | {"admin"},
+    ("GET", "/box-round"): VERIFIERS | {"admin", "auditor"},
+    ("POST", "/box-round"): VERIFIERS | {"admin"},
+    ("GET", "/box-round/{round_id}"): VERIFIERS | {"admin", "auditor"},
+    ("POST", "/box-round/{round_id}"): VERIFIERS | {"admin"},
+    ("POST", "/box-round/{round_id}/end"): VERIFIERS | {"admin"},
+    ("GET", "/made-out"): frozenset({"practitioner", "manager"}),
+    ("POST", "/made-out"): frozenset({"practitioner", "manager"}),
+    ("GET", "/made-out/{pad}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/made-out/{pad}/paper.pdf"): frozenset({"practitioner", "manager"}),
+    ("POST", "/made-out/{pad}/cancel"): frozenset({"practitioner", "manager"}),
     ("GET", "/records"): VERIFIERS,
     ("POST", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
@@ -94,6 +111,10 @@ TABLE = {
     ("GET", "/pads/{pad}"): SIGNED_IN - {"auditor"},
     ("GET", "/pads/{pad}/paper.pdf"): SIGNED_IN - {"auditor"},
     ("POST", "/pads/{pad}/cancel"): SIGNED_IN - {"auditor"},
+    ("GET", "/slips/new"): SIGNED_IN - {"auditor"},
+    ("POST", "/slips/new"): SIGNED_IN - {"auditor"},
+    ("GET", "/slips/new/{serial}"): SIGNED_IN - {"auditor"},
+    ("POST", "/slips/close"): frozenset({"practitioner", "manager"}),
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
     ("GET", "/figures"): frozenset({"practitioner", "manager", "auditor"}),
@@ -132,6 +153,17 @@ TABLE = {
     for route, roles in TABLE.items()
 }
 """Who may open each address; a new route is refused by these tests until it stands here."""
+
+NOBODYS: frozenset[str] = frozenset()
+OF_WHOM = {
+    "/take-in/sent/{sending}": NOBODYS,
+    "/take-in/sent/{sending}/live": NOBODYS,
+    "/take-in/sent/{sending}/again": NOBODYS,
+    "/slips/new/{serial}": NOBODYS,
+    "/slips/close": NOBODYS,
+    "/take-in/instead/{page_id}": VERIFIERS | {"senior", "admin"},
+}
+"""What is only whose it is, here somebody else's or nobody's: it looks as if it were not there."""
 
 WHO = {
     "": "",
@@ -184,6 +216,11 @@ def place(open_prison, samples):
         kept.staff.add(
             "zed", samples.password, name="Zed", roles=("verifier",), by="x", at=prison.clock()
         )
+        bound = Order(form="rj-3h", establishment="MTI", wing="A")
+        prison.bound = issue_pad(kept, bound, by="x", at=at)
+        prison.round = kept.box_rounds.begin(establishment="MTI", wing="A", by="x", at=at)
+        prison.file = kept.intakes.last(1)[0].number
+        prison.sending = "0" * 32
     prison.asked = prison.asks()
     prison.export = asked_for(prison)
     with prison.store.begin() as kept:
@@ -217,7 +254,7 @@ def _no_waits(request) -> None:
 
 
 def address(place, path: str) -> str:
-    page = place.aside if path.startswith("/set-aside") else place.page
+    page = place.aside if path.startswith(("/set-aside", "/take-in")) else place.page
     record = place.asked if path.endswith("/request") else place.record
     ask = ""
     if "{ask}" in path:
@@ -227,14 +264,17 @@ def address(place, path: str) -> str:
         page_id=page,
         record_id=record,
         name="me_number",
-        number=place.lying,
+        number=place.file if path.startswith("/intake") else place.lying,
+        round_id=place.round,
+        sending=place.sending,
+        serial=place.pad[4:],
         alert_id=place.alert,
         terminal_id=place.terminal,
-        pad=place.pad,
         person=person_id("zed"),
         ask=ask,
         export=place.export,
         token_id=place.machine,
+        pad=place.bound if path.startswith("/made-out") else place.pad,
     ).replace("/static/me_number", "/static/staff.css")
 
 
@@ -254,7 +294,9 @@ def test_each_route_lets_in_whom_the_table_says(place, browsers, visit, method, 
     form["act"] = "finish" if path.endswith("/request") else ""
     answer = browser.request(method, address(place, path), data=form if method == "POST" else None)
     if role in TABLE[method, path]:
-        assert answer.status_code in (200, 303, 409, 422), answer.text
+        theirs = path not in OF_WHOM or role in OF_WHOM[path]
+        allowed = (200, 303, 409, 422) if theirs else (400, 404)
+        assert answer.status_code in allowed, answer.text
         if path == "/sign-out":
             assert 'counterfoil=""' in answer.headers["set-cookie"]
         elif not path.startswith("/sign-in"):

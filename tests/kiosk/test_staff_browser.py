@@ -19,6 +19,7 @@ from kiosk.issue import Order, issue_pad
 from kiosk.serving import server_for
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline import work
 from pipeline.stages import Mark, MarkState, State
 
 AXE = (Path(__file__).parents[1] / "assets" / "axe.min.js").read_text("utf-8")
@@ -656,3 +657,225 @@ def test_no_request_leaves_for_another_host(full_site, arrive) -> None:
         page.goto(full_site.url + path)
     assert len(asked) > 50
     assert all(url.startswith(full_site.url) for url in asked)
+
+
+# The officer and the intake desk
+
+KEY_S, THINK_S = 0.28, 1.35
+"""Seconds of a key and of making up one's mind (Card, Moran and Newell's keystroke-level model)."""
+
+
+class Hands:
+    """Presses keys as an officer does, and counts them and each time he has to think."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.keys, self.thoughts = page, 0, 0
+
+    def think(self) -> None:
+        self.thoughts += 1
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.keys += 1
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text)
+        self.keys += len(text)
+
+    def tab_to(self, name: str) -> None:
+        """Go on to a question by Tab alone."""
+        for _ in range(40):
+            self.press("Tab")
+            if self.page.evaluate("document.activeElement.name") == name:
+                return
+        raise AssertionError(f"Tab does not lead to {name}")
+
+    @property
+    def seconds(self) -> float:
+        return self.keys * KEY_S + self.thoughts * THINK_S
+
+
+def let_in_officer(site: Any) -> None:
+    with site.prison.store.begin() as kept:
+        kept.staff.add(
+            "oona",
+            "four unrelated words do",
+            name="Oona Officer",
+            roles=("officer",),
+            establishments=("MTI",),
+            wings=("B",),
+            by="test",
+            at=site.prison.clock(),
+        )
+
+
+def test_an_officer_files_a_slip_by_keys_alone_in_under_a_minute(run_site, arrive) -> None:
+    site = run_site()
+    let_in_officer(site)
+    page = arrive(site, "oona")
+    page.goto(f"{site.url}/slips/new")
+    expect(page.locator("#p1_name")).to_be_focused()
+    hands = Hands(page)
+    hands.think()
+    hands.type("Example")
+    for name, key in (("p1_number", ""), ("told", "2"), ("type", "3"), ("done_already", "6")):
+        hands.tab_to(name)
+        hands.think()
+        if key:
+            hands.press(key)
+        else:
+            hands.type("A1234BC")
+    hands.tab_to("risk_now")
+    hands.think()
+    hands.press("2")
+    hands.tab_to("line")
+    hands.think()
+    hands.type("Shouting at the servery over a debt")
+    hands.think()
+    hands.press("Enter")
+    expect(page.locator("h1")).to_contain_text("Slip sent")
+    code = page.locator(".stub strong").inner_text()
+    with site.prison.store.look() as kept:
+        (record,) = kept.records.of_serial(code.replace("-", ""))
+    said = {each.field: each.value for each in record.pages[0].answers}
+    assert (said["p1_number"], said["told"], said["type"]) == ("A1234BC", ("no",), ("fight",))
+    assert (said["done_already"], said["risk_now"]) == (("none",), ("some",))
+    print(
+        f"\nfiling a slip: {hands.keys} keys, {hands.thoughts} thoughts, "
+        f"{hands.seconds:.1f} s by the keystroke-level model"
+    )
+    assert hands.seconds < 60
+
+
+def test_counts_of_files_sent_change_by_themselves_until_all_is_done(run_site, arrive) -> None:
+    site = run_site()
+    let_in_officer(site)
+    page = arrive(site, "oona")
+    page.goto(f"{site.url}/take-in")
+    page.locator("#files").set_input_files(
+        {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 nothing"}
+    )
+    page.get_by_role("button", name="Take them in").click()
+    expect(page.locator("[data-count=received]")).to_have_text("1")
+    with site.prison.store.look() as kept:
+        (intake,) = kept.intakes.last()
+    with site.prison.store.begin() as kept:
+        kept.intakes.split(intake.id, work.Split(pages=2), at=site.prison.clock())
+    expect(page.locator("[data-count=received]")).to_have_text("2")
+    for index in range(2):
+        site.prison.sets_aside(f"{intake.id}-{index}", "page-blank", "Blank.", "Turn it over.")
+    expect(page.locator("h1")).to_contain_text("Files sent")
+    expect(page.locator("[data-count=aside]")).to_have_text("2")
+    expect(page.locator("main")).to_contain_text("Turn it over.")
+
+
+def test_a_hand_scanner_goes_round_a_box_without_a_mouse(run_site, arrive) -> None:
+    site = run_site()
+    with site.prison.store.begin() as kept:
+        order = Order(form="rj-1", copies=2, establishment="MTI", wing="B")
+        pad = issue_pad(kept, order, by="x", at=site.prison.clock())
+        serials = kept.sheets.of_pad(pad)
+        found = kept.box_rounds.begin(
+            establishment="MTI", wing="B", by="vera", at=site.prison.clock()
+        )
+    page = arrive(site, "vera")
+    page.goto(f"{site.url}/box-round/{found}")
+    for serial in (*serials, serials[0]):
+        expect(page.locator("#code")).to_be_focused()
+        page.keyboard.type(f"{serial}\n")
+        page.wait_for_load_state("load")
+        expect(page.locator(".told .serial")).to_have_text(f"{serial[:4]}-{serial[4:]}")
+    expect(page.locator(".told")).to_contain_text("perhaps a photocopy")
+    with site.prison.store.look() as kept:
+        words = [each.word for each in kept.box_rounds.get(found).lines]
+    assert words == ["logged", "logged", "again"]
+
+
+def test_axe_finds_nothing_wrong_at_the_office(run_site, arrive, samples) -> None:
+    site = run_site()
+    prison = site.prison
+    let_in_officer(site)
+    prison.roll(samples.person)
+    prison.comes_in(samples.self_referral, pages=[1])
+    prison.comes_in(samples.self_referral)
+    prison.comes_in(samples.self_referral, photocopy=1)
+    sending, filed = prison.sends("oona"), prison.files("oona")
+    with prison.store.begin() as kept:
+        at = prison.clock()
+        made_out = issue_pad(
+            kept, Order(form="rj-3h", establishment="MTI", wing="B"), by="petra", at=at
+        )
+        issue_pad(kept, Order(form="rj-1", establishment="MTI", wing="B"), by="x", at=at)
+        going = kept.box_rounds.begin(establishment="MTI", wing="B", by="x", at=at)
+        kept.box_rounds.log(going, filed, theirs=(), by="x", at=at)
+        over = kept.box_rounds.begin(establishment="MTI", wing="B", by="x", at=at)
+        kept.box_rounds.end(over, by="x", at=at)
+        kept.sheets._row(filed).wing = "B"
+        file = kept.intakes.last()[-1].number
+    wrong: dict[str, list[str]] = {}
+    for who, paths in (
+        (
+            "oona",
+            (
+                "/",
+                "/slips/new",
+                f"/slips/new/{filed}",
+                "/take-in",
+                "/take-in/sent",
+                f"/take-in/sent/{sending}",
+                f"/take-in/instead/{prison.sent_aside}",
+            ),
+        ),
+        (
+            "petra",
+            (
+                "/intake",
+                f"/intake/files/{file}",
+                "/box-round",
+                f"/box-round/{going}",
+                f"/box-round/{over}",
+                "/made-out",
+                f"/made-out/{made_out}",
+                f"/set-aside/{prison.sent_aside}",
+            ),
+        ),
+    ):
+        page = arrive(site, who)
+        for path in paths:
+            page.goto(site.url + path)
+            wrong[path] = violations(page)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= SCREEN["width"], path
+    page.goto(f"{site.url}/made-out")
+    page.get_by_role("button", name="Make it out").click()
+    wrong["/made-out wrong"] = violations(page)
+    page = arrive(site, "oona")
+    page.goto(f"{site.url}/slips/new")
+    page.get_by_role("button", name="Send the slip").click()
+    expect(page.locator(".govuk-error-summary")).to_be_focused()
+    wrong["/slips/new wrong"] = violations(page)
+    page.goto(f"{site.url}/slips")
+    page.locator("#code").fill(filed)
+    page.get_by_role("button", name="Look it up").click()
+    wrong["/slips"] = violations(page)
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_a_slip_is_filed_and_files_are_looked_after_without_scripts(run_site, arrive) -> None:
+    site = run_site()
+    let_in_officer(site)
+    page = arrive(site, "oona", scripts=False)
+    page.goto(f"{site.url}/slips/new")
+    page.locator("#p1_cell").fill("B-2-014")
+    for box in ("#told-1", "#type-6", "#done_already-6", "#risk_now-1"):
+        page.locator(box).check()
+    page.get_by_role("button", name="Send the slip").click()
+    expect(page.locator("h1")).to_contain_text("Slip sent")
+    page.goto(f"{site.url}/take-in")
+    page.locator("#files").set_input_files(
+        {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 nothing"}
+    )
+    page.get_by_role("button", name="Take them in").click()
+    page.get_by_role("link", name="Look again").click()
+    expect(page.locator("h1")).to_contain_text("Files sent")

@@ -50,7 +50,8 @@ def test_each_file_is_kept_as_it_is_and_told_of(prison, visitor) -> None:
 
 def test_the_start_page_leads_there(visitor) -> None:
     assert 'href="/take-in"' in visitor("vera").get("/").text
-    assert 'href="/take-in"' not in visitor("olu").get("/").text
+    assert 'href="/take-in"' in visitor("olu").get("/").text
+    assert 'href="/take-in"' not in visitor("ada").get("/").text
 
 
 def test_no_file_chosen_is_said(visitor) -> None:

@@ -267,6 +267,25 @@ def test_data_kept_at_revision_0011_is_all_there_and_whoever_is_signed_in_stays_
         secret = kept.factors.begin_totp("pat", at=opened)
     with store.look() as kept:
         assert kept.factors.begun_totp("pat") == secret
+
+
+def test_data_kept_at_revision_0009_is_all_there_and_the_office_can_work_beside_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0009", REVISION_9), vault)
+    store.upgrade()
+    with store.begin() as kept:
+        assert kept.sheets.find_bare("7KQ4M2XD") is not None
+        assert kept.filings.filed("7KQ4M2XD") is None
+        assert (kept.sendings.last(), kept.box_rounds.last()) == ((), ())
+        found = kept.box_rounds.begin(establishment="MTI", wing="B", by="pat", at=_NOW)
+        word = kept.box_rounds.log(found, "7KQ4M2XD", theirs=(), by="pat", at=_NOW).word
+        assert word == "mistyped"  # the serial of these rows has no right check symbol
+        kept.sendings.add("ab" * 16, by="pat", at=_NOW, establishment="MTI", wing="B", intake=None)
+    with store.look() as kept:
+        sending = kept.sendings.find("ab" * 16)
+        assert sending is not None
+        assert sending.counts["refused"] == 1
     store.close()
 
 

@@ -374,6 +374,11 @@ def test_alerts_and_requests_are_guarded_and_danger_nobody_knows_where_is_everyb
         "SELECT * FROM receipts",
         "SELECT * FROM status_words",
         "SELECT * FROM kiosk_words",
+        "UPDATE filings SET serial = ''",
+        "UPDATE box_log SET what = 'void'",
+        "DELETE FROM box_log",
+        "UPDATE replacements SET became = 'replaced'",
+        "DELETE FROM sent_files",
     ):
         with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
             rows_of(kept).execute(text(statement))

@@ -1,7 +1,7 @@
 """Keep the tokens of other programs, and who asked for an export and who agreed to it.
 
 Revision: 0015
-Follows: 0013
+Follows: 0014
 """
 
 from importlib import resources
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
