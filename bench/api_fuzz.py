@@ -92,7 +92,7 @@ def fuzz(url: str, secret: str, *, examples: int, seed: int = 1) -> Fuzzed:
 
             strategy: Any = operation.as_strategy(generation_mode=mode)
             run: Any = given(strategy)(send)
-            cast(Any, seeded)(seed)(run)()
+            cast(Any, seeded)(seed)(run)()  # type: ignore[no-untyped-call]
     for path, calls in described["paths"].items():
         for call in calls:
             for odd in ODD:
