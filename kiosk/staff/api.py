@@ -744,11 +744,12 @@ def _line_of(record: KeptRecord) -> dict[str, Any]:
 
 
 def _answers(record: KeptRecord, asked: dict[str, Fillable], user: User) -> list[AnswerOut]:
+    open_still = {each.field for page in record.pages for each in page.undecided}
     found = []
     for name, answer in record.answers.items():
         if name not in asked or not may_see(user, asked[name]):
             continue
-        waits = answer.reading.review and not answer.by
+        waits = name in open_still
         found.append(
             AnswerOut(
                 field=name,

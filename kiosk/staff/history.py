@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from forms.fields import Fillable, FormDefinition
-from kiosk.access import User
 from kiosk.staff import wording
-from kiosk.staff.rights import may_see
+from kiosk.staff.rights import Sight
 from kiosk.staff.speech import _
 from kiosk.widgets import say
 from pipeline.kept import Decision, Event, KeptRecord
@@ -91,7 +90,7 @@ def history_of(
     record: KeptRecord,
     events: Iterable[Event],
     form: FormDefinition,
-    user: User,
+    sight: Sight,
     *,
     names: Mapping[str, str],
     now: datetime,
@@ -103,7 +102,7 @@ def history_of(
         record: it.
         events: what was done to it, its pages and its copy.
         form: what it asks.
-        user: who reads this; an answer that they may not see is not told.
+        sight: of who reads this; an answer that they may not see is not told.
         names: what people are called, by user name.
         now: the time.
         everything: also who looked, printed and exported; else decisions alone.
@@ -115,7 +114,7 @@ def history_of(
             at=decision.at,
             when=wording.clock(decision.at, now),
             who=who_is(decision.by, names),
-            what=_decided(decision, asked.get(decision.field), user, first=decision.number == 1),
+            what=_decided(decision, asked.get(decision.field), sight, first=decision.number == 1),
             now=page.decision(decision.field) == decision,
         )
         for page in record.pages
@@ -145,9 +144,9 @@ def who_is(by: str, names: Mapping[str, str]) -> str:
     return names.get(by, by)
 
 
-def _decided(decision: Decision, asked: Fillable | None, user: User, *, first: bool) -> str:
+def _decided(decision: Decision, asked: Fillable | None, sight: Sight, *, first: bool) -> str:
     label = asked.label if asked else decision.field
-    if asked is None or not may_see(user, asked):
+    if asked is None or not sight.sees(asked):
         said = _("For a practitioner only")
     elif decision.cannot_read:
         said = _("Cannot read")

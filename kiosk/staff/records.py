@@ -13,14 +13,23 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from forms.errors import UserError
+from forms.fields import FormDefinition, Visibility
 from forms.library import FORMS, definition
 from forms.page_id import SerialMistyped, parse_serial, show_serial
 from forms.wording import ENGLISH_NAMES
-from kiosk.access import FormSent, Role, SignedIn, User, router_for
+from kiosk.access import (
+    PROOF_FOR_SEALED,
+    FormSent,
+    Role,
+    SignedIn,
+    User,
+    require_proof,
+    router_for,
+)
 from kiosk.staff import queue, wording
 from kiosk.staff.history import history_of
 from kiosk.staff.kit import Given, Office, Shown
-from kiosk.staff.rights import may_open
+from kiosk.staff.rights import Sight, may_open
 from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
@@ -42,6 +51,14 @@ VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 
 ACTS_ON = (Role.PRACTITIONER, Role.MANAGER)
 """Who acts on records: they see who looked at one, those on which staff are named, and print."""
+
+OPENINGS: Mapping[str, str] = {
+    "danger": "Somebody may be in danger",
+    "practitioner-away": "No practitioner is here, and it cannot wait",
+    "complaint": "A complaint or an investigation",
+    "subject-access": "He has asked for what we hold about him",
+}
+"""Why a manager may open sealed words."""
 
 _PAGE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -136,6 +153,7 @@ def routers() -> tuple[APIRouter, ...]:
     """Make the routers of these pages."""
     verifiers = router_for(*VERIFIERS)
     acting = router_for(*ACTS_ON)
+    managers = router_for(Role.MANAGER)
 
     @verifiers.get("/records")
     def records(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
@@ -223,13 +241,14 @@ def routers() -> tuple[APIRouter, ...]:
             events = [e for each in subjects for e in kept.events.of(each)] if everything else []
             who = {e.by for e in events} | {d.by for page in found.pages for d in page.decisions}
             names = queue.names_of(kept, who)
+            sight = _sight(kept, office, user, found)
         shown("history-viewed", found.id)
         form = queue.form_of(office, found)
         lines = history_of(
             found,
             events,
             form,
-            user,
+            sight,
             names=names,
             now=office.kit.now(),
             everything=everything,
@@ -256,13 +275,15 @@ def routers() -> tuple[APIRouter, ...]:
             found = _open(kept, record_id, user)
             names = queue.names_of(kept, _named(found))
             kept.events.add("record-printed", found.id, by=user.id, at=now)
+            sight = _sight(kept, office, user, found)
+        _proved_for(request, sight, queue.form_of(office, found), office)
         at = now.astimezone()
         return show(
             request,
             "record_print.html",
             title=_("A record on paper"),
             record=show_record(
-                found, queue.published_of(office, found), user, now=now, names=names
+                found, queue.published_of(office, found), sight, now=now, names=names
             ),
             printed=f"{user.name} ({user.id}), {at.day} {at:%B %Y, %H:%M}",
         )
@@ -275,7 +296,20 @@ def routers() -> tuple[APIRouter, ...]:
             kept.records.go_without_missing(record_id, by=user.id, at=office.kit.now())
         return see_other(f"/records/{record_id}")
 
-    return verifiers, acting
+    @managers.post("/records/{record_id}/open")
+    def open_sealed(
+        request: Request, record_id: str, form: FormSent, user: SignedIn, office: Given
+    ) -> Response:
+        """Open a record's sealed words for a manager, for a reason that is kept."""
+        require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
+        reason = form.one("reason")
+        with office.kit.store.begin() as kept:
+            _open(kept, record_id, user)
+            if reason in OPENINGS:
+                kept.openings.open(record_id, reason, by=user.id, at=office.kit.now())
+        return see_other(f"/records/{record_id}")
+
+    return verifiers, acting, managers
 
 
 def _open(kept: Kept, record_id: str, user: User) -> KeptRecord:
@@ -307,12 +341,16 @@ def _record(
     with office.kit.store.look() as kept:
         found = _open(kept, record_id, user)
         names = queue.names_of(kept, _named(found))
-        following = queue.next_address(kept, office, user) if just_verified else ""
+        following = "/verify" if just_verified and queue.length_for(kept, user) else ""
+        sight = _sight(kept, office, user, found)
+    form = queue.form_of(office, found)
+    _proved_for(request, sight, form, office)
     seen("record-viewed", found.id)
+    can_break = user.has(Role.MANAGER) and not user.has(Role.PRACTITIONER)
     shown = show_record(
         found,
         queue.published_of(office, found),
-        user,
+        sight,
         now=office.kit.now(),
         names=names,
     )
@@ -327,7 +365,32 @@ def _record(
         next=following,
         can_move=found.asked is not None and user.has(*ACTS_ON),
         can_print=user.has(*ACTS_ON),
+        can_open=can_break and _has_sealed(form) and not sight.opened,
+        opened=can_break and sight.opened,
+        reasons=OPENINGS,
     )
+
+
+def _sight(kept: Kept, office: Office, user: User, record: KeptRecord) -> Sight:
+    return Sight(
+        user=user,
+        settled=record.state is RecordState.VERIFIED,
+        opened=kept.openings.is_open(record.id, user.id, at=office.kit.now()),
+    )
+
+
+def _has_sealed(form: FormDefinition) -> bool:
+    return any(each.visibility is Visibility.SEALED for each in form.fillable())
+
+
+def _proved_for(request: Request, sight: Sight, form: FormDefinition, office: Office) -> None:
+    """Ask for a fresh proof when sealed words are about to be shown.
+
+    Raises:
+        ProofNeeded: the last one is too long ago.
+    """
+    if _has_sealed(form) and not sight.hidden(form):
+        require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
 
 
 def _row(record: KeptRecord | Line, office: Office, names: Mapping[str, str]) -> dict[str, object]:

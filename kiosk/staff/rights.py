@@ -8,11 +8,13 @@ here is refused.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from forms.fields import Fillable, FormDefinition, Text, Visibility
 from kiosk.access import Role, User
 from pipeline.rights import may_open, may_see_unread
 
-__all__ = ["hidden_fields", "may_open", "may_see", "may_see_unread"]
+__all__ = ["Sight", "hidden_fields", "may_open", "may_see", "may_see_unread"]
 
 _FIRST = frozenset({"sender", "person_1"})
 """The person a form is from or about; any other is the other party."""
@@ -33,6 +35,23 @@ def may_see(user: User, asked: Fillable, *, settled: bool = False, opened: bool 
         return True
     other = isinstance(asked, Text) and bool(asked.identifies) and asked.person not in _FIRST
     return user.has(Role.VERIFIER) and not (settled and other)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """How far somebody sees one record; see `may_see`."""
+
+    user: User
+    settled: bool = False
+    opened: bool = False
+
+    def sees(self, asked: Fillable) -> bool:
+        """Say whether they may see the pixels and the value of one field."""
+        return may_see(self.user, asked, settled=self.settled, opened=self.opened)
+
+    def hidden(self, form: FormDefinition) -> tuple[str, ...]:
+        """Name the fields that are to be painted over for them."""
+        return hidden_fields(self.user, form, settled=self.settled, opened=self.opened)
 
 
 def hidden_fields(

@@ -26,7 +26,7 @@ from kiosk.staff import queue, wording
 from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pictures import PictureMissing, covers, place_of
-from kiosk.staff.rights import hidden_fields, may_open, may_see, may_see_unread
+from kiosk.staff.rights import Sight, may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.views import (
     field_path,
@@ -61,16 +61,12 @@ class _Open:
     published: Published
     opened: bool = False
 
-    @property
-    def settled(self) -> bool:
-        return self.page.status is Status.VERIFIED
-
-    def may_see(self, user: User, asked: Fillable) -> bool:
-        return may_see(user, asked, settled=self.settled, opened=self.opened)
+    def sight(self, user: User) -> Sight:
+        settled = self.page.status is Status.VERIFIED
+        return Sight(user=user, settled=settled, opened=self.opened)
 
     def hidden(self, user: User) -> tuple[str, ...]:
-        form = self.published.definition
-        return hidden_fields(user, form, settled=self.settled, opened=self.opened)
+        return self.sight(user).hidden(self.published.definition)
 
     @property
     def number(self) -> int:
@@ -127,7 +123,7 @@ def _open_field(
     """
     opened = _open(kept, office, user, page_id)
     asked = opened.asked(name)
-    if not opened.may_see(user, asked):
+    if not opened.sight(user).sees(asked):
         raise NotAllowed
     return opened, asked
 
@@ -297,7 +293,7 @@ def routers() -> tuple[APIRouter, ...]:
         """Show where on the page an answer stands."""
         with office.kit.store.look() as kept:
             opened, asked = _open_field(kept, office, user, page_id, name)
-        if not hidden_fields(user, opened.published.definition):
+        if not opened.hidden(user):
             require_proof(request, within=PROOF_FOR_SEALED, now=office.kit.now())
         shown("field-viewed", page_id, name)
         layout = opened.published.layout

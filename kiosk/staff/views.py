@@ -15,7 +15,7 @@ from forms.published import Published
 from kiosk.access import Role, User
 from kiosk.staff import wording
 from kiosk.staff.pictures import Badge, badges_for, frame_for, place_of
-from kiosk.staff.rights import hidden_fields, may_see
+from kiosk.staff.rights import Sight, may_see
 from kiosk.staff.speech import _
 from kiosk.widgets import Control, control_for, is_blind, say
 from pipeline.kept import (
@@ -532,13 +532,13 @@ def state_words(record: KeptRecord | Line, now: datetime, names: Mapping[str, st
 def show_record(
     record: KeptRecord,
     published: Published,
-    user: User,
+    sight: Sight,
     *,
     now: datetime,
     names: Mapping[str, str],
 ) -> RecordShown:
     """Work out what the page of a record shows to somebody."""
-    form = published.definition
+    form, user = published.definition, sight.user
     notes = []
     if record.issued_to:
         notes.append(f"This copy was made out to {record.issued_to}.")
@@ -562,7 +562,7 @@ def show_record(
         verified=record.state is RecordState.VERIFIED,
         pages=record.expected,
         notes=tuple(notes),
-        parts=tuple(_part(page, published, user, now, names) for page in record.pages),
+        parts=tuple(_part(page, published, sight, now, names) for page in record.pages),
     )
 
 
@@ -594,25 +594,25 @@ def _asked(asked: KioskAsk, user: User, now: datetime) -> list[str]:
 def _part(
     page: KeptPage,
     published: Published,
-    user: User,
+    sight: Sight,
     now: datetime,
     names: Mapping[str, str],
 ) -> PartShown:
     form = published.definition
     asked = {f.name: f for f in form.fillable()}
-    hidden = hidden_fields(user, form)
+    hidden = sight.hidden(form)
     number = page.what.page if page.what else 1
     on_page = {b.field for b in published.layout.page(number).boxes}
     covered = bool(on_page & set(hidden))
     return PartShown(
         page=number,
         rows=tuple(
-            _answer_row(page, answer, asked[answer.field], user, now, names)
+            _answer_row(page, answer, asked[answer.field], sight, now, names)
             for answer in page.answers
             if answer.field in asked
         ),
         picture=f"/pages/{page.id}/picture.png" if page.upright else "",
-        caption="As it was scanned. The part in grey is for a practitioner only."
+        caption="As it was scanned. The parts in grey are not for you."
         if covered
         else "As it was scanned.",
         no_picture="This was answered at a kiosk: there is no paper."
@@ -625,13 +625,13 @@ def _answer_row(
     page: KeptPage,
     answer: Answer,
     asked: Fillable,
-    user: User,
+    sight: Sight,
     now: datetime,
     names: Mapping[str, str],
 ) -> AnswerRow:
-    if not may_see(user, asked):
-        return AnswerRow(label=asked.label, hidden="For a practitioner only")
-    undecided = answer.reading.review and not answer.by
+    if not sight.sees(asked):
+        return AnswerRow(label=asked.label, hidden=wording.NOT_FOR_YOU)
+    undecided = answer.field in {each.field for each in page.undecided}
     if undecided:
         value, by, when = "", "", ""
     elif answer.by:
@@ -648,7 +648,9 @@ def _answer_row(
     return AnswerRow(
         label=asked.label,
         value=value,
-        hidden="Waiting for a person" if undecided else "",
+        hidden=("Waiting for a second person" if answer.by else "Waiting for a person")
+        if undecided
+        else "",
         by=by,
         when=when,
         href=field_path(page.id, asked.name),
@@ -656,7 +658,9 @@ def _answer_row(
         if on_paper and (written or words)
         else "",
         words=words,
-        earlier=tuple(
+        earlier=()
+        if undecided
+        else tuple(
             said_by(each, asked, names, now)
             for each in page.decisions
             if each.field == asked.name and each != page.decision(asked.name)

@@ -118,6 +118,7 @@ NOBODY_NAMED = (
 )
 """Said of a record whose paper was printed without a name."""
 
+NOT_FOR_YOU = "For a practitioner only"
 READ_TWO_WAYS = "This was read in two ways. Look at the paper, and say which is right."
 SECOND_PERSON = "A second person looks at this one: answer what you see."
 LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."

@@ -104,6 +104,7 @@ TABLE = {
     ("GET", "/records/{record_id}/history"): VERIFIERS,
     ("GET", "/records/{record_id}/print"): frozenset({"practitioner", "manager"}),
     ("POST", "/records/{record_id}/without-missing"): VERIFIERS,
+    ("POST", "/records/{record_id}/open"): frozenset({"manager"}),
     ("POST", "/records/{record_id}/request"): frozenset({"practitioner", "manager"}),
     ("GET", "/alerts"): VERIFIERS,
     ("GET", "/pads"): SIGNED_IN - {"auditor"},

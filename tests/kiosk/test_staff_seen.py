@@ -69,6 +69,7 @@ ACTS = {
     "/records": "records-searched",
     "/records/{record_id}/without-missing": "record-without-missing",
     "/records/{record_id}/request": "submission-working",
+    "/records/{record_id}/open": "sealed-opened",
     "/alerts/{alert_id}/seen": "alert-seen",
     "/exports": "export-asked",
     "/exports/{export}/agree": "export-agreed",
@@ -277,6 +278,8 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             "asked": "A1234BC",
             "question": f"{place.page}/role/0",
         }
+        if path.endswith("/open"):
+            asks["reason"] = "danger"
         asks |= {"username": "nora", "roles": "verifier", "password": samples.password}
         asks |= {"old": samples.password, "new": "five unrelated words do", "prisons": ""}
         if path == "/people/{person}/active":
