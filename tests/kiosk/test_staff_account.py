@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kiosk.access import SignInDelays, TooManyTries, routes_of
+from kiosk.access import SignInDelays, TooManyTries, roles_of, routes_of
 from kiosk.staff.app import create_app
 from storage.second_factors import CODES
 from storage.sessions import MOST_WRONG_CODES
@@ -149,6 +149,9 @@ def test_a_half_open_session_opens_nothing_else(prison, app, visitor) -> None:
         if route.path.startswith(("/sign-in", "/static")):
             continue
         where = re.sub(r"\{[a-z_]+\}", "x", route.path)
+        if not roles_of(route):  # for programs, by token: a session is nothing there
+            assert half.get(where).status_code in (401, 404, 405), where
+            continue
         for method in route.methods - {"HEAD"}:
             sent = {"csrf": half.token("/sign-in/second")} if method == "POST" else None
             answer = half.request(method, where, data=sent)
