@@ -251,6 +251,20 @@ class Prison:
                     username, PASSWORD, name=name, roles=roles, by="test", at=self.clock()
                 )
 
+    def lets_in(self, username: str, role: str, *wings: str, at: str = "MTI") -> None:
+        """Let somebody sign in who is kept to one prison, and to some wings."""
+        with self.store.begin() as kept:
+            kept.staff.add(
+                username,
+                PASSWORD,
+                name=f"{username.capitalize()} Local",
+                roles=(role,),
+                establishments=(at,),
+                wings=wings,
+                by="test",
+                at=self.clock(),
+            )
+
     def kit(self, *, tls: bool = False) -> StaffKit:
         return StaffKit(
             store=self.store,

@@ -19,20 +19,6 @@ from kiosk.staff.app import create_app
 from storage.store import rows_of
 
 
-def let_in(prison: Any, username: str, role: str, *wings: str, at: str = "MTI") -> None:
-    with prison.store.begin() as kept:
-        kept.staff.add(
-            username,
-            "four unrelated words do",
-            name=f"{username.capitalize()} Local",
-            roles=(role,),
-            establishments=(at,),
-            wings=wings,
-            by="test",
-            at=prison.clock(),
-        )
-
-
 @pytest.fixture
 def site(prison: Any) -> Any:
     return create_app(prison.kit())
@@ -71,7 +57,7 @@ def test_each_code_of_a_round_is_logged_at_once_with_a_clear_word(
     with prison.store.begin() as kept:
         kept.sheets.void(gone, "lost", by="x", at=prison.clock())
         back = kept.records.get(kept.pages.get(page).record).serial
-    let_in(prison, "vic", "verifier")
+    prison.lets_in("vic", "verifier")
     vic = visit(site, "vic")
     where = begin(vic).headers["location"]
     scanned = encode(PageId(form="rj-1", version=1, language="en", serial=one, page=1))
@@ -107,9 +93,9 @@ def test_each_code_of_a_round_is_logged_at_once_with_a_clear_word(
 def test_the_wing_officer_has_no_right_to_see_a_round_and_the_auditor_has(
     prison, site, visit
 ) -> None:
-    let_in(prison, "vic", "verifier")
-    let_in(prison, "lea", "verifier", at="LEI")
-    let_in(prison, "cara", "verifier", "C")
+    prison.lets_in("vic", "verifier")
+    prison.lets_in("lea", "verifier", at="LEI")
+    prison.lets_in("cara", "verifier", "C")
     vic = visit(site, "vic")
     where = begin(vic).headers["location"]
     for who, status in (("olu", 403), ("ada", 200), ("lea", 404), ("cara", 404), ("milan", 200)):
@@ -159,7 +145,7 @@ def test_a_slip_logged_and_not_scanned_is_missed_after_a_working_day(
     text = visit(site, "vera").get("/intake").text
     assert show_serial(lost) in text.partition("Files that came in last")[0]
     assert show_serial(came) not in text.partition("Files that came in last")[0]
-    let_in(prison, "cara", "verifier", "C")
+    prison.lets_in("cara", "verifier", "C")
     assert "logged at a box" not in visit(site, "cara").get("/").text
 
 
@@ -199,8 +185,8 @@ def test_the_desk_is_kept_to_prison_and_wing_and_to_who_may_know_of_staff(
     near = prison.last
     prison.comes_in(samples.names_staff, pages=[1])
     named = prison.last
-    let_in(prison, "vic", "verifier", "B")
-    let_in(prison, "pia", "senior")
+    prison.lets_in("vic", "verifier", "B")
+    prison.lets_in("pia", "senior")
     seen = {who: visit(site, who) for who in ("vic", "pia", "vera", "adam", "sona", "petra")}
     shown = {who: browser.get("/intake").text for who, browser in seen.items()}
     for who, serials in {
@@ -267,8 +253,8 @@ def test_nobody_is_made_anything_out_to_who_is_not_on_ones_own_roll(
 ) -> None:
     far = replace(samples.person, prison_number="A2345BC", establishment="LEI")
     prison.roll(samples.person, far)
-    let_in(prison, "pia", "practitioner")
-    let_in(prison, "paul", "practitioner", "C")
+    prison.lets_in("pia", "practitioner")
+    prison.lets_in("paul", "practitioner", "C")
     pia, paul = visit(site, "pia"), visit(site, "paul")
     answers = [
         make_out(pia, number="A9999ZZ"),

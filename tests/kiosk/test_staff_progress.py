@@ -20,20 +20,6 @@ from storage.models import SentFileRow
 from storage.store import rows_of
 
 
-def let_in(prison: Any, username: str, role: str, *wings: str, at: str = "MTI") -> None:
-    with prison.store.begin() as kept:
-        kept.staff.add(
-            username,
-            "four unrelated words do",
-            name=f"{username.capitalize()} Officer",
-            roles=(role,),
-            establishments=(at,),
-            wings=wings,
-            by="test",
-            at=prison.clock(),
-        )
-
-
 @pytest.fixture
 def site(prison: Any) -> Any:
     return create_app(prison.kit())
@@ -41,7 +27,7 @@ def site(prison: Any) -> Any:
 
 @pytest.fixture
 def oona(prison: Any, site: Any, visit: Any) -> Any:
-    let_in(prison, "oona", "officer", "B")
+    prison.lets_in("oona", "officer", "B")
     return visit(site, "oona")
 
 
@@ -210,10 +196,10 @@ def test_one_person_takes_few_streams_and_gives_them_back(prison, oona) -> None:
 
 
 def test_others_see_what_was_sent_only_where_they_oversee(prison, site, oona, visit) -> None:
-    let_in(prison, "otto", "officer", "B")
-    let_in(prison, "mona", "manager")
-    let_in(prison, "lena", "manager", at="LEI")
-    let_in(prison, "carl", "verifier", "C")
+    prison.lets_in("otto", "officer", "B")
+    prison.lets_in("mona", "manager")
+    prison.lets_in("lena", "manager", at="LEI")
+    prison.lets_in("carl", "verifier", "C")
     send(oona, b"one")
     sending = newest(prison)
     for who, status in (
@@ -253,7 +239,7 @@ def test_an_officer_has_their_own_page_read_again_and_nobody_elses(
     (intake,) = intakes(prison, sending)
     split(prison, intake, 1)
     aside(prison, f"{intake}-0")
-    let_in(prison, "otto", "officer", "B")
+    prison.lets_in("otto", "officer", "B")
     otto = visit(site, "otto")
     for browser, status in ((otto, 404), (oona, 303)):
         sent = {"csrf": browser.token("/take-in"), "page": f"{intake}-0"}
@@ -395,7 +381,7 @@ def test_nobody_replaces_a_page_that_is_not_theirs(prison, site, oona, visit, sa
     staffs, _ = prison.comes_in(samples.names_staff)
     mine, _ = prison.comes_in(samples.self_referral)
     lost = prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")
-    let_in(prison, "vic", "verifier")
+    prison.lets_in("vic", "verifier")
     vic, olu = visit(site, "vic"), visit(site, "olu")
     before = newest_file(prison)
     for browser, page in ((vic, lei), (vic, staffs), (olu, mine), (olu, lost), (vic, new_serial())):
