@@ -50,7 +50,7 @@ Judge = Callable[
 Stage = Literal["none", "received", "seen", "closed"]
 """How far a slip is, for whoever keeps its stub."""
 
-_ACT_ON_IT = ("practitioner", "manager")
+_ACT_ON_IT = ("practitioner", "senior", "manager")
 _LOOKED = ("record-viewed", "field-viewed", "crop-viewed", "picture-viewed")
 
 

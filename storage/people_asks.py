@@ -19,7 +19,7 @@ from storage.second_factors import SecondFactors
 ASK_LASTS = timedelta(days=3)
 """How long somebody else may take to confirm."""
 
-GUARDED = frozenset({"practitioner", "manager", "auditor", "admin"})
+GUARDED = frozenset({"practitioner", "senior", "manager", "auditor", "admin"})
 """Roles that nobody gives by themselves."""
 
 CONFIRMS = frozenset({"manager", "admin"})

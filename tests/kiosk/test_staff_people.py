@@ -106,7 +106,7 @@ def test_what_is_odd_about_somebody_new_is_said(house, visitor) -> None:
 def test_a_role_that_opens_what_is_private_waits_for_a_second_person(house, visitor) -> None:
     adam, milan = visitor("adam"), visitor("milan")
     has = {"verifier"}
-    for role in ("practitioner", "manager", "auditor", "admin"):
+    for role in ("practitioner", "senior", "manager", "auditor", "admin"):
         assert rights(adam, "vera", (*has, role)).status_code == 303
         assert found(house, "vera").roles == has
         (ask,) = waiting(house)

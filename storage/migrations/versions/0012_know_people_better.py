@@ -37,7 +37,7 @@ BEGIN
     END IF;
     IF EXISTS (
             SELECT FROM jsonb_array_elements_text(given) AS role
-            WHERE role IN ('practitioner', 'manager', 'auditor', 'admin')
+            WHERE role IN ('practitioner', 'senior', 'manager', 'auditor', 'admin')
             AND role NOT IN (SELECT jsonb_array_elements_text(before))
         ) OR (
             jsonb_array_length(places) > 0
