@@ -83,33 +83,41 @@ def settles(asked: Fillable, reading: Reading, earlier: Sequence[Decision], word
     Returns:
         False when another person has to look.
     """
+    others = _newest(each for each in earlier if each.by != word.by)
     if isinstance(asked, Choice) and asked.consent:
-        return not _grants(asked, word) or any(
-            each.by != word.by and _said(each) == _said(word) for each in earlier
-        )
-    if not is_keyed(asked, reading):
+        return not _takes_two(asked, word) or _said(word) in others
+    if look_of(asked) is not Look.KEYED:
         return True
-    others = _opinions(reading, (each for each in earlier if each.by != word.by))
-    return _said(word) in others or len(others) > 1
+    if _said(word) in others:
+        return True
+    # Whoever has contradicted the machine does not settle it by coming round to what it read.
+    alone = any(each.by == word.by and not _as_read(each, reading) for each in earlier)
+    return _as_read(word, reading) and not alone
 
 
 def both(
-    asked: Fillable, reading: Reading, earlier: Sequence[Decision]
+    asked: Fillable, reading: Reading, earlier: Sequence[Decision], *, by: str
 ) -> tuple[tuple[Value, bool], ...]:
     """Give the answers that stand against each other, for whoever is to say which is right.
+
+    Args:
+        asked: the field.
+        reading: what the machine made of it.
+        earlier: the decisions on it, oldest first.
+        by: who looks; nobody is shown what stands against their own word.
 
     Returns:
         Each once, as a value and whether it is "cannot read", in no order that tells who said
         it; none while nobody has contradicted anybody.
     """
-    if not is_keyed(asked, reading) or not earlier:
+    if look_of(asked) is not Look.KEYED or any(each.by == by for each in earlier):
         return ()
     said: dict[str, tuple[Value, bool]] = {}
     if _has_value(reading):
         said[_plain(reading.value)] = (reading.value, False)
     for each in earlier:
         said[_said(each)] = (each.value, each.cannot_read)
-    return tuple(said[key] for key in sorted(said)) if len(said) > 1 else ()
+    return tuple(said[key] for key in sorted(said)) if earlier and len(said) > 1 else ()
 
 
 def same_word(one: Decision, other: Decision) -> bool:
@@ -171,19 +179,24 @@ def _marks(asked: Fillable, value: Value) -> Mapping[str, Mark] | None:
     }
 
 
-def _opinions(reading: Reading, decisions: Iterable[Decision]) -> frozenset[str]:
-    newest = {each.by: _said(each) for each in decisions}
-    machine = {_plain(reading.value)} if _has_value(reading) else set()
-    return frozenset(newest.values()) | machine
+def _newest(decisions: Iterable[Decision]) -> frozenset[str]:
+    """Give what each person says by now: a word that was taken back counts for nothing."""
+    return frozenset({each.by: _said(each) for each in decisions}.values())
+
+
+def _as_read(word: Decision, reading: Reading) -> bool:
+    return _has_value(reading) and _said(word) == _plain(reading.value)
 
 
 def _has_value(reading: Reading) -> bool:
     return reading.state is State.BLANK or reading.value not in (None, "", ())
 
 
-def _grants(asked: Choice, word: Decision) -> bool:
-    """Say whether an answer lets something happen; taking a consent back never waits."""
-    if word.cannot_read or not word.value or isinstance(word.value, bool):
+def _takes_two(asked: Choice, word: Decision) -> bool:
+    """Say whether an answer lets something happen, or gives up; a withdrawal never waits."""
+    if word.cannot_read:
+        return True
+    if not word.value or isinstance(word.value, bool):
         return False
     picked = {word.value} if isinstance(word.value, str) else set(word.value)
     stops = REFUSES | {option.name for option in asked.options if option.urgent}

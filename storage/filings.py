@@ -51,7 +51,8 @@ Stage = Literal["none", "received", "seen", "closed"]
 """How far a slip is, for whoever keeps its stub."""
 
 _ACT_ON_IT = ("practitioner", "senior", "manager")
-_LOOKED = ("record-viewed", "field-viewed", "crop-viewed", "picture-viewed")
+_LOOKED = ("record-viewed",)
+"""Not single answers: a browser fetches those ahead, and nobody may have seen them."""
 
 
 class NotClosable(UserError):

@@ -45,6 +45,9 @@ from storage.paper import awaiting, names_staff
 HELD_FOR = timedelta(minutes=2)
 """So long a field is one person's; asking for more renews what they have."""
 
+CHECK_LASTS = timedelta(minutes=10)
+"""What somebody was given to check them is an ordinary field again after so long."""
+
 CHECKED_LATELY = timedelta(days=60)
 """What is given once more to check people was verified so lately: its picture is still here."""
 
@@ -260,22 +263,16 @@ class Looks:
         self._rows.flush()
         return Given(row.id, row.field, look, False)
 
-    def checking(self, by: str, page: str, field: str) -> str:
-        """Give the id of the check that somebody has open on a field; "" for none."""
+    def checking(self, by: str, page: str, field: str, *, at: datetime) -> str:
+        """Give the id of the check that somebody has open on a field; "" for none any more."""
         found = select(CheckRow.id).where(
             CheckRow.by == by,
             CheckRow.page == page,
             CheckRow.field == field,
             CheckRow.done_at.is_(None),
+            CheckRow.given_at > at - CHECK_LASTS,
         )
         return self._rows.scalar(found.limit(1)) or ""
-
-    def checks_of(self, by: str) -> frozenset[tuple[str, str]]:
-        """Give every field that somebody has an open check on."""
-        found = select(CheckRow.page, CheckRow.field).where(
-            CheckRow.by == by, CheckRow.done_at.is_(None)
-        )
-        return frozenset((page, field) for page, field in self._rows.execute(found))
 
     def checked(self, check: str, *, caught: bool, at: datetime) -> None:
         """Keep how a check went; what was answered is kept nowhere."""

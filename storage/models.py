@@ -1116,6 +1116,7 @@ class ReplacementRow(Base):
     at: Mapped[datetime]
     became: Mapped[str] = mapped_column(String(12), default="waiting")
     instead: Mapped[str] = mapped_column(String(48), default="")
+    sure: Mapped[bool] = mapped_column(Boolean, default=False)
 
     __table_args__ = (
         CheckConstraint(

@@ -157,10 +157,16 @@ class PeopleIndex:
         )
         values = {each.field: each.value for each in self._rows.scalars(read)}
         said = select(DecisionRow).where(DecisionRow.page == row.id, DecisionRow.field.in_(numbers))
-        newest = {each.field: each for each in self._rows.scalars(said.order_by(DecisionRow.id))}
+        every = self._rows.scalars(said.order_by(DecisionRow.id)).all()
+        newest = {each.field: each for each in every}
         matches = {m.person: m.match for m in people_from_json(row.people) if m.match}
         unsure = set()
         for field, decision in newest.items():
+            if not decision.settles:  # until it is settled, he is found under every word of it
+                words = [each.value for each in every if each.field == field]
+                role = _role(numbers[field])
+                unsure |= {(each, role) for each in words if isinstance(each, str) and each}
+                continue
             machine = {values.pop(field, None), matches.pop(numbers[field], None)}
             if decision.cannot_read:
                 unsure |= {(each, NAMED) for each in machine if isinstance(each, str)}

@@ -52,12 +52,22 @@ class Replacements:
     def __init__(self, rows: Rows, events: Events, records: Records) -> None:
         self._rows, self._events, self._records = rows, events, records
 
-    def expect(self, intake: str, page: str, *, by: str, at: datetime) -> None:
-        """Say that a file just taken in is a new scan of a page; before any of it is read."""
+    def expect(self, intake: str, page: str, *, by: str, at: datetime, sure: bool) -> None:
+        """Say that a file just taken in is a new scan of a page; before any of it is read.
+
+        Args:
+            intake: the file.
+            page: the page it is a new scan of.
+            by: who says so.
+            at: now.
+            sure: their word counts for a page of which nobody knows what it is.
+        """
         if self._rows.get(ReplacementRow, intake) is not None:
             return
         self._rows.add(
-            ReplacementRow(intake=intake, page=page, by=by, at=at, became="waiting", instead="")
+            ReplacementRow(
+                intake=intake, page=page, by=by, at=at, became="waiting", instead="", sure=sure
+            )
         )
         self._rows.flush()
         self._events.add("page-scanned-again", page, by=by, at=at)
@@ -96,7 +106,7 @@ class Replacements:
         if due is None or due.became in _ENDED:
             return False
         old = self._rows.get(PageRow, due.page)
-        due.became = self._objection(row, old)
+        due.became = self._objection(row, old, due)
         if due.became != "replaced" or old is None:
             return False
         record, due.instead = old.record, row.id
@@ -126,13 +136,13 @@ class Replacements:
         if row is not None:
             self._rows.delete(row)
 
-    def _objection(self, row: PageRow, old: PageRow | None) -> Became:
+    def _objection(self, row: PageRow, old: PageRow | None, due: ReplacementRow) -> Became:
         """Say what speaks against it; "replaced" when nothing does."""
         if old is None or old.status not in (Status.SET_ASIDE, Status.AWAITING, Status.VERIFIED):
             return "gone"
         if old.serial and (old.serial, old.number) != (row.serial, row.number):
             return "other"
-        if not old.serial and self._pages_of(row.intake) != 1:
+        if not old.serial and (self._pages_of(row.intake) != 1 or not due.sure):
             return "several"
         if old.status == Status.SET_ASIDE:
             return "replaced"

@@ -236,7 +236,9 @@ def routers() -> tuple[APIRouter, ...]:
         try:
             office.delays.check(user.id, address, "proof")
             means = ""
-            if not code and password_fits(office, user.id, typed) is not None:
+            with kit.store.look() as kept:
+                guarded = bool(kept.factors.kinds(user.id))
+            if not code and not guarded and password_fits(office, user.id, typed) is not None:
                 means = "password"
             with kit.store.begin() as kept:
                 if code and kept.factors.check_totp(user.id, code, at=kit.now()):

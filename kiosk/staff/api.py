@@ -304,6 +304,7 @@ class DecisionOut(BaseModel):
     number: int
     value: Any
     cannot_read: bool
+    settles: bool
     by: str
     at: datetime
 
@@ -471,8 +472,9 @@ def routers() -> tuple[APIRouter, ...]:
                 DecisionOut(
                     field=each.field,
                     number=each.number,
-                    value=_value(each.value),
+                    value=_value(each.value) if each.settles else None,
                     cannot_read=each.cannot_read,
+                    settles=each.settles,
                     by=each.by,
                     at=each.at,
                 )

@@ -28,6 +28,7 @@ from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from kiosk.widgets import NOTHING_TICKED, Control, OptionShown, answer_in, control_for
+from pipeline.kept import RecordState
 from pipeline.promises import HERE, day_of
 from pipeline.roll import PRISON_NUMBER
 from storage.filings import BY, Filing, Slip, Stage
@@ -62,6 +63,18 @@ _MUST = {
     "risk_now": "Say what the risk is today.",
 }
 """What cannot be left out, and what is said when it is."""
+
+
+class NotYetClosable(UserError):
+    """What one person alone does not close."""
+
+    code = "not-yet-closable"
+    message = "This referral cannot be closed here yet."
+    remedy = (
+        "Verify every answer first. One that names staff is closed by two people: talk to a "
+        "manager."
+    )
+    status = 409
 
 
 class FormGap(UserError):
@@ -171,7 +184,7 @@ def routers() -> tuple[APIRouter, ...]:
             serial = parse_serial(code)
             with office.kit.store.look() as kept:
                 sheet = _known(kept, user, serial)
-                stage = kept.filings.stage(serial)
+                stage = _told(kept, user, sheet)
                 act = _act(kept, user, serial, stage)
         except UserError as problem:
             return show(
@@ -202,6 +215,7 @@ def routers() -> tuple[APIRouter, ...]:
             if form.one("act") == "reopen":
                 kept.filings.reopen(serial, by=user.id, at=now)
             else:
+                _may_close(kept, serial)
                 kept.filings.close(serial, by=user.id, at=now)
             stage = kept.filings.stage(serial)
             act = _act(kept, user, serial, stage)
@@ -239,6 +253,28 @@ def _may_act(kept: Kept, user: User, serial: str) -> bool:
     if not user.has(*CLOSES):
         return False
     return all(may_open(user, each) for each in kept.records.of_serial(serial))
+
+
+def _told(kept: Kept, user: User, sheet: Bare) -> Stage:
+    """Say how far a slip is, as far as it is for this person.
+
+    An officer follows officers' slips. Of what a prisoner asks he is told that it came in.
+    """
+    stage = kept.filings.stage(sheet.serial)
+    if user.has(Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER) or sheet.form == FORM.id:
+        return stage
+    return stage if stage == "none" else "received"
+
+
+def _may_close(kept: Kept, serial: str) -> None:
+    """Refuse to let one person close what takes more.
+
+    Raises:
+        NotYetClosable: nobody has read it to the end, or it names staff.
+    """
+    for record in kept.records.of_serial(serial):
+        if record.state is not RecordState.VERIFIED or record.confidential:
+            raise NotYetClosable
 
 
 def _act(kept: Kept, user: User, serial: str, stage: Stage) -> str:

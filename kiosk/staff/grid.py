@@ -123,7 +123,9 @@ def routers() -> tuple[APIRouter, ...]:
             name, _slash, seen = rest.partition("/")
             try:
                 _settle(office, user, page_id, name, seen, wrong)
-            except FieldAlreadyDecided:
+            except (
+                UserError
+            ):  # decided, replaced or gone meanwhile: the others are kept all the same
                 met += 1
             if office.kit.draw() < queue.CHECKED:
                 office.desk.make_check_due(user.id)
@@ -152,7 +154,7 @@ def _questions(kept: Kept, office: Office, user: User) -> list[Question]:
     if given and office.desk.check_due(user.id):
         check = kept.looks.check(mine, Look.TICKS, at=at)
         if check is not None:
-            number = kept.looks.checking(user.id, check.page, check.field)
+            number = kept.looks.checking(user.id, check.page, check.field, at=at)
             asked.insert(min(5, len(asked)), (check.page, check.field, number))
     found: list[Question] = []
     opened: dict[str, KeptPage] = {}
@@ -189,9 +191,6 @@ def _question(office: Office, user: User, page: KeptPage, name: str, check: str)
         return None
     if asked.consent or CLOSER & set(reading.why) or not reading.options:
         return None
-    right = page.answer(name).value if check else ()
-    names = {n for n, mark in reading.options.items() if mark.state is not MarkState.BLANK}
-    names |= set(right) if isinstance(right, tuple) else set()
     boxes = {
         box.option: box.box for box in published.layout.page(number).boxes if box.field == name
     }
@@ -208,7 +207,7 @@ def _question(office: Office, user: User, page: KeptPage, name: str, check: str)
             view=_view(boxes[option.name], place),
         )
         for option in asked.options
-        if option.name in names and option.name in boxes
+        if option.name in boxes and option.name in reading.options
     )
     newest = shown.decision(name)
     seen = newest.number if newest else 0
@@ -237,7 +236,9 @@ def _settle(
     at = office.kit.now()
     with office.kit.store.begin() as kept:
         page = page_for(kept, user, page_id)
-        check = kept.looks.checking(user.id, page_id, name)
+        check = kept.looks.checking(user.id, page_id, name, at=at)
+        if name in {each.field for each in page.undecided}:
+            check = ""
         question = _question(office, user, page, name, check)
         if question is None:
             raise PageUnknown

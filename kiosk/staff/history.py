@@ -148,6 +148,8 @@ def _decided(decision: Decision, asked: Fillable | None, sight: Sight, *, first:
     label = asked.label if asked else decision.field
     if asked is None or not sight.sees(asked):
         said = _("For a practitioner only")
+    elif not decision.settles:
+        said = _("waits for another person, and is told to nobody until then")
     elif decision.cannot_read:
         said = _("Cannot read")
     else:

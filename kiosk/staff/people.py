@@ -200,7 +200,8 @@ def routers() -> tuple[APIRouter, ...]:
         try:
             with _changing(request, user, office, person) as (kept, found):
                 roles, prisons, wings = _rights(form, user)
-                if (roles - found.roles) & GUARDED or not within(prisons, found.establishments):
+                wider = not within(prisons, found.establishments) or not within(wings, found.wings)
+                if (roles - found.roles) & GUARDED or wider:
                     kept.people_asks.ask(
                         found.username,
                         "roles",

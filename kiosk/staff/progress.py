@@ -323,6 +323,8 @@ def replaceable(kept: Kept, user: User, page_id: str) -> None:
     file = page_id.rpartition("-")[0]
     if user.has(Role.ADMIN, *VERIFIERS):
         page = kept.pages.get(page_id)
+        if page.record and not may_open(user, kept.records.get(page.record)):
+            raise PageUnknown
         waits = page.status is Status.AWAITING and not page.decisions and user.has(*VERIFIERS)
         if may_open(user, page) and (page.status is Status.SET_ASIDE or waits):
             return

@@ -242,8 +242,9 @@ def routers() -> tuple[APIRouter, ...]:
             who = {e.by for e in events} | {d.by for page in found.pages for d in page.decisions}
             names = queue.names_of(kept, who)
             sight = _sight(kept, office, user, found)
-        shown("history-viewed", found.id)
         form = queue.form_of(office, found)
+        _proved_for(request, sight, form, office)
+        shown("history-viewed", found.id)
         lines = history_of(
             found,
             events,

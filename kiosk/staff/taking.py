@@ -400,7 +400,13 @@ class _Incoming(io.RawIOBase):
         self._note(kept, taken.intake.id, duplicate=taken.duplicate)
         if self._instead and not taken.duplicate:
             at = self._office.kit.now()
-            kept.replacements.expect(taken.intake.id, self._instead, by=self._user.id, at=at)
+            kept.replacements.expect(
+                taken.intake.id,
+                self._instead,
+                by=self._user.id,
+                at=at,
+                sure=self._user.has(Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER),
+            )
 
     def _note(
         self, kept: Kept, intake: str | None, *, duplicate: bool = False, reason_code: str = ""

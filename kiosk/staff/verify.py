@@ -210,7 +210,7 @@ def routers() -> tuple[APIRouter, ...]:
                 filled = {"answer": (opened.page.draft(name),)}
                 again = _ask(request, kept, office, user, opened, asked, filled=filled)
             elif act.startswith("right-"):
-                value, cannot_read = _one_of_both(asked, form, opened.page)
+                value, cannot_read = _one_of_both(asked, form, opened.page, user)
             else:
                 try:
                     value = None if cannot_read else _answer(asked, form, opened, office, act)
@@ -228,6 +228,7 @@ def routers() -> tuple[APIRouter, ...]:
         except FieldAlreadyDecided:
             with office.kit.store.look() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
+                _proved_for(asked, request, office)
                 ours = "Cannot read" if cannot_read else say(asked, value)
                 both = _conflict(request, kept, office, user, opened, asked, ours)
             shown("field-viewed", page_id, name)
@@ -341,7 +342,9 @@ def _keep(
     """
     page, at = opened.page, office.kit.now()
     value, cannot_read = said
-    check = kept.looks.checking(user.id, page.id, asked.name) if queued else ""
+    open_still = asked.name in {each.field for each in page.undecided}
+    check = kept.looks.checking(user.id, page.id, asked.name, at=at) if queued else ""
+    check = "" if open_still else check
     word = page.decide(asked.name, value, by=user.id, at=at, cannot_read=cannot_read)
     if check:
         settled = page.decision(asked.name)
@@ -355,13 +358,14 @@ def _keep(
     kept.looks.done(page.id, asked.name)
 
 
-def _one_of_both(asked: Fillable, form: Sent, page: KeptPage) -> tuple[Value, bool]:
+def _one_of_both(asked: Fillable, form: Sent, page: KeptPage, user: User) -> tuple[Value, bool]:
     """Give the one of several readings that somebody says is right.
 
     Raises:
         AnswerNotClear: there is no such one.
     """
-    readings = both(asked, page.reading(asked.name), page.decisions_on(asked.name))
+    decided = page.decisions_on(asked.name)
+    readings = both(asked, page.reading(asked.name), decided, by=user.id)
     which = form.one("act").removeprefix("right-")
     if not which.isascii() or not which.isdigit() or not 1 <= int(which) <= len(readings):
         raise AnswerNotClear
@@ -390,7 +394,8 @@ def _ask(
     if queued:
         waiting = office.waiting.of(kept, user)
         skip = f"/verify/after/{page.id}?field={asked.name}"
-        check = kept.looks.checking(user.id, page.id, asked.name)
+        check = kept.looks.checking(user.id, page.id, asked.name, at=office.kit.now())
+        check = "" if asked.name in {each.field for each in page.undecided} else check
         if check:
             page = as_check(page, asked, check)
         colleague = kept.looks.holder(page.id, asked.name, at=office.kit.now())

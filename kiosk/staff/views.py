@@ -274,7 +274,7 @@ def show_field(
     needed = needed_fields(page, form, user)
     at = needed.index(asked.name) + 1 if asked.name in needed else 1
     decision = page.decision(asked.name)
-    against = both(asked, reading, page.decisions_on(asked.name))
+    against = both(asked, reading, page.decisions_on(asked.name), by=user.id)
     control = control_for(
         asked,
         _as_decided(reading, decision, user, asked),
@@ -282,8 +282,9 @@ def show_field(
         draft=page.draft(asked.name),
     )
     crop = _crop(page, asked, reading, control, layout, number)
-    blind = is_blind(asked, reading) and not against and again is None
-    roll, caption = ((), "") if blind else _roll(asked, page, people, form)
+    blind = is_blind(asked, reading) and not against
+    whose = again is not None and again.code == "look-again" and bool(page.issued_to)
+    roll, caption = ((), "") if blind and not whose else _roll(asked, page, people, form)
     whole = f"{field_path(page.id, asked.name)}/whole" if page.upright else ""
     return FieldShown(
         where=page_name(page.what, page.pages, form, sheet),

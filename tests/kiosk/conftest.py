@@ -443,6 +443,14 @@ class Prison:
             assert kept.records.get(record).state == "verified"
         return str(record)
 
+    def decides(self, record: str, by: str = "petra") -> None:
+        """Have somebody say of every answer that waits that the machine read it rightly."""
+        with self.store.begin() as kept:
+            for page in kept.records.get(record).pages:
+                for each in page.undecided:
+                    word = page.decide(each.field, each.value, by=by, at=self.clock())
+                    kept.decisions.add(word)
+
     def sends(self, by: str) -> str:
         """Have somebody send a file of which the one page is set aside; give the sending's id."""
         sending, self.sent_aside = "5e" * 16, self.goes_wrong("page-blank", "Blank.", "Turn it.")

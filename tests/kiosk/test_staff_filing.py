@@ -28,22 +28,8 @@ WRITTEN = {
 @pytest.fixture
 def officer(prison: Any, visit: Any) -> Any:
     """Sign in an officer of B wing."""
-    let_in(prison, "oona", "officer", "B")
+    prison.lets_in("oona", "officer", "B")
     return visit(create_app(prison.kit()), "oona")
-
-
-def let_in(prison: Any, username: str, role: str, *wings: str, at: str = "MTI") -> None:
-    with prison.store.begin() as kept:
-        kept.staff.add(
-            username,
-            "four unrelated words do",
-            name=f"{username.capitalize()} Officer",
-            roles=(role,),
-            establishments=(at,),
-            wings=wings,
-            by="test",
-            at=prison.clock(),
-        )
 
 
 def hidden(text: str, name: str) -> str:
@@ -78,7 +64,7 @@ def test_a_slip_is_kept_as_a_copy_of_its_own_with_its_answers(prison, officer) -
     assert said["p1_number"] == "B5678CD"
     assert said["type"] == ("fight",)
     assert said["line"] == "Shouting at the servery"
-    assert said["off_name"] == "Oona Officer"
+    assert said["off_name"] == "Oona Local"
     assert said["off_sign"] is True
     assert said["off_date"] == "2026-11-23"
     assert said["off_time"] == "1030"
@@ -205,7 +191,7 @@ def test_a_high_risk_raises_an_alert_and_stands_first(prison, officer, visit) ->
 
 def test_only_whoever_filed_a_slip_is_given_its_stub_and_for_a_day(prison, officer, visit) -> None:
     where = send(officer).headers["location"]
-    let_in(prison, "otto", "officer", "B")
+    prison.lets_in("otto", "officer", "B")
     app = create_app(prison.kit())
     assert visit(app, "otto").get(where).status_code == 404
     assert visit(app, "petra").get(where).status_code == 404
@@ -231,7 +217,12 @@ def test_a_code_tells_received_then_seen_then_closed_and_nothing_else(
     assert "It has been seen." in said(officer, code)
     assert "Close this referral" not in said(officer, code)
     assert "Close this referral" in said(petra, code)
-    sent = petra.post("/slips/close", data={"csrf": petra.token("/slips"), "code": code})
+    close = {"csrf": petra.token("/slips"), "code": code}
+    early = petra.post("/slips/close", data=close)
+    assert early.status_code == 409
+    assert "Verify every answer first." in early.text
+    prison.decides(record.id)
+    sent = petra.post("/slips/close", data=close)
     assert "It is closed." in sent.text
     assert "It is closed." in said(officer, code)
     again = {"csrf": petra.token("/slips"), "code": code, "act": "reopen"}
@@ -242,7 +233,7 @@ def test_a_code_tells_received_then_seen_then_closed_and_nothing_else(
 
 def test_nobody_closes_what_is_not_theirs_or_has_not_come(prison, officer, visit) -> None:
     record = record_of(prison, send(officer))
-    let_in(prison, "paul", "practitioner", "C")
+    prison.lets_in("paul", "practitioner", "C")
     app = create_app(prison.kit())
     for who, status in (("paul", 400), ("vera", 403), ("oona", 403)):
         browser = visit(app, who)
@@ -252,10 +243,30 @@ def test_nobody_closes_what_is_not_theirs_or_has_not_come(prison, officer, visit
         assert not kept.filings.closed(record.serial)
 
 
+def test_nobody_closes_alone_what_names_staff(prison, officer, visit) -> None:
+    record = record_of(prison, send(officer, about_staff="yes"))
+    prison.decides(record.id, "sona")
+    milan = visit(create_app(prison.kit()), "milan")
+    sent = {"csrf": milan.token("/slips"), "code": record.serial}
+    assert milan.post("/slips/close", data=sent).status_code == 409
+    with prison.store.look() as kept:
+        assert not kept.filings.closed(record.serial)
+
+
+def test_an_officer_is_told_of_what_a_prisoner_asked_only_that_it_came(
+    prison, officer, visit, samples
+) -> None:
+    record = prison.verified(samples.self_referral)
+    code = record[:8]
+    assert "It has been received." in said(officer, code)
+    assert "It has been seen." in said(visit(create_app(prison.kit()), "petra"), code)
+
+
 def test_closing_what_came_from_a_kiosk_finishes_it_there(prison, visit) -> None:
     asked = prison.asks()
     with prison.store.look() as kept:
         serial = kept.records.get(asked).serial
+    prison.decides(asked)
     petra = visit(create_app(prison.kit()), "petra")
     petra.post("/slips/close", data={"csrf": petra.token("/slips"), "code": serial})
     with prison.store.look() as kept:

@@ -118,9 +118,9 @@ def test_a_check_keeps_whether_it_was_caught_and_no_answer(prison: Any, samples:
                 )
                 kept.decisions.add(word)
         got = kept.looks.check(queue.whose(VERA), Look.TICKS, at=prison.clock())
-        check = kept.looks.checking("vera", got.page, got.field)
+        check = kept.looks.checking("vera", got.page, got.field, at=prison.clock())
         kept.looks.checked(check, caught=True, at=prison.clock())
         how = kept.looks.how_well(prison.clock() - timedelta(days=1))
     assert (how["vera"].given, how["vera"].caught) == (1, 1)
     with prison.store.look() as kept:
-        assert kept.looks.checking("vera", got.page, got.field) == ""
+        assert kept.looks.checking("vera", got.page, got.field, at=prison.clock()) == ""

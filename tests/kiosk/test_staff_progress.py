@@ -282,8 +282,9 @@ def test_a_better_scan_takes_the_place_of_a_page_set_aside(
 ) -> None:
     serial = blank(prison)
     old = bad_page(prison, oona, serial=serial if known else "")
+    sender = oona if known else visit(site, "vera")
     assert oona.get(f"/take-in/instead/{old}").status_code == 200
-    new = f"{better(prison, oona, old)}-0"
+    new = f"{better(prison, sender, old)}-0"
     read(prison, new, samples.self_referral, serial)
     with prison.store.look() as kept:
         before, after = kept.pages.get(old), kept.pages.get(new)
@@ -291,12 +292,23 @@ def test_a_better_scan_takes_the_place_of_a_page_set_aside(
         counts = kept.pages.counts()
     assert (before.status, before.duplicate_of) == (Status.DUPLICATE, new)
     assert after.status is Status.AWAITING
-    assert ("page-replaced", "oona") in events
+    assert ("page-replaced", "oona" if known else "vera") in events
     assert counts[Status.SET_ASIDE] == 0
     vera = visit(site, "vera")
     assert old not in vera.get("/set-aside").text
     assert "A better scan has taken its place" in vera.get(f"/set-aside/{old}").text
     assert oona.get(f"/take-in/instead/{old}").status_code in (400, 404)
+
+
+def test_an_officers_word_alone_buries_no_page_of_which_nobody_knows_what_it_is(
+    prison, oona, samples
+) -> None:
+    old = bad_page(prison, oona)
+    new = f"{better(prison, oona, old)}-0"
+    read(prison, new, samples.self_referral, blank(prison))
+    with prison.store.look() as kept:
+        assert kept.pages.get(old).status is Status.SET_ASIDE
+        assert kept.pages.get(new).status is Status.AWAITING
 
 
 def test_a_scan_of_another_sheet_replaces_nothing(prison, oona, samples) -> None:

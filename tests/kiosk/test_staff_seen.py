@@ -119,6 +119,9 @@ def place(open_prison, samples):
     prison.export = asked_for(prison, "milan", 1)
     prison.sending = prison.sends("milan")
     prison.filed = prison.files("milan")
+    with prison.store.look() as kept:
+        (filed,) = kept.records.of_serial(prison.filed)
+    prison.decides(filed.id)
     prison.roll(samples.person)
     prison.app = create_app(prison.kit())
     return prison

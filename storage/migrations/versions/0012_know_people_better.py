@@ -27,6 +27,8 @@ DECLARE
     places jsonb := NEW.establishments::jsonb;
     given jsonb := NEW.roles::jsonb;
     wanted jsonb := NEW.establishments::jsonb;
+    wings jsonb := NEW.wings::jsonb;
+    rooms jsonb := NEW.wings::jsonb;
 BEGIN
     IF has_table_privilege(current_user, 'public.staff', 'DELETE') THEN
         RETURN NEW;
@@ -34,6 +36,7 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         before := OLD.roles::jsonb;
         places := OLD.establishments::jsonb;
+        wings := OLD.wings::jsonb;
     END IF;
     IF EXISTS (
             SELECT FROM jsonb_array_elements_text(given) AS role
@@ -42,12 +45,15 @@ BEGIN
         ) OR (
             jsonb_array_length(places) > 0
             AND (jsonb_array_length(wanted) = 0 OR NOT places @> wanted)
+        ) OR (
+            jsonb_array_length(wings) > 0
+            AND (jsonb_array_length(rooms) = 0 OR NOT wings @> rooms)
         )
     THEN
         IF TG_OP = 'INSERT' OR NOT EXISTS (
             SELECT FROM people_asks a WHERE a.username = NEW.username AND a.kind = 'roles'
             AND a.ended_at IS NULL AND a.roles::jsonb = given
-            AND a.establishments::jsonb = wanted
+            AND a.establishments::jsonb = wanted AND a.wings::jsonb = rooms
         ) THEN
             RAISE EXCEPTION 'that takes two people' USING ERRCODE = '42501';
         END IF;

@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("at", moment, nullable=False),
         sa.Column("became", sa.String(length=12), nullable=False),
         sa.Column("instead", sa.String(length=48), nullable=False),
+        sa.Column("sure", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "became IN ('waiting', 'replaced', 'other', 'decided', 'several', 'unread', 'gone')",
             name=op.f("ck_replacements_became"),

@@ -34,6 +34,20 @@ const typedInto = (event) => {
   return true
 }
 
+// A key that is held answers nothing twice: what comes after an answer waits for a new press.
+const HELD = ['Enter', 'Escape', 'F4', ' ']
+document.addEventListener(
+  'keydown',
+  (event) => {
+    if (!event.repeat || (!HELD.includes(event.key) && !event.altKey)) return
+    if (event.key !== 'Escape' && event.key !== 'F4' && !event.altKey && event.target instanceof HTMLTextAreaElement) return
+    if (event.key === ' ' && typing(event.target)) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+  },
+  true,
+)
+
 document.addEventListener('keydown', (event) => {
   if (event.isComposing || event.repeat) return
   if (event.target instanceof HTMLTextAreaElement && typedInto(event)) return
