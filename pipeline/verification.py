@@ -15,7 +15,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Signature, Text
-from pipeline.kept import Decision, KeptPage
+from pipeline.kept import Decision, KeptPage, has_value, plain
 from pipeline.stages import Mark, MarkState, Reading, State, Value
 
 REFUSES = frozenset({"no", "not_yet", "no_one"})
@@ -105,8 +105,8 @@ def both(
     if not is_keyed(asked, reading) or not earlier:
         return ()
     said: dict[str, tuple[Value, bool]] = {}
-    if _has_value(reading):
-        said[_plain(reading.value)] = (reading.value, False)
+    if has_value(reading):
+        said[plain(reading.value)] = (reading.value, False)
     for each in earlier:
         said[_said(each)] = (each.value, each.cannot_read)
     return tuple(said[key] for key in sorted(said)) if len(said) > 1 else ()
@@ -173,12 +173,8 @@ def _marks(asked: Fillable, value: Value) -> Mapping[str, Mark] | None:
 
 def _opinions(reading: Reading, decisions: Iterable[Decision]) -> frozenset[str]:
     newest = {each.by: _said(each) for each in decisions}
-    machine = {_plain(reading.value)} if _has_value(reading) else set()
+    machine = {plain(reading.value)} if has_value(reading) else set()
     return frozenset(newest.values()) | machine
-
-
-def _has_value(reading: Reading) -> bool:
-    return reading.state is State.BLANK or reading.value not in (None, "", ())
 
 
 def _grants(asked: Choice, word: Decision) -> bool:
@@ -191,13 +187,4 @@ def _grants(asked: Choice, word: Decision) -> bool:
 
 
 def _said(word: Decision) -> str:
-    return _CANNOT_READ if word.cannot_read else _plain(word.value)
-
-
-def _plain(value: Value) -> str:
-    """Write an answer so that two which mean the same look the same."""
-    if isinstance(value, str):
-        return "".join(c for c in value.upper() if c.isalnum())
-    if isinstance(value, tuple):
-        return ",".join(sorted(value))
-    return "yes" if value else ""
+    return _CANNOT_READ if word.cannot_read else plain(word.value)
