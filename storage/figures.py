@@ -247,7 +247,8 @@ class Figures:
         )
         waits: defaultdict[str, list[timedelta]] = defaultdict(list)
         for form, received, verified in self._rows.execute(_of(found, of, RecordRow.id)):
-            waits[form].append(verified - received)
+            if verified is not None:
+                waits[form].append(verified - received)
         return {form: tuple(sorted(waits[form])) for form in sorted(waits)}
 
     def promises(self, *, since: datetime, at: datetime, of: Scope) -> Promises:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -76,7 +77,9 @@ def routers() -> tuple[APIRouter, ...]:
             checks = kept.looks.how_well(
                 since, establishments=user.establishments, wings=user.wings
             )
-            values = {"checks": [_checked(who, each) for who, each in _theirs(user, checks)]}
+            values: dict[str, Any] = {
+                "checks": [_checked(who, each) for who, each in _theirs(user, checks)]
+            }
             if user.has(*READS):
                 of, found = scope(user), kept.figures
                 waits = found.waits(since=since, of=of)
