@@ -12,11 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.verification import Look
 from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config, _script, connect
 from storage.figures import Scope
 from storage.keys import Vault
 from storage.looks import Whose
-from storage.models import Base, DecisionRow, ExportedRow
+from storage.models import Base, DecisionRow, ExportedRow, RecordRow
 from storage.store import Store, rows_of
 from storage.tokens import SCOPES
 
@@ -317,7 +318,8 @@ def test_words_kept_at_revision_0012_are_the_last_ones_and_fields_can_be_given_b
     store = Store(keep_at("0012", REVISION_12), vault)
     store.upgrade()
     at = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-    whose = Whose(by="vera", role="verifier", hidden={}, no_longer={}, looks={})
+    names = {Look.KEYED: {"rj-1": ("me_number", "me_name")}}
+    whose = Whose(by="vera", role="verifier", hidden={}, no_longer={}, looks=names)
     with store.begin() as kept:
         row = rows_of(kept).scalars(select(DecisionRow)).one()
         assert (row.settles, row.agrees, row.cannot_read) == (True, None, True)
@@ -367,16 +369,17 @@ def test_data_kept_at_revision_0014_is_all_there_and_programs_can_be_let_in_besi
             since=at.date(),
             until=at.date(),
             reason="audit",
-            why="An inspection.",
+            why="An inspection of this month.",
             records=1,
             by="pat",
             at=at,
         )
     with store.look() as kept:
-        assert kept.exports.asked(ask.id).why == "An inspection."
+        assert kept.exports.why(ask.id) == "An inspection of this month."
         token = kept.tokens.holder(secret, at=at)
         assert token is not None
-        assert (kept.records.get("7KQ4M2XD-1").state, token.username) == ("open", "robot")
+        assert token.username == "program:robot"
+        assert rows_of(kept).get_one(RecordRow, "7KQ4M2XD-1").state == "open"
     store.close()
 
 

@@ -473,7 +473,7 @@ def test_what_people_did_for_the_site_goes_after_its_time(
             since=day,
             until=day,
             reason="audit",
-            why="An inspection.",
+            why="An inspection of this month.",
             records=1,
             by="pat",
             at=desk.now,
@@ -487,7 +487,7 @@ def test_what_people_did_for_the_site_goes_after_its_time(
     assert run(store, spans, years_on(desk.now, 2), dry=True).counts == two
     assert run(store, spans, years_on(desk.now, 2)).counts == two
     with store.look() as kept:
-        assert kept.exports.asked(ask.id).why == "An inspection."
+        assert kept.exports.why(ask.id) == "An inspection of this month."
         assert rows_of(kept).get(LookRow, ("p", "f")) is None
     assert run(store, spans, years_on(desk.now, 7)).counts == {"asks": 1, "keys": 1}
     with store.look() as kept, pytest.raises(ExportUnknown):
