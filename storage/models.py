@@ -362,6 +362,8 @@ class ReadingRow(Sealed, Base):
 
     __table_args__ = (
         UniqueConstraint("page", "attempt", "field"),
+        # So that fields are counted without their boxes being fetched.
+        Index("ix_readings_review", "page", "attempt", "review"),
         {"sqlite_autoincrement": True},
     )
 

@@ -378,7 +378,7 @@ def test_data_kept_at_revision_0014_is_all_there_and_programs_can_be_let_in_besi
         assert kept.exports.why(ask.id) == "An inspection of this month."
         token = kept.tokens.holder(secret, at=at)
         assert token is not None
-        assert token.username == "program:robot"
+        assert token.username == "token:robot"
         assert rows_of(kept).get_one(RecordRow, "7KQ4M2XD-1").state == "open"
     store.close()
 

@@ -16,3 +16,4 @@ depends_on = None
 def upgrade() -> None:
     """Of words said before, nobody knows: what they say is sealed."""
     op.add_column("decisions", sa.Column("agrees", sa.Boolean(), nullable=True))
+    op.create_index("ix_readings_review", "readings", ["page", "attempt", "review"])
