@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from forms.page_id import PageId
 from pipeline.ports import Person
-from pipeline.stages import Draft, PersonMatch, Reading, Value
+from pipeline.stages import Draft, PersonMatch, Reading, State, Value
 
 
 class Status(StrEnum):
@@ -112,6 +112,7 @@ class Decision:
         number: which decision on this field this is, from 1. It follows the ones its maker
             saw, so two people who saw the same page cannot overwrite each other.
         settles: nobody else has to look, see `pipeline.verification.settles`.
+        agrees: it says what the machine had read; None when either said nothing.
     """
 
     page: str
@@ -122,6 +123,7 @@ class Decision:
     at: datetime
     number: int = 1
     settles: bool = True
+    agrees: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +293,7 @@ class KeptPage:
         Raises:
             KeyError: the page has no such field.
         """
-        self.reading(name)
+        reading = self.reading(name)
         if seen is None:
             newest = self.decision(name)
             seen = newest.number if newest else 0
@@ -304,7 +306,28 @@ class KeptPage:
             at=at,
             number=seen + 1,
             settles=settles,
+            agrees=None if cannot_read else _agrees(reading, value),
         )
+
+
+def plain(value: Value) -> str:
+    """Write an answer so that two which mean the same look the same."""
+    if isinstance(value, str):
+        return "".join(c for c in value.upper() if c.isalnum())
+    if isinstance(value, tuple):
+        return ",".join(sorted(value))
+    return "yes" if value else ""
+
+
+def has_value(reading: Reading) -> bool:
+    """Say whether the machine read anything, if only that nothing is there."""
+    return reading.state is State.BLANK or reading.value not in (None, "", ())
+
+
+def _agrees(reading: Reading, value: Value) -> bool | None:
+    if reading.by != "scan" or not has_value(reading):
+        return None
+    return plain(reading.value) == plain(value)
 
 
 def _answer(reading: Reading, decision: Decision | None) -> Answer:

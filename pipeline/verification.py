@@ -15,7 +15,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from forms.fields import Choice, Date, Fillable, FormDefinition, FreeText, Signature, Text
-from pipeline.kept import Decision, KeptPage
+from pipeline.kept import Decision, KeptPage, has_value, plain
 from pipeline.stages import Mark, MarkState, Reading, State, Value
 
 REFUSES = frozenset({"no", "not_yet", "no_one"})
@@ -113,8 +113,8 @@ def both(
     if look_of(asked) is not Look.KEYED or any(each.by == by for each in earlier):
         return ()
     said: dict[str, tuple[Value, bool]] = {}
-    if _has_value(reading):
-        said[_plain(reading.value)] = (reading.value, False)
+    if has_value(reading):
+        said[plain(reading.value)] = (reading.value, False)
     for each in earlier:
         said[_said(each)] = (each.value, each.cannot_read)
     return tuple(said[key] for key in sorted(said)) if earlier and len(said) > 1 else ()
@@ -185,11 +185,7 @@ def _newest(decisions: Iterable[Decision]) -> frozenset[str]:
 
 
 def _as_read(word: Decision, reading: Reading) -> bool:
-    return _has_value(reading) and _said(word) == _plain(reading.value)
-
-
-def _has_value(reading: Reading) -> bool:
-    return reading.state is State.BLANK or reading.value not in (None, "", ())
+    return has_value(reading) and _said(word) == plain(reading.value)
 
 
 def _takes_two(asked: Choice, word: Decision) -> bool:
@@ -204,13 +200,4 @@ def _takes_two(asked: Choice, word: Decision) -> bool:
 
 
 def _said(word: Decision) -> str:
-    return _CANNOT_READ if word.cannot_read else _plain(word.value)
-
-
-def _plain(value: Value) -> str:
-    """Write an answer so that two which mean the same look the same."""
-    if isinstance(value, str):
-        return "".join(c for c in value.upper() if c.isalnum())
-    if isinstance(value, tuple):
-        return ",".join(sorted(value))
-    return "yes" if value else ""
+    return _CANNOT_READ if word.cannot_read else plain(word.value)

@@ -34,6 +34,9 @@ WORDS = {
     "sessions": "sessions that were over",
     "roll": "people of an old roll",
     "exports": "lines of the register of exports",
+    "asks": "requests for an export",
+    "checks": "checks of people",
+    "openings": "lines of who opened sealed words",
 }
 
 

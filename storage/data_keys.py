@@ -56,6 +56,11 @@ def factor_scope(username: str) -> str:
     return f"factor/{username}"
 
 
+def export_scope(export: str) -> str:
+    """Name the key of why somebody asked for an export."""
+    return f"export/{export}"
+
+
 class Keys:
     """Data keys inside one transaction."""
 

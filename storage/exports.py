@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline.kept import KeptRecord
-from storage.data_keys import Keys
+from storage.data_keys import Keys, export_scope
 from storage.events import Events
 from storage.models import ExportAskRow, ExportedRow, ExportRow
 
@@ -213,7 +213,7 @@ class Exports:
             by_two=records + self._lately(by, at) > BY_TWO,
             agreed_by="",
         )
-        self._keys.make(f"export/{row.id}")
+        self._keys.make(export_scope(row.id))
         row.why = why
         self._rows.add(row)
         self._rows.flush()

@@ -211,7 +211,7 @@ class KeyDesk:
             if not self._rates.let(session_id(secret), self._now()):
                 self._capped.put(holder.username)
                 raise KeysCapped
-            if session is None and scope.partition("/")[0] not in OPENS:
+            if token is not None and scope.partition("/")[0] not in OPENS:
                 raise NotTheirs
             if not may_open(kept, holder, scope):
                 raise NotTheirs

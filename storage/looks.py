@@ -279,8 +279,20 @@ class Looks:
         row = self._rows.get_one(CheckRow, check)
         row.done_at, row.caught = at, caught
 
-    def how_well(self, since: datetime) -> dict[str, Checked]:
-        """Say how each person did since a moment, by user name."""
+    def how_well(
+        self,
+        since: datetime,
+        *,
+        establishments: Collection[str] = (),
+        wings: Collection[str] = (),
+    ) -> dict[str, Checked]:
+        """Say how each person did since a moment, by user name.
+
+        Args:
+            since: when, UTC.
+            establishments: prison codes to keep to; none means every one.
+            wings: wings to keep to; none means every one.
+        """
         found = (
             select(
                 CheckRow.by,
@@ -289,7 +301,15 @@ class Looks:
             )
             .where(CheckRow.done_at >= since)
             .group_by(CheckRow.by)
+            .order_by(CheckRow.by)
         )
+        if establishments or wings:
+            found = found.join(PageRow, PageRow.id == CheckRow.page)
+            found = found.join(SheetRow, SheetRow.serial == PageRow.serial)
+        if establishments:
+            found = found.where(SheetRow.establishment.in_(establishments))
+        if wings:
+            found = found.where(SheetRow.wing.in_(wings))
         return {
             by: Checked(given=given, caught=int(caught or 0))
             for by, given, caught in self._rows.execute(found)

@@ -362,6 +362,8 @@ class ReadingRow(Sealed, Base):
 
     __table_args__ = (
         UniqueConstraint("page", "attempt", "field"),
+        # So that fields are counted without their boxes being fetched.
+        Index("ix_readings_review", "page", "attempt", "review"),
         {"sqlite_autoincrement": True},
     )
 
@@ -418,6 +420,8 @@ class DecisionRow(Sealed, Base):
     value = Private[Any]()
     cannot_read: Mapped[bool]
     settles: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
+    agrees: Mapped[bool | None]
+    """It says what the machine had read; None when that is not known."""
     by: Mapped[str] = mapped_column(String(80))
     at: Mapped[datetime]
     previous: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))

@@ -1002,6 +1002,7 @@ class Decisions:
                 value=None if decision.cannot_read else convert.value_to_json(decision.value),
                 cannot_read=decision.cannot_read,
                 settles=decision.settles,
+                agrees=decision.agrees,
                 by=decision.by,
                 at=decision.at,
                 previous=newest.id if newest else None,

@@ -8,9 +8,11 @@
     unread = "never"         a file that was never taken apart, from when it came
     blanks = "2 years"       a copy that never came back, from when it was issued
     roll = "90 days"         the people of the roll, from its import
-    exports = "7 years"      the register of exports
+    exports = "7 years"      the register of exports, and who asked for one and why
     alerts = "1 year"        an alert, from when somebody took it on
     receipts = "90 days"     the codes of a kiosk's requests, from when they ended
+    checks = "2 years"       how somebody did on what they were given to check them
+    openings = "2 years"     that sealed words were opened for a reason; its event stays
 
 A record that is open has no clock: somebody still waits for it. Events are never purged; they
 hold ids only. The run is resumable: each subject is one transaction, and the certificate that it
@@ -37,12 +39,16 @@ from forms import library
 from forms.errors import UserError
 from pipeline.kept import RecordState, Status
 from storage.certificates import Certificate
+from storage.data_keys import export_scope
 from storage.holds import Held, OnHold
 from storage.models import (
     AlertRow,
+    CheckRow,
+    ExportAskRow,
     ExportedRow,
     ExportRow,
     IntakeRow,
+    OpeningRow,
     PageRow,
     RecordRow,
     RollImportRow,
@@ -129,6 +135,8 @@ OTHERS = {
     "exports": "7 years",
     "alerts": "1 year",
     "receipts": "90 days",
+    "checks": "2 years",
+    "openings": "2 years",
 }
 """Where nobody says otherwise. None of these is law: a governor or data protection officer sets
 them. Seven years from the end of a case is what restorative justice services publish."""
@@ -338,6 +346,7 @@ def run(
     store.database.drop_copies()
     with store.begin() as kept:
         kept.backups.forget_old(by=by, at=at)
+        kept.looks.sweep(at=at)
         number = kept.certificates.unended("retention")
         if number is not None:
             kept.certificates.end(number, at=at, held=step.held, waiting=step.waiting)
@@ -410,6 +419,13 @@ class _Run:
             rows.execute(delete(ExportedRow).where(ExportedRow.export.in_(old)))
             rows.execute(delete(ExportRow).where(ExportRow.number.in_(old)))
             gone["exports"] += len(old)
+            asks = rows.scalars(_old_asks(before)).all()
+            purge = Purge(
+                kept, Held(), by=self.by, at=self.at, certificate=certificate, why="exports"
+            )
+            rows.execute(delete(ExportAskRow).where(ExportAskRow.id.in_(asks)))
+            gone["asks"] += len(asks)
+            gone["keys"] += purge.shred(*(export_scope(each) for each in asks))
         if (before := self.spans.others["alerts"].before(self.at)) is not None:
             held = kept.holds.held()
             purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="alerts")
@@ -417,6 +433,12 @@ class _Run:
             gone += purge.counts
         if (before := self.spans.others["receipts"].before(self.at)) is not None:
             gone["receipts"] += kept.submissions.forget_codes(before)
+        if (before := self.spans.others["checks"].before(self.at)) is not None:
+            checks = rows.execute(delete(CheckRow).where(CheckRow.given_at <= before))
+            gone["checks"] += int(getattr(checks, "rowcount", 0))
+        if (before := self.spans.others["openings"].before(self.at)) is not None:
+            openings = rows.execute(delete(OpeningRow).where(OpeningRow.at <= before))
+            gone["openings"] += int(getattr(openings, "rowcount", 0))
         self.counts += gone
         return gone
 
@@ -449,6 +471,15 @@ class _Run:
 def _old_rolls(before: datetime) -> Select[int]:
     someone = exists().where(RollPersonRow.number == RollImportRow.number)
     return select(RollImportRow.number).where(RollImportRow.at <= before, someone)
+
+
+def _old_asks(before: datetime) -> Select[str]:
+    return (
+        select(ExportAskRow.id)
+        .where(ExportAskRow.asked_at <= before)
+        .order_by(ExportAskRow.id)
+        .limit(MOST)
+    )
 
 
 def _old_alerts(before: datetime, held: Held) -> Select[str]:

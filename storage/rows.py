@@ -252,6 +252,7 @@ def decision(row: DecisionRow) -> Decision:
         at=row.at,
         number=row.number,
         settles=row.settles,
+        agrees=row.agrees,
     )
 
 

@@ -61,7 +61,7 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/intake", "Intake", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
     ("/slips", "Slips", (Role.OFFICER,)),
     ("/box-round", "Box rounds", (Role.AUDITOR,)),
-    ("/figures", "Figures", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
+    ("/figures", "Figures", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/tokens", "Tokens", (Role.MANAGER, Role.ADMIN)),
     ("/terminals", "Kiosks", (Role.MANAGER, Role.ADMIN)),

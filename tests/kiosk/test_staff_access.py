@@ -118,7 +118,7 @@ TABLE = {
     ("POST", "/slips/close"): frozenset({"practitioner", "manager"}),
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
-    ("GET", "/figures"): frozenset({"practitioner", "manager", "auditor"}),
+    ("GET", "/figures"): VERIFIERS | {"auditor"},
     ("GET", "/exports"): frozenset({"practitioner", "manager", "auditor"}),
     ("POST", "/exports"): frozenset({"practitioner", "manager"}),
     ("GET", "/exports/new"): frozenset({"practitioner", "manager"}),

@@ -76,6 +76,21 @@ def full_site(run_site: Callable[[], Site], samples: Any) -> Site:
         prison.pad = issue_pad(kept, order, by="milan", at=prison.clock())
         kept.terminals.invite("A", establishment="MTI", wing="A", by="x", at=prison.clock())
         kept.alerts.sound("come", at=prison.clock(), establishment="MTI")
+    prison.done = prison.verified(samples.self_referral)
+    with prison.store.begin() as kept:
+        prison.export = kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=prison.clock().date(),
+            until=prison.clock().date(),
+            reason="audit",
+            why="An inspection of this month.",
+            records=1,
+            by="petra",
+            at=prison.clock(),
+        ).id
     return site
 
 
@@ -487,7 +502,12 @@ def pages_of(site: Site) -> dict[str, str]:
         "consent": f"/pages/{prison.consent}",
         "whole": f"{front}/me_number/whole",
         "records": "/records",
+        "records-chosen": "/records?form=rj-1",
         "record": f"/records/{prison.record}",
+        "history": f"/records/{prison.record}/history",
+        "grid": "/verify/grid",
+        "exports-new": "/exports/new",
+        "export": f"/exports/{prison.export}",
         "set-aside": "/set-aside",
         "set-aside-page": f"/set-aside/{prison.aside}",
         "take-in": "/take-in",
@@ -543,6 +563,11 @@ def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
         "/pads",
         f"/pads/{full_site.prison.pad}",
         "/slips",
+        "/exports",
+        "/tokens",
+        "/api-docs",
+        "/trail",
+        f"/records/{full_site.prison.done}/print",
     ):
         page.goto(full_site.url + path)
         wrong[path] = violations(page)
@@ -556,6 +581,13 @@ def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
         expect(page.get_by_text("There is a problem")).to_be_visible()
         wrong[button] = violations(page)
     assert not {name: found for name, found in wrong.items() if found}
+
+
+def test_whoever_has_the_most_links_has_the_whole_bar_on_the_screen(full_site, arrive) -> None:
+    page = arrive(full_site, "milan")
+    box = page.get_by_role("button", name="Sign out").bounding_box()
+    assert box["x"] + box["width"] <= SCREEN["width"]
+    assert page.locator(".bar").bounding_box()["height"] <= 60
 
 
 def test_axe_sees_a_planted_fault(full_site, arrive) -> None:

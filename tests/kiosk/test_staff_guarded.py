@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,20 +13,26 @@ from typing import Any
 
 import pyotp
 import pytest
+from sqlalchemy import text
 
+from kiosk.access import Role, User
 from kiosk.compose import open_house
 from kiosk.health import Pulse
 from kiosk.settings import Settings
-from kiosk.staff import desk, records, rights, verify
+from kiosk.staff import api, desk, queue, records, rights, verify
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
 from pipeline.kept import Status
-from storage.database import roles
+from pipeline.verification import Look
+from storage.database import DatabaseForbidden, roles
+from storage.figures import Scope
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
+from storage.looks import Whose
 from storage.paper import Pages
 from storage.sealed_blobs import SealedBlobs
-from storage.store import Store
+from storage.store import Store, rows_of
+from storage.tokens import SCOPES
 
 PRISONS = ("MTI", "LEI")
 
@@ -275,6 +283,188 @@ def test_the_site_keeps_people_and_second_factors_in_its_own_role(
     assert (nora.roles, nora.establishments, nora.active) == ({"officer"}, {"MTI"}, False)
     form = {"csrf": half.token("/account"), "factor": factor.id}
     assert half.post("/account/factors/remove", data=form).status_code == 303
+
+
+def test_a_token_is_shown_its_own_prisons_records_whatever_the_route_asks_for(
+    place: Any, visit: Any, samples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with place.store.begin() as kept:
+        maker = kept.staff.add(
+            "manager.mti",
+            samples.password,
+            name="Manager",
+            roles=["manager"],
+            by="test",
+            at=place.clock(),
+            establishments=["MTI"],
+        )
+        _, secret = kept.tokens.make(maker, "robot.mti", SCOPES, days=9, at=place.clock())
+        ids = {prison: kept.pages.get(place.pages[prison]).record for prison in PRISONS}
+    program = visit(place.app)
+
+    def ask(path: str) -> Any:
+        return program.get(f"/api/v1{path}", headers={"Authorization": f"Bearer {secret}"})
+
+    given = {each["id"] for each in ask("/records").json()["records"]}
+    assert ids["MTI"] in given
+    assert ids["LEI"] not in given
+    assert "JON EXAMPLE" in ask(f"/records/{ids['MTI']}").text
+    sent = program.post(
+        "/api/v1/scans", headers={"Authorization": f"Bearer {secret}"}, content=b"%PDF-1.7 x"
+    )
+    assert sent.status_code == 201
+    assert ask(f"/scans/{sent.json()['id']}").status_code == 200
+    assert ask("/status").status_code == ask("/sheets/missing").status_code == 200
+    monkeypatch.setattr(api, "may_open", lambda _user, _thing: True)
+    assert ask(f"/records/{ids['LEI']}").status_code == 404
+    assert ids["LEI"] not in ask("/outbox").text
+    assert ids["MTI"] in ask("/outbox").text
+
+
+def test_exports_and_tokens_are_kept_in_the_role_of_the_staff_site(
+    place: Any, visit: Any, samples: Any
+) -> None:
+    record = place.verified(samples.self_referral, establishment="MTI")
+    day = place.clock().date().isoformat()
+    asks = {"form": "rj-1", "since": day, "until": day, "shape": "csv", "reason": "audit"}
+    asks["why"] = "An inspection of this month."
+    come = visit(place.app, "practitioner.mti")
+    sent = come.post("/exports", data={"csrf": come.token(), "prison": "MTI", **asks})
+    where = sent.headers["location"]
+    file = come.post(f"{where}/file", data={"csrf": come.token()})
+    assert record in file.text
+    other = visit(place.app, "practitioner.lei")
+    assert other.get(where).status_code == 404
+    assert where not in other.get("/exports").text
+    assert come.get(f"/records/{record}/history").text.count("Took it out in a file") == 1
+    milan = visit(place.app, "milan")
+    asks = {"name": "robot.all", "scopes": "status:read", "days": "9", "prisons": ""}
+    assert "cft_" in milan.post("/tokens", data={"csrf": milan.token(), **asks}).text
+    listed = milan.get("/tokens").text
+    revoke = listed.partition('action="/tokens/')[2].partition('"')[0]
+    assert milan.post(f"/tokens/{revoke}", data={"csrf": milan.token()}).status_code == 303
+
+
+def test_the_outbox_misses_nothing_that_commits_late(place: Any) -> None:
+    """One is begun first and committed last: nobody is told of the later one before it."""
+    begun, go_on = threading.Event(), threading.Event()
+    serials = [place.serial(), place.serial()]
+    at = place.clock()
+
+    def late() -> None:
+        with place.store.begin() as kept:
+            kept.events.add("sheet-void", serials[0], by="x", at=at)
+            kept.events.head()  # It has its number from here on.
+            begun.set()
+            go_on.wait(10)
+
+    def told() -> int:
+        with place.site.look(establishments=()) as kept:
+            return int(kept.events.head().number)
+
+    before = told()
+    first = threading.Thread(target=late)
+    first.start()
+    assert begun.wait(10)
+
+    def second() -> None:
+        with place.store.begin() as kept:
+            kept.events.add("sheet-void", serials[1], by="x", at=at)
+
+    other = threading.Thread(target=second)
+    other.start()
+    other.join(0.5)
+    assert other.is_alive()
+    assert told() == before
+    go_on.set()
+    first.join(10)
+    other.join(10)
+    with place.site.look(establishments=()) as kept:
+        found = kept.events.last(2)[::-1]
+    assert [(e.number, e.subject) for e in found] == [
+        (before + 1, serials[0]),
+        (before + 2, serials[1]),
+    ]
+
+
+def test_two_people_verify_and_check_in_the_role_of_the_site(place: Any, samples: Any) -> None:
+    page = place.comes_in(samples.self_referral, establishment="MTI")[0]
+    at, site = place.clock(), place.site
+    vera, nora = (whose(by) for by in ("verifier.mti", "nora.mti"))
+    with site.begin(establishments=["MTI"]) as kept:
+        first = kept.looks.give(vera, at=at, most=500)
+        assert {"me_number"} <= {each.field for each in first if each.page == page}
+        assert "LEI" not in {kept.pages.get(each.page).establishment for each in first}
+        open_page = kept.pages.get(page)
+        machine = open_page.reading("me_number").value
+        word = open_page.decide("me_number", "B9999XX", by=vera.by, at=at, settles=False)
+        kept.decisions.add(word)
+        kept.looks.done(page, "me_number")
+    with site.begin(establishments=["MTI"]) as kept:
+        assert (page, "me_number") not in places(kept.looks.give(vera, at=at, most=500))
+        kept.looks.let_go(vera.by)
+        assert (page, "me_number") in places(kept.looks.give(nora, at=at, most=500))
+        assert kept.looks.holder(page, "me_number", at=at) == nora.by
+        kept.decisions.add(kept.pages.get(page).decide("me_number", machine, by=nora.by, at=at))
+        kept.looks.done(page, "me_number")
+        said = kept.pages.get(page).decisions_on("me_number")
+        assert [(each.settles, each.agrees) for each in said] == [(False, False), (True, True)]
+        kept.looks.sweep(at=at + timedelta(days=1))
+    record = place.verified(samples.self_referral, establishment="MTI")
+    with site.begin(establishments=["MTI"]) as kept:
+        given = kept.looks.check(vera, Look.KEYED, at=at)
+        assert given is not None
+        kept.looks.checked(
+            kept.looks.checking(vera.by, given.page, given.field), caught=True, at=at
+        )
+        assert kept.looks.how_well(at, establishments=["MTI"])[vera.by].caught == 1
+        kept.openings.open(record, "safety", by="manager.mti", at=at)
+        assert kept.openings.is_open(record, "manager.mti", at=at)
+        of = Scope(establishments=["MTI"])
+        wrong = {each.field: each.wrong for each in kept.figures.errors(since=at, of=of)}
+        assert wrong["me_number"] >= 1  # as this form's machine reads it
+        assert kept.figures.errors(since=at, of=Scope(establishments=["LEI"])) == ()
+        assert kept.figures.promises(since=at, at=at, of=of).due == 0
+    for statement in ("DELETE FROM openings", "UPDATE openings SET reason = ''"):
+        with pytest.raises(DatabaseForbidden), site.begin(establishments=["MTI"]) as kept:
+            rows_of(kept).execute(text(statement))
+
+
+def test_two_who_are_given_fields_at_once_are_never_given_one_twice(
+    place: Any, samples: Any
+) -> None:
+    for _ in range(3):
+        place.comes_in(samples.self_referral, establishment="MTI")
+    at, both = place.clock() + timedelta(hours=1), threading.Barrier(2)
+    got: dict[str, set[tuple[str, str]]] = {}
+
+    def take(by: str) -> None:
+        both.wait(10)
+        got[by] = set()
+        for _ in range(4):
+            with place.site.begin(establishments=["MTI"]) as kept:
+                got[by] |= places(kept.looks.give(whose(by), at=at, most=5))
+                time.sleep(0.05)  # So that they are in it at the same time.
+
+    people = [threading.Thread(target=take, args=(by,)) for by in ("one.mti", "two.mti")]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join(60)
+    one, two = got.values()
+    assert one
+    assert two
+    assert not one & two
+
+
+def whose(by: str) -> Whose:
+    return queue.whose(
+        User(id=by, name="", roles=frozenset({Role.VERIFIER}), establishments=frozenset({"MTI"}))
+    )
+
+
+def places(given: Iterable[Any]) -> set[tuple[str, str]]:
+    return {(each.page, each.field) for each in given}
 
 
 def test_the_site_opens_what_is_kept_in_its_own_role(place: Any, tmp_path: Path) -> None:

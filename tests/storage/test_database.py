@@ -9,13 +9,17 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.verification import Look
 from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config, _script, connect
+from storage.figures import Scope
 from storage.keys import Vault
-from storage.models import Base
-from storage.store import Store
+from storage.looks import Whose
+from storage.models import Base, DecisionRow, ExportedRow, RecordRow
+from storage.store import Store, rows_of
+from storage.tokens import SCOPES
 
 
 @pytest.mark.parametrize(
@@ -286,6 +290,96 @@ def test_data_kept_at_revision_0009_is_all_there_and_the_office_can_work_beside_
         sending = kept.sendings.find("ab" * 16)
         assert sending is not None
         assert sending.counts["refused"] == 1
+    store.close()
+
+
+REVISION_12 = f"""{REVISION_9};
+INSERT INTO intakes (number, id, digest, size, kind, received_at, "by", state, pages, priority,
+    begun) VALUES (1, 'aa', 'aaaa', 9, 'scan', '2026-11-23 09:31:00', 'pat', 'split', 1, 1, 0);
+INSERT INTO records (id, serial, occurrence, state, opened_at, verified_by, without_missing_by)
+    VALUES ('7KQ4M2XD-1', '7KQ4M2XD', 1, 'open', '2026-11-23 09:32:00', '', '');
+INSERT INTO pages (id, intake, page_index, slot, status, attempt, begun, received_at, digest, form,
+    version, language, large_print, serial, number, pages, record, reason_code, reason_message,
+    reason_remedy, seconds, "by", warnings, urgent, confidential) VALUES ('aa-0', 'aa', 0, 0,
+    'awaiting', 1, 0, '2026-11-23 09:31:00', 'd1', 'rj-1', 1, 'en', false, '7KQ4M2XD', 1, 2,
+    '7KQ4M2XD-1', '', '', '', 0.3, 'code', '[]', false, false);
+INSERT INTO readings (page, attempt, place, field, kind, review, "by")
+    VALUES ('aa-0', 1, 0, 'me_number', 'comb', true, 'scan');
+INSERT INTO readings (page, attempt, place, field, kind, review, "by")
+    VALUES ('aa-0', 1, 1, 'me_name', 'comb', true, 'scan');
+INSERT INTO decisions (page, field, number, cannot_read, "by", at)
+    VALUES ('aa-0', 'me_number', 1, true, 'pat', '2026-11-23 09:35:00')
+"""
+
+
+def test_words_kept_at_revision_0012_are_the_last_ones_and_fields_can_be_given_beside_them(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0012", REVISION_12), vault)
+    store.upgrade()
+    at = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    names = {Look.KEYED: {"rj-1": ("me_number", "me_name")}}
+    whose = Whose(by="vera", role="verifier", hidden={}, no_longer={}, looks=names)
+    with store.begin() as kept:
+        row = rows_of(kept).scalars(select(DecisionRow)).one()
+        assert (row.settles, row.agrees, row.cannot_read) == (True, None, True)
+        given = kept.looks.give(whose, at=at, most=9)
+        assert [(each.page, each.field) for each in given] == [("aa-0", "me_name")]
+        assert kept.looks.how_well(at) == {}
+        kept.openings.open("7KQ4M2XD-1", "safety", by="milan", at=at)
+    with store.look() as kept:
+        assert kept.looks.holder("aa-0", "me_name", at=at) == "vera"
+        assert kept.openings.is_open("7KQ4M2XD-1", "milan", at=at)
+        assert kept.figures.errors(since=_NOW, of=Scope()) == ()
+    store.close()
+
+
+REVISION_14 = f"""{REVISION_12};
+INSERT INTO looks (page, field, "by", until)
+    VALUES ('aa-0', 'me_name', 'vera', '2026-11-23 10:02:00');
+INSERT INTO openings (record, "by", reason, at, until)
+    VALUES ('7KQ4M2XD-1', 'milan', 'safety', '2026-11-23 10:00:00', '2026-11-23 10:15:00');
+INSERT INTO exports (at, "by", form, shape, records, digest)
+    VALUES ('2026-11-23 10:00:00', 'pat', 'rj-1', 'csv', 1, 'abc');
+INSERT INTO exported (export, record) VALUES (1, '7KQ4M2XD-1')
+"""
+
+
+def test_data_kept_at_revision_0014_is_all_there_and_programs_can_be_let_in_beside_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0014", REVISION_14), vault)
+    store.upgrade()
+    at = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    with store.begin() as kept:
+        assert kept.looks.holder("aa-0", "me_name", at=at) == "vera"
+        assert kept.openings.is_open("7KQ4M2XD-1", "milan", at=at)
+        rows = rows_of(kept)
+        assert rows.scalars(select(ExportedRow.record)).all() == ["7KQ4M2XD-1"]
+        assert kept.exports.asks(9) == ()
+        maker = kept.staff.add(
+            "milan", "four unrelated words do", name="Milan", roles=["manager"], by="x", at=at
+        )
+        _, secret = kept.tokens.make(maker, "robot", SCOPES, days=9, at=at)
+        ask = kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=at.date(),
+            until=at.date(),
+            reason="audit",
+            why="An inspection of this month.",
+            records=1,
+            by="pat",
+            at=at,
+        )
+    with store.look() as kept:
+        assert kept.exports.why(ask.id) == "An inspection of this month."
+        token = kept.tokens.holder(secret, at=at)
+        assert token is not None
+        assert token.username == "token:robot"
+        assert rows_of(kept).get_one(RecordRow, "7KQ4M2XD-1").state == "open"
     store.close()
 
 

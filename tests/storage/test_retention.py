@@ -18,8 +18,10 @@ from pipeline.stages import Quarantined
 from storage import retention
 from storage.blobs import FolderBlobs
 from storage.erasure import purge_what_has_no_key, rehearse
+from storage.exports import ExportUnknown
 from storage.holds import HeldNothing, HoldUnknown, ReasonOdd
 from storage.keys import KeyGone
+from storage.models import CheckRow, LookRow
 from storage.paper import OriginalDestroyed
 from storage.purge import FileStillRead, Purge, erased_scopes, remove_blobs
 from storage.retention import Clocks, Ran, RetentionOdd, Span, clocks
@@ -456,6 +458,42 @@ def test_an_old_roll_and_old_lines_of_exports_go(store: Store, desk: Any, spans:
     assert run(store, spans, at).counts == {"exports": 1, "keys": 1, "roll": 1}
     with store.look() as kept:
         assert kept.roll.people() == ()
+
+
+def test_what_people_did_for_the_site_goes_after_its_time(
+    store: Store, desk: Any, spans: Clocks
+) -> None:
+    with store.begin() as kept:
+        day = desk.now.date()
+        ask = kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=day,
+            until=day,
+            reason="audit",
+            why="An inspection of this month.",
+            records=1,
+            by="pat",
+            at=desk.now,
+        )
+        kept.openings.open("X-1", "safety", by="pat", at=desk.now)
+        rows = rows_of(kept)
+        rows.add(CheckRow(id="c", by="pat", page="p", field="f", look="ticks", given_at=desk.now))
+        rows.add(LookRow(page="p", field="f", by="pat", until=desk.now))
+    two = {"checks": 1, "openings": 1}
+    assert run(store, spans, years_on(desk.now, 2) - timedelta(days=1)).counts == {}
+    assert run(store, spans, years_on(desk.now, 2), dry=True).counts == two
+    assert run(store, spans, years_on(desk.now, 2)).counts == two
+    with store.look() as kept:
+        assert kept.exports.why(ask.id) == "An inspection of this month."
+        assert rows_of(kept).get(LookRow, ("p", "f")) is None
+    assert run(store, spans, years_on(desk.now, 7)).counts == {"asks": 1, "keys": 1}
+    with store.look() as kept, pytest.raises(ExportUnknown):
+        kept.exports.asked(ask.id)
+    with store.look() as kept:
+        assert kept.keys.find(f"export/{ask.id}") is None
 
 
 def test_a_page_that_lay_with_a_destroyed_one_when_a_backup_was_made_stays(
