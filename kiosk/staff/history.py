@@ -12,7 +12,7 @@ from kiosk.staff import wording
 from kiosk.staff.rights import may_see
 from kiosk.staff.speech import _
 from kiosk.widgets import say
-from pipeline.kept import Decision, Event, KeptRecord
+from pipeline.kept import Decision, Event, KeptRecord, Status
 from storage.events import MACHINE
 
 MOST = 500
@@ -115,7 +115,13 @@ def history_of(
             at=decision.at,
             when=wording.clock(decision.at, now),
             who=who_is(decision.by, names),
-            what=_decided(decision, asked.get(decision.field), user, first=decision.number == 1),
+            what=_decided(
+                decision,
+                asked.get(decision.field),
+                user,
+                settled=page.status is Status.VERIFIED,
+                first=decision.number == 1,
+            ),
             now=page.decision(decision.field) == decision,
         )
         for page in record.pages
@@ -145,9 +151,11 @@ def who_is(by: str, names: Mapping[str, str]) -> str:
     return names.get(by, by)
 
 
-def _decided(decision: Decision, asked: Fillable | None, user: User, *, first: bool) -> str:
+def _decided(
+    decision: Decision, asked: Fillable | None, user: User, *, settled: bool, first: bool
+) -> str:
     label = asked.label if asked else decision.field
-    if asked is None or not may_see(user, asked):
+    if asked is None or not may_see(user, asked, settled=settled):
         said = _("For a practitioner only")
     elif decision.cannot_read:
         said = _("Cannot read")

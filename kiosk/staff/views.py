@@ -600,7 +600,7 @@ def _part(
 ) -> PartShown:
     form = published.definition
     asked = {f.name: f for f in form.fillable()}
-    hidden = hidden_fields(user, form)
+    hidden = hidden_fields(user, form, settled=page.status is Status.VERIFIED)
     number = page.what.page if page.what else 1
     on_page = {b.field for b in published.layout.page(number).boxes}
     covered = bool(on_page & set(hidden))
@@ -629,7 +629,7 @@ def _answer_row(
     now: datetime,
     names: Mapping[str, str],
 ) -> AnswerRow:
-    if not may_see(user, asked):
+    if not may_see(user, asked, settled=page.status is Status.VERIFIED):
         return AnswerRow(label=asked.label, hidden="For a practitioner only")
     undecided = answer.reading.review and not answer.by
     if undecided:
