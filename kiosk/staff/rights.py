@@ -8,7 +8,7 @@ here is refused.
 
 from __future__ import annotations
 
-from forms.fields import Fillable, FormDefinition, Text, Visibility
+from forms.fields import Fillable, FormDefinition, FreeText, Text, Visibility
 from kiosk.access import Role, User
 from pipeline.rights import may_open, may_see_unread
 
@@ -31,8 +31,14 @@ def may_see(user: User, asked: Fillable, *, settled: bool = False, opened: bool 
         return user.has(Role.PRACTITIONER) or (opened and user.has(Role.MANAGER))
     if user.has(Role.PRACTITIONER, Role.MANAGER):
         return True
-    other = isinstance(asked, Text) and bool(asked.identifies) and asked.person not in _FIRST
-    return user.has(Role.VERIFIER) and not (settled and other)
+    return user.has(Role.VERIFIER) and not (settled and _is_other(asked))
+
+
+def _is_other(asked: Fillable) -> bool:
+    """Say whether a field says who the other party is: in boxes, or written out."""
+    if not isinstance(asked, Text | FreeText):
+        return False
+    return asked.visibility is Visibility.IDENTITY and asked.person not in _FIRST
 
 
 def hidden_fields(
