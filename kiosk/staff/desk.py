@@ -136,10 +136,11 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
+            opens = progress.opens_page(kept, user, page)
             better = kept.replacements.of_page(page_id)
             instead = kept.replacements.instead_of(page_id)
             led_on = kept.pages.get(instead.instead) if instead else None
-        if not may_open(user, page):
+        if not opens:
             raise PageUnknown
         shown("aside-viewed", page.id)
         if page.status is not Status.SET_ASIDE or page.reason is None:
