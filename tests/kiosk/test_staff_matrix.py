@@ -1,4 +1,4 @@
-"""Who may see what: each cell of docs/who-may-see-what.md, by every address and every id there is."""
+"""Who may see what: each cell of docs/who-may-see-what.md, by every address and every id."""
 
 from __future__ import annotations
 
