@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ import numpy as np
 from bench.paper.damage import Arrived, scan, to_grey
 from bench.paper.files import write_images
 from bench.paper.sheets import Order, fill_leaves
-from bench.verifying import PASSWORD, fill, served
+from bench.verifying import FORMS, PASSWORD, fill, served
 from bench.wing_load import percentile
 from kiosk.compose import House
 from pipeline.ports import Sheet
@@ -325,10 +325,11 @@ def run(
     fields: int,
     seconds: float,
     pause: tuple[float, float],
+    copies: Sequence[tuple[str, int]] = FORMS,
 ) -> Result:
     """Put an office to work for so long, and hold what it was told against what is kept."""
     result = Result()
-    filled = fill(folder, fields)
+    filled = fill(folder, fields, copies=copies)
     house = filled.house
     now = datetime.now(UTC)
     with house.store.begin() as kept:

@@ -1,4 +1,4 @@
-"""Hostile input at the staff site: forged, foreign, odd, too large, too slow, and written to run."""
+"""Hostile input at the staff site: forged, foreign, odd, too large, too slow, made to run."""
 
 from __future__ import annotations
 
@@ -258,6 +258,8 @@ UNKNOWN = {
 def test_what_is_of_another_prison_answers_as_if_it_had_never_been(place, visit) -> None:
     lena = visit(place.app, "lena")
     token = lena.token("/account")
+    with place.store.look() as kept:
+        before = (kept.terminals.find(place.terminal), kept.exports.asked(place.export))
     looked = 0
     for method in ("GET", "POST"):
         for route in site_routes(place, method):
@@ -274,16 +276,15 @@ def test_what_is_of_another_prison_answers_as_if_it_had_never_been(place, visit)
             looked += 1
     assert looked > 30
     with place.store.look() as kept:
-        assert kept.terminals.find(place.terminal).state == "invited"
-        assert kept.exports.asked(place.export).agreed_by == ""
+        assert (kept.terminals.find(place.terminal), kept.exports.asked(place.export)) == before
 
 
 # Odd
 
 
 ODD = (
-    "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/x", "..%5c..%5cx", "%00", "a%00b", "%ff%fe", "%c0%ae",
-    ";x=1", "%0d%0aset-cookie:x=1", "a" * 3000, "-1", "0", "%F0%9F%98%80", "{{7*7}}", "%25",
+    "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/x", "a%00b", "%ff%fe", "%0d%0aset-cookie:x=1",
+    "a" * 3000, "-1", "{{7*7}}",
 )  # fmt: skip
 
 
@@ -362,7 +363,8 @@ def test_a_slow_sender_keeps_nobody_waiting_and_is_ended(place, visit, monkeypat
     boundary = "b0"
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{token}\r\n'
-        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="s.pdf"\r\n\r\n%PDF'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="s.pdf"\r\n'
+        "\r\n%PDF"
     )
     request = (
         "POST /take-in HTTP/1.1\r\nHost: staff.example\r\nSec-Fetch-Site: same-origin\r\n"
