@@ -295,7 +295,7 @@ def batch(house: House, folder: Path, pages: int, drawn: int, seed: int) -> byte
     while len(images) < pages:
         empty = np.full((585, 414), 247, np.uint8)
         empty[rng.integers(585, size=40), rng.integers(414, size=40)] = 230
-        images.append(replace(first, pixels=empty, dpi=50.0))
+        images.append(replace(first, pixels=empty, dpi=(50.0, 50.0)))
     (made,) = set(write_images(folder, f"batch-{seed}", images, "pdf"))
     return made.read_bytes()
 

@@ -20,15 +20,15 @@ def test_people_who_verify_while_a_batch_comes_in_lose_no_answer_and_are_told_th
             uploads=1,
             pages=12,
             drawn=2,
-            fields=20,
-            seconds=8,
+            fields=8,
+            seconds=6,
             pause=(0.1, 0.3),
-            copies=(("rj-1", 1),),
+            copies=(("rj-3h", 1),),
         )
         done = apart.submit(load).result()
     assert not done.errors
     assert done.lost == []
     assert done.untrue == []
-    assert len(done.answered) >= 10
+    assert len(done.answered) >= 5
     assert sum(done.pages.values()) == 12
     assert "p95" in office_load.table(done, "a test")
