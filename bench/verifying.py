@@ -89,7 +89,9 @@ class Filled:
     waiting: int
 
 
-def fill(folder: Path, fields: int, *, seed: int = 11) -> Filled:
+def fill(
+    folder: Path, fields: int, *, seed: int = 11, copies: Sequence[tuple[str, int]] = FORMS
+) -> Filled:
     """Print, fill in, scan, take in and read forms until so many fields wait."""
     os.environ["COUNTERFOIL_DATA"] = str(folder / "data")
     house = open_house(Settings(data=folder / "data"))
@@ -101,7 +103,7 @@ def fill(folder: Path, fields: int, *, seed: int = 11) -> Filled:
             kept.staff.add(name, PASSWORD, name=name.title(), roles=[role], by="bench", at=now)
     rounds = 0
     while True:
-        _scan_in(house, folder, seed + rounds)
+        _scan_in(house, folder, seed + rounds, copies)
         _work(folder / "data")
         rounds += 1
         waiting = _waiting(house)
@@ -115,10 +117,12 @@ def _waiting(house: House) -> int:
         return sum(len(line.fields) for line in kept.pages.queue("practitioner", 5000))
 
 
-def _scan_in(house: House, folder: Path, seed: int) -> None:
+def _scan_in(
+    house: House, folder: Path, seed: int, copies_of: Sequence[tuple[str, int]] = FORMS
+) -> None:
     now = datetime.now(UTC)
     images: list[Arrived] = []
-    for form, copies in FORMS:
+    for form, copies in copies_of:
         pages = len(published(form).layout.pages)
         with house.store.begin() as kept:
             serials = tuple(kept.sheets.draw(copies))

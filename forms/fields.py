@@ -204,6 +204,8 @@ class FreeText(Asked):
     lines: int
     limit: int | None = None
     draw: bool = False
+    person: str = "sender"
+    """Whom it names, if it says who somebody is: "sender", "person_1", ..., "other"."""
 
 
 @dataclass(frozen=True, kw_only=True)

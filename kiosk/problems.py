@@ -6,6 +6,7 @@ and of what kind it was, but never the message, which may hold what somebody wro
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
@@ -61,6 +62,15 @@ class TooMuchSent(UserError):
     message = "Your browser sent more than we accept at once."
     remedy = "Go back, reload the page and try again."
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class TooSlow(UserError):
+    """A request that comes so slowly that it would keep a place from others."""
+
+    code = "too-slow"
+    message = "What your browser sent came too slowly, so it was not waited for any longer."
+    remedy = "Go back, reload the page and try again, nearer to the network if you can."
+    status = HTTPStatus.REQUEST_TIMEOUT
 
 
 class OurFault(UserError):
@@ -224,25 +234,41 @@ class _Bugs:
             await response(scope, receive, send)
 
 
+GRACE_SECONDS = 20.0
+"""So long a request may keep us waiting, whatever it sends."""
+
+LEAST_A_SECOND = 8 * 1024
+"""Bytes: each so many that came let it keep us waiting for a second more."""
+
+
 class BodyLimit:
-    """Refuses a request that sends too much, before anything reads it.
+    """Refuses a request that sends too much, before anything reads it, or that sends too slowly.
+
+    Only the time in which nothing came counts, not that in which we were busy with what had come.
 
     Args:
         app: the app underneath.
         most: bytes.
         at: more, or less, at these addresses.
+        grace: so long, in seconds, a request may keep us waiting.
     """
 
     def __init__(
-        self, app: ASGIApp, *, most: int, at: Mapping[str, int] = MappingProxyType({})
+        self,
+        app: ASGIApp,
+        *,
+        most: int,
+        at: Mapping[str, int] = MappingProxyType({}),
+        grace: float = GRACE_SECONDS,
     ) -> None:
-        self._app, self._most, self._at = app, most, at
+        self._app, self._most, self._at, self._grace = app, most, at, grace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
 
         Raises:
             TooMuchSent: it says, or turns out, to be too large.
+            TooSlow: it keeps us waiting for too long.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -251,14 +277,31 @@ class BodyLimit:
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
             raise TooMuchSent
-        read = 0
+        read, waited, whole, slow = 0, 0.0, False, False
+        clock = asyncio.get_running_loop().time
 
         async def count() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, waited, whole, slow
+            if whole:  # What comes now is that they have gone, whenever that is.
+                return await receive()
+            began = clock()
+            try:
+                async with asyncio.timeout(self._grace + read / LEAST_A_SECOND - waited):
+                    message = await receive()
+            except TimeoutError:
+                slow = True
+                raise TooSlow from None
+            waited += clock() - began
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > most:
                 raise TooMuchSent
             return message
 
-        await self._app(scope, count, send)
+        async def end(message: Message) -> None:
+            if slow and message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, count, end)

@@ -143,6 +143,7 @@ SELF_REFERRAL = FormDefinition(
                 needed=Need.NO,
                 visibility=Visibility.IDENTITY,
                 lines=1,
+                person="other",
                 width=103,
             ),
             Text(

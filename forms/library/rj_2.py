@@ -53,6 +53,7 @@ def _person(person: str, says: str, *, needed: Need) -> tuple[FreeText, Text, Te
             needed=needed,
             visibility=Visibility.IDENTITY,
             lines=1,
+            person=f"person_{person[1]}",
             width=57.5,
         ),
         Text(

@@ -113,7 +113,10 @@ def _shown(
     )
     record = _record_of(kept, user, alert)
     # Whom a form about staff is from is for those who see such forms; that he needs help is not.
-    named = alert.number if not alert.confidential or user.has(Role.SENIOR, Role.MANAGER) else ""
+    # Nor, to whoever is kept to some wings, whom one of another is about.
+    told = not alert.confidential or user.has(Role.SENIOR, Role.MANAGER)
+    theirs = not user.wings or alert.wing in user.wings
+    named = alert.number if told and theirs else ""
     seen = ""
     if alert.seen_at is not None:
         who = names.get(alert.seen_by, alert.seen_by)

@@ -35,7 +35,7 @@ from kiosk.staff.queue import form_of
 from kiosk.staff.rights import may_open, may_see
 from kiosk.staff.seen import Showing
 from kiosk.staff.signing import NOBODYS
-from pipeline.kept import KeptRecord
+from pipeline.kept import KeptRecord, RecordState
 from pipeline.stages import Value
 from storage.database import showing
 from storage.key_desk import asking_for
@@ -455,7 +455,7 @@ def routers() -> tuple[APIRouter, ...]:
             issued_to=found.issued_to,
             verified_by=found.verified_by,
             answers=_answers(found, asked, user),
-            hidden=[n for n in found.answers if n not in asked or not may_see(user, asked[n])],
+            hidden=[n for n in found.answers if not _may_tell(found, asked.get(n), user)],
         )
 
     @records.get("/records/{record_id}/decisions", responses=_PROBLEMS)
@@ -480,7 +480,7 @@ def routers() -> tuple[APIRouter, ...]:
                 )
                 for page in found.pages
                 for each in page.decisions
-                if each.field in asked and may_see(user, asked[each.field])
+                if _may_tell(found, asked.get(each.field), user)
             ],
         )
 
@@ -749,7 +749,7 @@ def _answers(record: KeptRecord, asked: dict[str, Fillable], user: User) -> list
     open_still = {each.field for page in record.pages for each in page.undecided}
     found = []
     for name, answer in record.answers.items():
-        if name not in asked or not may_see(user, asked[name]):
+        if not _may_tell(record, asked.get(name), user):
             continue
         waits = name in open_still
         found.append(
@@ -764,6 +764,12 @@ def _answers(record: KeptRecord, asked: dict[str, Fillable], user: User) -> list
             )
         )
     return found
+
+
+def _may_tell(record: KeptRecord, asked: Fillable | None, user: User) -> bool:
+    """Say whether a token is shown what a field of a record holds."""
+    settled = record.state is RecordState.VERIFIED
+    return asked is not None and may_see(user, asked, settled=settled)
 
 
 def _value(value: Value) -> Any:

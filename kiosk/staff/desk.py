@@ -136,10 +136,11 @@ def routers() -> tuple[APIRouter, ...]:
         """Show one of them."""
         with office.kit.store.look() as kept:
             page = kept.pages.get(page_id)
+            opens = progress.opens_page(kept, user, page)
             better = kept.replacements.of_page(page_id)
             instead = kept.replacements.instead_of(page_id)
             led_on = kept.pages.get(instead.instead) if instead else None
-        if not may_open(user, page) or _of_a_record_they_may_not_open(kept, user, page):
+        if not opens:
             raise PageUnknown
         shown("aside-viewed", page.id)
         if page.status is not Status.SET_ASIDE or page.reason is None:
@@ -249,11 +250,6 @@ def _counts(kept: Kept, user: User) -> dict[Status, int]:
         wings=user.wings,
         confidential=user.has(*TOLD_OF_STAFF),
     )
-
-
-def _of_a_record_they_may_not_open(kept: Kept, user: User, page: KeptPage) -> bool:
-    """Say whether another page of the same copy closes a page to somebody."""
-    return bool(page.record) and not may_open(user, kept.records.get(page.record or ""))
 
 
 def _no_longer(

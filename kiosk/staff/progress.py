@@ -26,7 +26,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
-from pipeline.kept import Status
+from pipeline.kept import KeptPage, Status
 from storage.paper import PageUnknown
 from storage.replacements import Replacement
 from storage.sendings import Fate, Sending, SentPage
@@ -326,11 +326,18 @@ def replaceable(kept: Kept, user: User, page_id: str) -> None:
         if page.record and not may_open(user, kept.records.get(page.record)):
             raise PageUnknown
         waits = page.status is Status.AWAITING and not page.decisions and user.has(*VERIFIERS)
-        if may_open(user, page) and (page.status is Status.SET_ASIDE or waits):
+        if opens_page(kept, user, page) and (page.status is Status.SET_ASIDE or waits):
             return
     if kept.pages.is_aside(page_id) and user.id in kept.sendings.senders(file):
         return
     raise PageUnknown
+
+
+def opens_page(kept: Kept, user: User, page: KeptPage) -> bool:
+    """Say whether somebody may open a page: another page of its copy may close it to them."""
+    if not may_open(user, page):
+        return False
+    return not page.record or may_open(user, kept.records.get(page.record))
 
 
 def counted(sending: Sending) -> tuple[Count, ...]:

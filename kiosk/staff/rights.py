@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forms.fields import Fillable, FormDefinition, Text, Visibility
+from forms.fields import Fillable, FormDefinition, FreeText, Text, Visibility
 from kiosk.access import Role, User
 from pipeline.rights import may_open, may_see_unread
 
@@ -33,8 +33,14 @@ def may_see(user: User, asked: Fillable, *, settled: bool = False, opened: bool 
         return user.has(Role.PRACTITIONER) or (opened and user.has(Role.MANAGER))
     if user.has(Role.PRACTITIONER, Role.MANAGER):
         return True
-    other = isinstance(asked, Text) and bool(asked.identifies) and asked.person not in _FIRST
-    return user.has(Role.VERIFIER) and not (settled and other)
+    return user.has(Role.VERIFIER) and not (settled and _is_other(asked))
+
+
+def _is_other(asked: Fillable) -> bool:
+    """Say whether a field says who the other party is: in boxes, or written out."""
+    if not isinstance(asked, Text | FreeText):
+        return False
+    return asked.visibility is Visibility.IDENTITY and asked.person not in _FIRST
 
 
 @dataclass(frozen=True, kw_only=True)
