@@ -281,7 +281,7 @@ class Typist:
             "() => { document.querySelector('body > .wide > main').dataset.old = '1' }"
         )
         self.page.keyboard.press("Enter")
-        for _ in range(400):
+        for _ in range(1000):
             with suppress(PlaywrightError):  # it is being replaced by a whole new page
                 took = self.page.evaluate(
                     "() => { const m = document.querySelector('body > .wide > main');"
@@ -293,7 +293,7 @@ class Typist:
             time.sleep(0.005)
         else:
             self.stuck += 1
-            if self.stuck > 5:
+            if self.stuck > 20:
                 raise RuntimeError("nothing came after an answer")
             return False
         if took[0] and not took[1]:
