@@ -196,8 +196,9 @@ def _answer(person: Person, path: str, draw: random.Random, pause: tuple[float, 
     _, _, page, _, name = urlsplit(path).path.split("/")
     for crop in _CROP.findall(text)[:1]:
         person.ask("GET", crop, "picture")
-    told = person.ask("GET", f"/verify/ahead/{page}/{name}", "ahead")[1]
-    onward = [each for each in json.loads(told) if urlsplit(each).path != urlsplit(path).path]
+    status, told, _ = person.ask("GET", f"/verify/ahead/{page}/{name}", "ahead")
+    ahead = json.loads(told) if status == 200 else []
+    onward = [each for each in ahead if urlsplit(each).path != urlsplit(path).path]
     time.sleep(draw.uniform(*pause))
     answers = chosen(text)
     act = "decide" if any(value for _, value in answers) else "cannot-read"
