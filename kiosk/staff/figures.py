@@ -16,6 +16,7 @@ from kiosk.access import Role, SignedIn, router_for
 from kiosk.staff import wording
 from kiosk.staff.kit import Given, Shown
 from kiosk.staff.showing import show
+from kiosk.staff.speech import _
 from storage.figures import Hands, Out, Week
 
 WEEKS = 12
@@ -67,9 +68,9 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "figures.html",
-            title="Figures",
+            title=_("Figures"),
             weeks=_bars([(_week(each), (each.paper, each.kiosk)) for each in weeks]),
-            causes=_bars([(said, (number,)) for said, number in aside]),
+            causes=_bars([(_(said), (number,)) for said, number in aside]),
             hands=[_hands(each) for each in hands if each.fields],
             done=_told(done),
             wait=wording.how_long(wait) if wait is not None and done >= SMALL else "",
@@ -82,15 +83,15 @@ def routers() -> tuple[APIRouter, ...]:
 
 
 def _week(week: Week) -> str:
-    return f"{week.begins.day} {week.begins:%b}"
+    return wording.short_day(week.begins)
 
 
 def _place(each: Out) -> str:
-    return ", ".join(part for part in (each.establishment, each.wing) if part) or "No wing"
+    return ", ".join(part for part in (each.establishment, each.wing) if part) or _("No wing")
 
 
 def _told(number: int) -> str:
-    return f"under {SMALL}" if 0 < number < SMALL else str(number)
+    return _("under {count}", count=SMALL) if 0 < number < SMALL else str(number)
 
 
 def _bars(lines: Sequence[tuple[str, tuple[int, ...]]]) -> list[Bar]:
@@ -113,6 +114,6 @@ def _hands(each: Hands) -> Bar:
     enough = each.fields >= SMALL
     return Bar(
         name=each.form.upper(),
-        told=(f"{percent:.0f} %" if enough else "too few", _told(each.fields)),
+        told=(f"{percent:.0f} %" if enough else _("too few"), _told(each.fields)),
         parts=(round(percent, 1) if enough else 0.0,),
     )

@@ -109,7 +109,7 @@ def history_of(
         everything: also who looked, printed and exported; else decisions alone.
     """
     asked = {each.name: each for each in form.fillable()}
-    labels = {name: each.label for name, each in asked.items()}
+    labels = {name: _(each.label) for name, each in asked.items()}
     lines = [
         HistoryLine(
             at=decision.at,
@@ -146,7 +146,7 @@ def who_is(by: str, names: Mapping[str, str]) -> str:
 
 
 def _decided(decision: Decision, asked: Fillable | None, user: User, *, first: bool) -> str:
-    label = asked.label if asked else decision.field
+    label = _(asked.label) if asked else decision.field
     if asked is None or not may_see(user, asked):
         said = _("For a practitioner only")
     elif decision.cannot_read:
