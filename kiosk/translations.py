@@ -270,7 +270,8 @@ def staff_compiled() -> bytes:
     out = _Bare(charset="utf-8", fuzzy=False)
     for source, welsh in sorted(staff_translations().items()):
         if all(welsh):
-            out.add(*(p if len(source) > 1 else p[0] for p in (source, welsh)))
+            counts = len(source) > 1
+            out.add(source if counts else source[0], welsh if counts else welsh[0])
     file = io.BytesIO()
     write_mo(file, out)
     return file.getvalue()
