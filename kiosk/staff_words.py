@@ -116,8 +116,9 @@ def _every() -> Iterator[tuple[tuple[str, ...], str]]:
     for name in ENGLISH_NAMES.values():
         yield (name,), "languages"
     for form in library.FORMS:
+        yield (form.title,), f"form {form.id}"
         if form.id in STAFF_FORMS:
-            for text in (form.title, *texts_of(form)):
+            for text in texts_of(form):
                 yield (text,), f"form {form.id}"
 
 
