@@ -7,7 +7,6 @@ made on the way. The token comes before the first file, and is checked before th
 
 from __future__ import annotations
 
-import contextvars
 import io
 import queue
 import secrets
@@ -32,7 +31,7 @@ from kiosk.staff import progress
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.progress import SendingShown, only
 from kiosk.staff.showing import show
-from kiosk.staff.speech import _, counted
+from kiosk.staff.speech import _, counted, language, speaking
 from storage.paper import Taken
 from storage.store import Kept
 
@@ -336,8 +335,7 @@ class _Incoming(io.RawIOBase):
         self._problem: UserError | None = None
         self._size = 0
         self._result: Came | None = None
-        context = contextvars.copy_context()  # the language of whoever sends it
-        self._thread = threading.Thread(target=context.run, args=(self._take,), daemon=True)
+        self._thread = threading.Thread(target=self._take_in, args=(language(),), daemon=True)
         self._thread.start()
 
     def put(self, data: bytes) -> None:
@@ -373,6 +371,10 @@ class _Incoming(io.RawIOBase):
         given = min(len(room), len(self._left))
         room[:given], self._left = self._left[:given], self._left[given:]
         return given
+
+    def _take_in(self, spoken: str) -> None:
+        with speaking(spoken):
+            self._take()
 
     def _take(self) -> None:
         at, intake = self._office.kit.now(), self._office.kit.intake
