@@ -146,11 +146,6 @@ class User:
         also = {Role.SENIOR} if Role.PRACTITIONER in roles else set()
         return bool(self.roles & {*roles, *also})
 
-    @property
-    def role_name(self) -> str:
-        """Name their roles on the screen."""
-        return ", ".join(ROLE_NAMES[r] for r in EVERY_ROLE if r in self.roles)
-
 
 # Routers
 

@@ -213,15 +213,15 @@ def _report(house: House, data: Path) -> None:
     fields = [each for page in read for each in page.readings]
     sure = sum(not each.review for each in fields)
     _heading("What was read")
-    _say(f"{wording.count(len(read), 'page was', 'pages were')} read, with {len(fields)} answers;")
+    _say(f"{_count(len(read), 'page was', 'pages were')} read, with {len(fields)} answers;")
     _say(f"{sure} of the answers need no person, {len(fields) - sure} do.")
     for form, pages in sorted(Counter(page.what.form for page in read if page.what).items()):
         _say(f"  {pages:3}  {form.upper():6} {definition(form).title}")
     if counts[Status.DUPLICATE]:
-        _say(f"{wording.count(counts[Status.DUPLICATE], 'page', 'pages')} had been scanned before.")
+        _say(f"{_count(counts[Status.DUPLICATE], 'page', 'pages')} had been scanned before.")
 
     _heading("What awaits a person, and why")
-    _say(f"{wording.count(len(waiting), 'page', 'pages')}; each answer may have several reasons:")
+    _say(f"{_count(len(waiting), 'page', 'pages')}; each answer may have several reasons:")
     for reason, number in _reasons(waiting, flags).most_common():
         _say(f"  {number:3}  {reason}")
 
@@ -250,6 +250,10 @@ def _reasons(waiting: tuple[KeptPage, ...], flags: dict[str, tuple[str, ...]]) -
         if not page.undecided and not flags.get(page.id):
             found["Another page of the same copy waits for a person."] += 1
     return found
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _sign_ins(house: House) -> tuple[SignIn, ...]:

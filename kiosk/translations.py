@@ -1,5 +1,8 @@
 """Keep the catalogues: `python -m kiosk.translations update|compile|check`.
 
+There are those of the forms and the kiosk (`forms/locale`), and the staff site's Welsh
+(`kiosk/staff/locale`), whose strings `kiosk.staff_words` gathers.
+
 `update` brings each catalogue's strings up to what is printed and shown today: a new string comes
 in empty, one that is gone goes. `compile` writes what runs. `check` fails when a translation is
 missing, loses a place to fill, or is not what was compiled. A tool of whoever builds the product,
@@ -25,9 +28,11 @@ import forms
 import kiosk
 from forms import library
 from forms.texts import asks_for_consent, texts_of
-from forms.wording import CONSENT, ENGLISH_NAMES, LANGUAGES, OFFER, STATE
+from forms.wording import CONSENT, ENGLISH_NAMES, LANGUAGES, OFFER, STATE, words
+from kiosk.staff_words import gathered
 
 LOCALE = Path(forms.__file__).parent / "locale"
+STAFF_LOCALE = Path(kiosk.__file__).parent / "staff" / "locale"
 SCREENS = Path(kiosk.__file__).parent / "wing" / "words.py"
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 ENGLISH_ONLY = frozenset({"rj-2"})
@@ -185,6 +190,7 @@ def update() -> None:
     """Bring every catalogue up to the strings of today, keeping what is translated."""
     for language in TRANSLATED:
         write(language, translations(language))
+    write_staff(staff_translations())
 
 
 def translations(language: str) -> dict[str, tuple[str, str]]:
@@ -214,6 +220,82 @@ def compile_all() -> None:
     """Write what runs."""
     for language in TRANSLATED:
         (LOCALE / f"{language}.mo").write_bytes(compiled(language))
+    (STAFF_LOCALE / "cy.mo").write_bytes(staff_compiled())
+
+
+# The staff site's
+
+
+def staff_sources() -> dict[tuple[str, ...], list[str]]:
+    """Give every string of the staff site that the forms have no Welsh for, with its places."""
+    return {
+        said: places
+        for said, places in gathered().items()
+        if len(said) > 1 or words(said[0], "cy") == said[0]
+    }
+
+
+def staff_translations() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Give what the staff site's catalogue says; two for what is counted."""
+    file = STAFF_LOCALE / "cy.po"
+    catalogue = read_po(io.BytesIO(file.read_bytes())) if file.is_file() else Catalog()
+    return {_both(each.id): _both(each.string) for each in catalogue if each.id and each.string}
+
+
+def _both(said: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def write_staff(said: dict[tuple[str, ...], tuple[str, ...]]) -> None:
+    """Write the staff site's catalogue."""
+    STAFF_LOCALE.mkdir(exist_ok=True)
+    catalogue = _Bare(
+        charset="utf-8",
+        fuzzy=False,
+        header_comment="# Welsh for the staff site.\n"
+        "# State: draft. No native speaker has read it yet.",
+    )
+    for source, places in staff_sources().items():
+        one = source if len(source) > 1 else source[0]
+        given = said.get(source, tuple("" for _ in source))
+        welsh = given if len(source) > 1 else given[0]
+        catalogue.add(one, welsh, auto_comments=places[:3])
+    out = io.BytesIO()
+    write_po(out, catalogue, width=100)
+    (STAFF_LOCALE / "cy.po").write_bytes(out.getvalue())
+
+
+def staff_compiled() -> bytes:
+    """Compile the staff site's catalogue."""
+    out = _Bare(charset="utf-8", fuzzy=False)
+    for source, welsh in sorted(staff_translations().items()):
+        if all(welsh):
+            counts = len(source) > 1
+            out.add(source if counts else source[0], welsh if counts else welsh[0])
+    file = io.BytesIO()
+    write_mo(file, out)
+    return file.getvalue()
+
+
+def staff_faults() -> Iterator[str]:
+    """Say everything that is wrong with the staff site's catalogue."""
+    wanted, said = staff_sources(), staff_translations()
+    for source in wanted:
+        welsh = said.get(source, ())
+        if len(welsh) != len(source) or not all(each.strip() for each in welsh):
+            yield f"staff, cy: not translated: {source[0]}"
+            continue
+        for english, translated in zip(source, welsh, strict=True):
+            if sorted(PLACE.findall(english)) != sorted(PLACE.findall(translated)):
+                yield f"staff, cy: other places to fill: {english}"
+            if english.count("\n") != translated.count("\n"):
+                yield f"staff, cy: other lines: {english}"
+    for source in said:
+        if source not in wanted:
+            yield f"staff, cy: said nowhere any more: {source[0]}"
+    file = STAFF_LOCALE / "cy.mo"
+    if not file.is_file() or file.read_bytes() != staff_compiled():
+        yield "staff, cy: not compiled"
 
 
 def faults() -> Iterator[str]:
@@ -251,7 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
         update()
     elif chosen.what == "compile":
         compile_all()
-    wrong = list(faults()) if chosen.what == "check" else []
+    wrong = [*faults(), *staff_faults()] if chosen.what == "check" else []
     for line in wrong:
         sys.stderr.write(f"{line}\n")
     return 1 if wrong else 0

@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 
 from forms.errors import UserError
 from forms.fields import Choice, Date, Fillable, FreeText, Pattern, Signature, Text
+from kiosk.staff.speech import MONTHS, _
 from pipeline.stages import Mark, MarkState, Reading, Value
 from pipeline.verification import is_keyed
 
@@ -148,7 +149,7 @@ def control_for(
             text = typed if typed is not None else (value if isinstance(value, str) else "")
             return Control(
                 kind="text",
-                label=asked.label,
+                label=_(asked.label),
                 hint=_pattern_hint(asked.pattern),
                 value=text,
                 boxes=asked.boxes,
@@ -157,13 +158,13 @@ def control_for(
             )
         case Date():
             parts = _date_parts(value, filled)
-            return Control(kind="date", label=asked.label, parts=parts, blind=blind)
+            return Control(kind="date", label=_(asked.label), parts=parts, blind=blind)
         case Choice():
             picked = _picked(asked, reading, value, filled)
             nothing = () if asked.many else (_nothing_option(asked, picked),)
             return Control(
                 kind="many" if asked.many else "one",
-                label=asked.label,
+                label=_(asked.label),
                 options=(*_options(asked, None if blind else reading, picked), *nothing),
                 blind=blind,
             )
@@ -171,19 +172,19 @@ def control_for(
             chosen = set(filled.get("answer", ())) if filled is not None else set()
             return Control(
                 kind="one",
-                label=asked.label,
+                label=_(asked.label),
                 options=(
                     OptionShown(
-                        name=YES, label="Signed or marked", key=KEYS[0], chosen=YES in chosen
+                        name=YES, label=_("Signed or marked"), key=KEYS[0], chosen=YES in chosen
                     ),
-                    OptionShown(name=NO, label="Left empty", key=KEYS[1], chosen=NO in chosen),
+                    OptionShown(name=NO, label=_("Left empty"), key=KEYS[1], chosen=NO in chosen),
                 ),
                 blind=blind,
             )
         case FreeText():
             return Control(
                 kind="words",
-                label=asked.label,
+                label=_(asked.label),
                 value=typed or "",
                 draft=draft,
                 longest=_longest(asked),
@@ -245,29 +246,29 @@ def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: d
             if not value:
                 return ""
             if len(value) > asked.boxes:
-                return f"This is longer than the {asked.boxes} boxes on the paper."
+                return _("This is longer than the {count} boxes on the paper.", count=asked.boxes)
             if not _fits(asked.pattern, value):
                 example = asked.pattern.example
-                shape = f" It normally looks like {example}." if example else ""
-                return f"This is not how this answer is normally written.{shape}"
+                shape = _(" It normally looks like {example}.", example=example) if example else ""
+                return _("This is not how this answer is normally written.") + shape
             return ""
         case Date():
             if not isinstance(value, str):
                 return ""
             given = date.fromisoformat(value)
             if asked.not_future and given > today:
-                return "This date has not come yet."
+                return _("This date has not come yet.")
             if asked.earliest_days is not None and given < today - timedelta(asked.earliest_days):
-                return "This date is a long time ago."
+                return _("This date is a long time ago.")
             return ""
         case Choice() if left := _words_left(asked, value, reading):
-            return f"Words stand beside {left}, and you did not pick it."
+            return _("Words stand beside {options}, and you did not pick it.", options=left)
         case Choice() | Signature():
             if not is_blind(asked) or reading is None or reading.confidence < _SURE:
                 return ""
             if reading.state == "unclear" or _same(asked, value, reading.value):
                 return ""
-            return f"The machine saw something else: {say(asked, reading.value)}."
+            return _("The machine saw something else: {said}.", said=say(asked, reading.value))
         case FreeText():
             return ""
         case _:
@@ -277,7 +278,7 @@ def doubt_about(asked: Fillable, value: Value, reading: Reading | None, today: d
 def _words_left(asked: Choice, value: Value, reading: Reading | None) -> str:
     """Name the options that words stand beside and an answer leaves out; "" for none."""
     left = _words_beside(asked, reading) - set(value if isinstance(value, tuple) else ())
-    return " and ".join(f"\u201c{o.label}\u201d" for o in asked.options if o.name in left)
+    return _(" and ").join(f"\u201c{_(o.label)}\u201d" for o in asked.options if o.name in left)
 
 
 _SURE = 0.9
@@ -288,28 +289,28 @@ def say(asked: Fillable, value: Value) -> str:
     """Put a value in words for a person."""
     match asked:
         case Text():
-            return value if isinstance(value, str) and value else "Nothing written"
+            return value if isinstance(value, str) and value else _("Nothing written")
         case Date():
             if not isinstance(value, str) or not value:
-                return "Nothing written"
+                return _("Nothing written")
             try:
                 given = date.fromisoformat(value)
             except ValueError:
                 return value
-            return f"{given.day} {given:%B %Y}"
+            return f"{given.day} {_(MONTHS[given.month - 1])} {given.year}"
         case Choice():
             if value is None or value == ():
-                return "Nothing ticked"
+                return _("Nothing ticked")
             labels = {o.name: o.label for o in asked.options}
             if labels.keys() == {YES}:
-                return "Ticked"
+                return _("Ticked")
             names = (value,) if isinstance(value, str) else value
             assert not isinstance(names, bool)
-            return ", ".join(labels.get(name, name) for name in names)
+            return ", ".join(_(labels.get(name, name)) for name in names)
         case Signature():
-            return "Signed or marked" if value else "Left empty"
+            return _("Signed or marked") if value else _("Left empty")
         case FreeText():
-            return value if isinstance(value, str) and value else "Kept as a picture"
+            return value if isinstance(value, str) and value else _("Kept as a picture")
         case _:
             assert_never(asked)
 
@@ -328,7 +329,7 @@ def _typed(sent: Mapping[str, Sequence[str]] | None, name: str) -> str:
 
 
 def _pattern_hint(pattern: Pattern) -> str:
-    return f"Like {pattern.example}" if pattern.example else ""
+    return _("Like {example}", example=pattern.example) if pattern.example else ""
 
 
 def _fits(pattern: Pattern, value: str) -> bool:
@@ -357,7 +358,7 @@ def _text_answer(asked: Text, typed: str) -> str | None:
     text = re.sub(r"\s+", " ", typed).strip().upper().replace("\u2019", "'")
     if len(text) > _longest(asked):
         raise AnswerNotClear(
-            f"That is longer than the {asked.boxes} boxes on the paper can hold.",
+            _("That is longer than the {count} boxes on the paper can hold.", count=asked.boxes),
             remedy="Type what the paper says, or say that it cannot be read.",
         )
     if any(not c.isprintable() for c in text):
@@ -448,10 +449,10 @@ def _options(
     return tuple(
         OptionShown(
             name=option.name,
-            label=option.label,
+            label=_(option.label),
             key=KEYS[i] if i < len(KEYS) else "",
             chosen=option.name in picked,
-            note="words beside it"
+            note=_("words beside it")
             if option.name in worded
             else _note(marks.get(option.name), chosen=option.name in picked),
             box=option.name,
@@ -464,14 +465,14 @@ def _note(mark: Mark | None, *, chosen: bool) -> str:
     """Say what the machine saw in a box, unless the picked answer says it already."""
     if mark is None or (chosen and mark.state == MarkState.MARKED):
         return ""
-    return _SEEN[mark.state]
+    return _(_SEEN[mark.state])
 
 
 def _nothing_option(asked: Choice, picked: frozenset[str]) -> OptionShown:
     at = len(asked.options)
     return OptionShown(
         name=NOTHING_TICKED,
-        label="Nothing is ticked",
+        label=_("Nothing is ticked"),
         key=KEYS[at] if at < len(KEYS) else "",
         chosen=NOTHING_TICKED in picked,
     )

@@ -15,6 +15,7 @@ from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Shown
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from pipeline.kept import KeptRecord
 from storage.alerts import Alert, AlertUnknown
 from storage.records import RecordUnknown
@@ -54,7 +55,9 @@ def routers() -> tuple[APIRouter, ...]:
             shown_now = [_shown(kept, user, each, now, names) for each in waiting]
             shown_before = [_shown(kept, user, each, now, names) for each in taken]
         shown("list-viewed", "alerts")
-        return show(request, "alerts.html", title="Alerts", waiting=shown_now, taken=shown_before)
+        return show(
+            request, "alerts.html", title=_("Alerts"), waiting=shown_now, taken=shown_before
+        )
 
     @verifiers.post("/alerts/{alert_id}/seen")
     def seen(alert_id: str, user: SignedIn, office: Given) -> Response:
@@ -123,9 +126,9 @@ def _shown(
         seen = f"{who}, {wording.clock(alert.seen_at, now)}"
     return AlertShown(
         action=f"/alerts/{alert.id}/seen",
-        what=wording.ALERTS.get(f"{alert.kind}/{alert.answer}", wording.ALERTS[alert.kind]),
+        what=_(wording.ALERTS.get(f"{alert.kind}/{alert.answer}", wording.ALERTS[alert.kind])),
         at_once=alert.at_once,
-        where=where or "It is not known where",
+        where=where or _("It is not known where"),
         number=named or "",
         came=wording.clock(alert.at, now),
         record=f"/records/{record.id}" if record else "",

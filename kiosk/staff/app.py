@@ -23,6 +23,7 @@ from kiosk.staff import (
     filing,
     grid,
     intake,
+    languages,
     pads,
     people,
     progress,
@@ -64,6 +65,7 @@ def create_app(kit: StaffKit) -> FastAPI:
     app.state.office = office
     for part in (
         files,
+        languages,
         signing,
         account,
         people,
@@ -98,6 +100,7 @@ def create_app(kit: StaffKit) -> FastAPI:
     app.add_middleware(api.WhoCalls, office=office)
     app.add_middleware(signing.WhoAsks, office=office)
     tell_problems(app, _tell)
+    app.add_middleware(languages.Speaks, tls=kit.tls)
     app.add_middleware(SecurityHeaders, tls=kit.tls)
     return app
 

@@ -81,7 +81,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "made_out_one.html",
-            title="A form made out",
+            title=_("A form made out"),
             pad=found,
             code=show_serial(pad.removeprefix("pad-")),
             form=title_of(definition(found.form)),
@@ -175,7 +175,7 @@ def _ask(
     return show(
         request,
         "made_out.html",
-        title="Print a form for a person",
+        title=_("Print a form for a person"),
         form_items=[
             {"value": each, "text": title_of(definition(each)), "selected": each == sent["form"]}
             for each in FORMS

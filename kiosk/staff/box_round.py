@@ -19,6 +19,7 @@ from kiosk.staff import wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pads import NotYourPlace, is_theirs
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from kiosk.staff.taking import OFFICE
 from storage.box_rounds import Round, RoundUnknown, Word
 from storage.store import Kept
@@ -78,17 +79,17 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "box_round_one.html",
-            title="Box round",
+            title=_("Box round"),
             round_id=round_id,
             place=f"{found.establishment}, {found.wing}",
             by=who,
             began=wording.clock(found.at, now),
             ended=wording.clock(found.ended_at, now) if found.ended_at else "",
             may_log=found.ended_at is None and user.has(*OFFICE),
-            tally=[{"words": WORDS[word], "count": n} for word, n in found.tally.items()],
+            tally=[{"words": _(WORDS[word]), "count": n} for word, n in found.tally.items()],
             lines=[
                 {
-                    "words": WORDS[each.word],
+                    "words": _(WORDS[each.word]),
                     "good": each.word in GOOD,
                     "serial": show_serial(each.serial) if each.serial else "",
                     "at": wording.clock(each.at, now),
@@ -145,7 +146,7 @@ def _list(
     return show(
         request,
         "box_round.html",
-        title="Box round",
+        title=_("Box round"),
         may_begin=user.has(*OFFICE),
         prison=place[0] or own[0],
         wing=place[1] or own[1],

@@ -71,7 +71,7 @@ def routers() -> tuple[APIRouter, ...]:
             warnings += _missed(kept, user, kit.now()) if warned else ()
         shown("list-viewed", "start")
         tiles = [
-            {"status": s, "count": counts.get(s, 0), "words": wording.STATUS[s]} for s in TILES
+            {"status": s, "count": counts.get(s, 0), "words": _(wording.STATUS[s])} for s in TILES
         ]
         rows = [
             queue_row(each.waiting, each.form, each.fields, each.address, kit.now())
@@ -80,8 +80,8 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "home.html",
-            title="Start",
-            heading="Forms coming in" if counting else f"Hello, {user.name}",
+            title=_("Start"),
+            heading=_("Forms coming in") if counting else _("Hello, {name}", name=user.name),
             counts=tiles if counting else (),
             warnings=warnings,
             queue=rows if deciding else None,
@@ -89,7 +89,7 @@ def routers() -> tuple[APIRouter, ...]:
             others=counts.get(Status.AWAITING, 0) > 0,
             start="/verify" if any(each.fields for each in lines) else "",
             can_take_in=user.has(*taking.WHO),
-            sealed=wording.count(sealed, "page waits", "pages wait") if sealed else "",
+            sealed=counted("{count} page waits", "{count} pages wait", sealed) if sealed else "",
             looks=looks,
             second=second,
         )
@@ -110,8 +110,8 @@ def routers() -> tuple[APIRouter, ...]:
                 "href": f"/set-aside/{page.id}",
                 "again": f"/set-aside/{page.id}/again",
                 "label": page.label,
-                "message": page.reason.message if page.reason else "",
-                "remedy": page.reason.remedy if page.reason else "",
+                "message": _(page.reason.message) if page.reason else "",
+                "remedy": _(page.reason.remedy) if page.reason else "",
                 "came": wording.clock(page.received_at, office.kit.now()),
             }
             for page in pages
@@ -127,7 +127,9 @@ def routers() -> tuple[APIRouter, ...]:
             for each in lying
         ]
         more = max(0, every - len(found))
-        return show(request, "set_aside.html", title="Set aside", rows=rows, more=more, files=files)
+        return show(
+            request, "set_aside.html", title=_("Set aside"), rows=rows, more=more, files=files
+        )
 
     @aside.get("/set-aside/{page_id}")
     def set_aside_page(
@@ -148,7 +150,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "set_aside_page.html",
-            title="A page set aside",
+            title=_("A page set aside"),
             page_id=page.id,
             reason=page.reason,
             rows=_facts(page, office),
@@ -202,11 +204,13 @@ def _sees_files(user: User) -> bool:
 def _facts(page: KeptPage, office: Office) -> list[dict[str, object]]:
     """Say what is known of a page set aside, as rows of a summary list."""
     facts = [
-        ("Where it came from", page.label),
-        ("Came in", wording.clock(page.received_at, office.kit.now())),
+        (_("Where it came from"), page.label),
+        (_("Came in"), wording.clock(page.received_at, office.kit.now())),
     ]
     if page.what is not None:
-        facts.append(("Which form", page_name(page.what, page.pages, queue.form_of(office, page))))
+        facts.append(
+            (_("Which form"), page_name(page.what, page.pages, queue.form_of(office, page)))
+        )
     return [{"key": {"text": key}, "value": {"text": value}} for key, value in facts]
 
 
@@ -220,10 +224,10 @@ def dirty_glass(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     )
     found = []
     for file, dirt in dirty_batches(files)[:3]:
-        whose = "Files of the last day"
+        whose = _("Files of the last day")
         if file:
             whose = f"{file.label.capitalize()}, {wording.clock(file.received_at, now)}"
-        found.append(f"{whose}: {dirt.message} {dirt.remedy}")
+        found.append(f"{whose}: {_(dirt.message)} {_(dirt.remedy)}")
     return tuple(found)
 
 
@@ -267,7 +271,7 @@ def _no_longer(
         return show(
             request,
             "replaced.html",
-            title="A page replaced",
+            title=_("A page replaced"),
             label=page.label,
             href=f"/pages/{instead.id}"
             if instead.record and user.has(*VERIFIERS) and may_open(user, instead)
@@ -278,21 +282,21 @@ def _no_longer(
     return show(
         request,
         "read_again.html",
-        title="A page read again",
+        title=_("A page read again"),
         label=page.label,
         soon=page.status in (Status.RECEIVED, Status.READING),
-        became=wording.STATUS[page.status],
+        became=_(wording.STATUS[page.status]),
     )
 
 
 def _why_no_picture(user: User, page: KeptPage) -> str:
     if not user.has(Role.PRACTITIONER):
-        return (
+        return _(
             "We do not know what stands on this page, so only a practitioner may see its picture."
         )
     if not may_see_unread(user, page):
-        return (
+        return _(
             "We do not know whose page this is, and it may be another prison's: "
             "look at the paper itself."
         )
-    return "There is no picture of this page: look at the paper itself."
+    return _("There is no picture of this page: look at the paper itself.")

@@ -288,7 +288,11 @@ def _form(
     with office.kit.store.look() as kept:
         prisons = _prisons(kept, user)
     forms = [(each, title_of(definition(each))) for each in form_ids()]
-    shapes = [("csv", _("CSV, for a spreadsheet")), ("jsonl", "JSON lines"), ("parquet", "Parquet")]
+    shapes = [
+        ("csv", _("CSV, for a spreadsheet")),
+        ("jsonl", _("JSON lines")),
+        ("parquet", "Parquet"),
+    ]
     reasons = [("", _("Choose one")), *((code, why_in_words(code)) for code in REASONS)]
     wrong = {DaysOdd.code: "since", ExportUnexplained.code: "why"}
     return show(

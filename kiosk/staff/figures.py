@@ -107,7 +107,7 @@ def routers() -> tuple[APIRouter, ...]:
                     ],
                     "errors": [_error(each) for each in errors if each.fields >= ENOUGH],
                     "causes": _bars(
-                        [(e.said, (e.pages,)) for e in aside],
+                        [(_(e.said), (e.pages,)) for e in aside],
                         [(_place(e.establishment, e.wing, unknown=True),) for e in aside],
                     ),
                     "out": _bars(
@@ -116,7 +116,7 @@ def routers() -> tuple[APIRouter, ...]:
                     ),
                 }
         shown("list-viewed", "figures")
-        return show(request, "figures.html", title="Figures", **values)
+        return show(request, "figures.html", title=_("Figures"), **values)
 
     return (people,)
 
@@ -198,7 +198,9 @@ def _share(name: str, part: int, whole: int, beside: tuple[str, ...] = ()) -> Ba
 def _error(each: Errors) -> Bar:
     form = next((form for form in library.FORMS if form.id == each.form), None)
     asked = {f.name: f.label for f in form.fillable()} if form else {}
-    return _share(asked.get(each.field, each.field), each.wrong, each.fields, (each.form.upper(),))
+    return _share(
+        _(asked.get(each.field, each.field)), each.wrong, each.fields, (each.form.upper(),)
+    )
 
 
 def _checked(name: str, each: Checked) -> Bar:
@@ -251,7 +253,7 @@ def _within(waits: Sequence[timedelta], share: float, least: int) -> str:
 
 
 def _week(begins: date) -> str:
-    return f"{begins.day} {begins:%b}"
+    return wording.short_day(begins)
 
 
 def _place(establishment: str, wing: str, *, unknown: bool = False) -> str:

@@ -160,10 +160,10 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "stub.html",
-            title="Slip sent",
+            title=_("Slip sent"),
             code=show_serial(serial),
             place=f"{sheet.establishment}, {sheet.wing}",
-            at=f"{local.day} {local:%B %Y}, {local:%H:%M}",
+            at=f"{wording.day(local)}, {local:%H:%M}",
             words=FORM.counterfoil.text.format(code=show_serial(serial))
             if FORM.counterfoil
             else "",
@@ -172,7 +172,7 @@ def routers() -> tuple[APIRouter, ...]:
     @people.get("/slips")
     def slips(request: Request, _user: SignedIn) -> Response:
         """Ask for the code of a stub."""
-        return show(request, "slip.html", title="Where is my slip", code="", said="")
+        return show(request, "slip.html", title=_("Where is my slip"), code="", said="")
 
     @people.post("/slips")
     def slip(
@@ -190,17 +190,17 @@ def routers() -> tuple[APIRouter, ...]:
             return show(
                 request,
                 "slip.html",
-                title="Where is my slip",
+                title=_("Where is my slip"),
                 code=code[:20],
                 problem=problem,
                 status=422,
             )
         shown("slip-viewed", serial)
-        said = _SAID[stage]
+        said = _(_SAID[stage])
         if stage == "none" and sheet.void:
-            said = "It was cancelled. If it comes in after all, a person looks at it."
+            said = _("It was cancelled. If it comes in after all, a person looks at it.")
         return show(
-            request, "slip.html", title="Where is my slip", code=code[:20], said=said, act=act
+            request, "slip.html", title=_("Where is my slip"), code=code[:20], said=said, act=act
         )
 
     @closing.post("/slips/close")
@@ -222,9 +222,9 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "slip.html",
-            title="Where is my slip",
+            title=_("Where is my slip"),
             code=show_serial(serial),
-            said=_SAID[stage],
+            said=_(_SAID[stage]),
             act=act,
         )
 
@@ -327,7 +327,7 @@ def _ask(
     return show(
         request,
         "filing.html",
-        title="New slip",
+        title=_("New slip"),
         parts=[_part(each, user, sent, problems) for each in FORM.sections],
         problems=[
             {"text": _(text), "href": f"#{_anchor(name)}"} for name, text in problems.items()
@@ -467,12 +467,12 @@ def _lacking(answers: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
     if not number and not others:
         found["p1_name"] = _MUST["p1_name"]
     elif not others and not PRISON_NUMBER.fullmatch(str(number)):
-        found["p1_number"] = (
+        found["p1_number"] = _(
             "That is not how a prison number is written. Put it right, or give a name or a cell "
             "as well."
         )
     if number and number == answers.get("p2_number"):
-        found["p2_number"] = "Person 1 and person 2 have the same prison number."
+        found["p2_number"] = _("Person 1 and person 2 have the same prison number.")
     return found
 
 

@@ -197,8 +197,8 @@ def _question(office: Office, user: User, page: KeptPage, name: str, check: str)
     cells = tuple(
         Cell(
             key=f"{page.id}/{name}/{option.name}",
-            label=option.label,
-            question=asked.label,
+            label=_(option.label),
+            question=_(asked.label),
             form=title_of(published.definition),
             ticked=_ticked(reading.options[option.name].state),
             href=f"{field_path(page.id, name)}/crop.png",

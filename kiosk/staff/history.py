@@ -108,7 +108,7 @@ def history_of(
         everything: also who looked, printed and exported; else decisions alone.
     """
     asked = {each.name: each for each in form.fillable()}
-    labels = {name: each.label for name, each in asked.items()}
+    labels = {name: _(each.label) for name, each in asked.items()}
     lines = [
         HistoryLine(
             at=decision.at,
@@ -145,7 +145,7 @@ def who_is(by: str, names: Mapping[str, str]) -> str:
 
 
 def _decided(decision: Decision, asked: Fillable | None, sight: Sight, *, first: bool) -> str:
-    label = asked.label if asked else decision.field
+    label = _(asked.label) if asked else decision.field
     if asked is None or not sight.sees(asked):
         said = _("For a practitioner only")
     elif not decision.settles:

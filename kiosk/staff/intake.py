@@ -91,10 +91,10 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "intake.html",
-            title="Intake desk",
+            title=_("Intake desk"),
             warnings=warnings,
             missed=missed_rows(missed, now),
-            heads=[wording.STATUS[each] for each in _SHOWN],
+            heads=[_(wording.STATUS[each]) for each in _SHOWN],
             batches=[
                 {
                     "href": f"/intake/files/{each.number}",
@@ -129,7 +129,7 @@ def routers() -> tuple[APIRouter, ...]:
                 {
                     "href": f"/set-aside/{each.page}",
                     "serial": show_serial(each.serial),
-                    "reason": each.reason,
+                    "reason": _(each.reason),
                     "at": wording.clock(each.at, now),
                 }
                 for each in odd
@@ -162,16 +162,16 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "batch.html",
-            title="A file that came in",
+            title=_("A file that came in"),
             number=int(number),
             rows=[
                 {
                     "page": _("Page {number}", number=each.number),
                     "became": _("replaced by a better scan")
                     if each.replaced
-                    else wording.STATUS[each.status],
+                    else _(wording.STATUS[each.status]),
                     "serial": show_serial(each.serial) if each.serial else "",
-                    "reason": each.reason,
+                    "reason": _(each.reason),
                     "href": _href(each.page, each.status, opens=opens),
                 }
                 for each in pages

@@ -19,6 +19,7 @@ from kiosk.issue import Order, PlaceOdd, issue_pad, print_pad
 from kiosk.staff import queue, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from kiosk.staff.views import title_of
 from storage.sheets import Pad, PadUnknown
 from storage.store import Kept
@@ -107,7 +108,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "pad.html",
-            title="Pad",
+            title=_("Pad"),
             pad=_shown(found, office),
             by=names.get(found.issued_by, found.issued_by),
             paper=f"/pads/{pad}/paper.pdf" if _may_print(found, user, office) else "",
@@ -199,14 +200,14 @@ def _list(
     return show(
         request,
         "pads.html",
-        title="Pads",
+        title=_("Pads"),
         rows=[_shown(each, office) for each in found],
         form_items=[
             {"value": each, "text": title_of(definition(each)), "selected": each == sent["form"]}
             for each in FORMS
         ],
         language_items=[
-            {"value": code, "text": name, "selected": code == sent["language"]}
+            {"value": code, "text": _(name), "selected": code == sent["language"]}
             for code, name in ENGLISH_NAMES.items()
         ],
         sent=sent,
@@ -218,8 +219,8 @@ def _list(
 
 
 def _shown(pad: Pad, office: Office) -> PadShown:
-    large = ", large print" if pad.large_print else ""
-    language = "" if pad.language == "en" else f", {ENGLISH_NAMES[pad.language]}"
+    large = _(", large print") if pad.large_print else ""
+    language = "" if pad.language == "en" else f", {_(ENGLISH_NAMES[pad.language])}"
     return PadShown(
         href=f"/pads/{pad.id}",
         first=show_serial(pad.id.removeprefix("pad-")),

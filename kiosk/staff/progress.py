@@ -188,7 +188,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "sent.html",
-            title="What was sent",
+            title=_("What was sent"),
             rows=rows,
             whole=whole,
             labels=[label for _name, _fates, label in _COUNTED],
@@ -203,7 +203,7 @@ def routers() -> tuple[APIRouter, ...]:
             found = _found(kept, user, sending)
         shown("sending-viewed", sending)
         return show(
-            request, "sending.html", title="What was sent", state=shown_to(found, user, office)
+            request, "sending.html", title=_("What was sent"), state=shown_to(found, user, office)
         )
 
     @people.get("/take-in/sent/{sending}/live")
@@ -252,7 +252,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "instead.html",
-            title="A better scan",
+            title=_("A better scan"),
             page_id=page_id,
             before=_(BECAME[before.became]) if before else "",
         )

@@ -286,7 +286,7 @@ def routers() -> tuple[APIRouter, ...]:
             record=show_record(
                 found, queue.published_of(office, found), sight, now=now, names=names
             ),
-            printed=f"{user.name} ({user.id}), {at.day} {at:%B %Y, %H:%M}",
+            printed=f"{user.name} ({user.id}), {wording.day(at)}, {at:%H:%M}",
         )
 
     @verifiers.post("/records/{record_id}/without-missing")
@@ -479,7 +479,12 @@ def _choices(
             chosen.state,
             [("open", _("Waiting for people")), ("verified", _("Verified"))],
         ),
-        ("language", _("Language"), chosen.language, sorted(ENGLISH_NAMES.items())),
+        (
+            "language",
+            _("Language"),
+            chosen.language,
+            [(c, _(n)) for c, n in sorted(ENGLISH_NAMES.items())],
+        ),
     ]
     if user.has(*ACTS_ON):
         named = [("only", _("Only these")), ("without", _("Without these"))]

@@ -12,8 +12,8 @@ from jinja2 import ChainableUndefined, ChoiceLoader, Environment, PackageLoader,
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from forms.errors import UserError
-from kiosk.access import Role, User, token_for
-from kiosk.staff.speech import _, counted, language
+from kiosk.access import EVERY_ROLE, ROLE_NAMES, Role, User, token_for
+from kiosk.staff.speech import LANGUAGES, _, counted, language
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,23 @@ class Site:
         language: of the page's words, such as "en".
         direction: "ltr" or "rtl".
         user: who is signed in.
+        roles: what they may be, in words.
         csrf: the token that a form sends back.
         links: the bar's.
         alerts: how many nobody has taken on: that cannot wait, and the rest.
+        here: the page's own address, for the way back once another language is chosen.
+        others: the other languages, by code, each in its own name; none where none is offered.
     """
 
     language: str
     direction: str
     user: User | None
+    roles: str
     csrf: str
     links: tuple[Link, ...]
     alerts: tuple[int, int] = (0, 0)
+    here: str = "/"
+    others: tuple[tuple[str, str], ...] = ()
 
 
 _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
@@ -99,7 +105,7 @@ def _site(request: Request) -> Site:
     at = "/" + request.url.path.split("/")[1]
     at = _UNDER.get(at, at)
     links = tuple(
-        Link(href, text, href == at)
+        Link(href, _(text), href == at)
         for href, text, roles in _LINKS
         if user is not None and user.has(*roles)
     )
@@ -107,9 +113,14 @@ def _site(request: Request) -> Site:
         language=language(),
         direction="ltr",
         user=user,
+        roles=", ".join(_(ROLE_NAMES[r]) for r in EVERY_ROLE if user and r in user.roles),
         csrf=token_for(secret) if secret else "",
         links=links,
         alerts=getattr(request.state, "alerts", (0, 0)),
+        here=request.query_params.get("to", "/") if at == "/sign-in" else request.url.path,
+        others=tuple((c, n) for c, n in LANGUAGES.items() if c != language())
+        if secret and (user or request.url.path == "/sign-in")
+        else (),
     )
 
 
@@ -124,7 +135,9 @@ def show(
 
 def show_problem(request: Request, problem: UserError, status: int) -> HTMLResponse:
     """Make the page that tells of a problem."""
-    return show(request, "problem.html", title="Problem", status=status, problem=problem)
+    return show(
+        request, "problem.html", title=_("Problem"), status=status, problem=problem, nowhere=True
+    )
 
 
 def see_other(path: str) -> RedirectResponse:

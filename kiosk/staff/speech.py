@@ -1,7 +1,8 @@
 """The staff site's own words in the language somebody reads it in; the source is English.
 
 Every string that people read goes through `_`, in Python and in templates, at the moment it is
-shown: never when a module is loaded. What somebody wrote never does.
+shown: never when a module is loaded. What somebody wrote never does. What is not in the site's
+own catalogue, such as a form's questions, is looked for in the forms'.
 """
 
 from __future__ import annotations
@@ -13,8 +14,26 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
+from forms.wording import words
+
 LANGUAGES = {"en": "English", "cy": "Cymraeg"}
 """Languages of the staff site, by code, each in its own name."""
+
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+"""The forms' own catalogue has their translations."""
 
 LOCALE = Path(__file__).parent / "locale"
 
@@ -29,6 +48,8 @@ def _(english: str, /, **values: object) -> str:
         values: what to fill them with.
     """
     text = _catalogue(_chosen.get()).gettext(english) if english else ""
+    if text == english and _chosen.get() != "en":  # A question of a form, or an option of one.
+        text = words(english, _chosen.get())
     return text.format(**values) if values else text
 
 

@@ -27,10 +27,11 @@ from forms.errors import UserError
 from forms.file_names import base_name
 from kiosk.access import CrossSite, Role, SignedIn, User, check_token, router_for
 from kiosk.problems import RequestUnclear, TooMuchSent, note_bug
-from kiosk.staff import progress, wording
+from kiosk.staff import progress
 from kiosk.staff.kit import Given, Office
 from kiosk.staff.progress import SendingShown, only
 from kiosk.staff.showing import show
+from kiosk.staff.speech import _, counted, language, speaking
 from storage.paper import Taken
 from storage.store import Kept
 
@@ -117,7 +118,7 @@ def routers() -> tuple[APIRouter, ...]:
     @page.get(HERE)
     def form(request: Request, _user: SignedIn) -> Response:
         """Show where to choose files."""
-        return show(request, "take_in.html", title="Take in scans")
+        return show(request, "take_in.html", title=_("Take in scans"))
 
     @sending.post(HERE)
     async def take_in(request: Request, user: SignedIn, office: Given) -> Response:
@@ -147,14 +148,20 @@ def _told(
     known = sum(each.fate == "duplicate" for each in came)
     refused = len(came) - taken - known
     parts = [
-        wording.count(taken, "file was taken in.", "files were taken in.") if taken else "",
-        wording.count(known, "file was here already.", "files were here already.") if known else "",
-        wording.count(refused, "file was refused.", "files were refused.") if refused else "",
+        counted("{count} file was taken in.", "{count} files were taken in.", taken)
+        if taken
+        else "",
+        counted("{count} file was here already.", "{count} files were here already.", known)
+        if known
+        else "",
+        counted("{count} file was refused.", "{count} files were refused.", refused)
+        if refused
+        else "",
     ]
     return show(
         request,
         "take_in.html",
-        title="Take in scans",
+        title=_("Take in scans"),
         status=200 if taken or known else 422,
         came=came,
         sum=" ".join(filter(None, parts)),
@@ -328,7 +335,7 @@ class _Incoming(io.RawIOBase):
         self._problem: UserError | None = None
         self._size = 0
         self._result: Came | None = None
-        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread = threading.Thread(target=self._take_in, args=(language(),), daemon=True)
         self._thread.start()
 
     def put(self, data: bytes) -> None:
@@ -365,6 +372,10 @@ class _Incoming(io.RawIOBase):
         room[:given], self._left = self._left[:given], self._left[given:]
         return given
 
+    def _take_in(self, spoken: str) -> None:
+        with speaking(spoken):
+            self._take()
+
     def _take(self) -> None:
         at, intake = self._office.kit.now(), self._office.kit.intake
         try:
@@ -384,15 +395,20 @@ class _Incoming(io.RawIOBase):
             problem = note_bug(bug, "taking in a file that was sent")
         else:
             fate: Literal["accepted", "duplicate"] = "duplicate" if taken.duplicate else "accepted"
-            here = "It was here already, as" if taken.duplicate else "Taken in as"
-            self._result = Came(name=self._name, fate=fate, words=f"{here} {taken.intake.label}.")
+            label = taken.intake.label
+            words = (
+                _("It was here already, as {label}.", label=label)
+                if taken.duplicate
+                else _("Taken in as {label}.", label=label)
+            )
+            self._result = Came(name=self._name, fate=fate, words=words)
             return
         while not self._over:  # What still comes goes nowhere.
             self._over = self._pieces.get() is None
         intake.refuse(problem, size=self._size, by=self._user.id, at=at, kind="upload")
         with suppress(UserError), self._office.kit.store.begin(()) as kept:
             self._note(kept, None, reason_code=problem.code)
-        words = f"{problem.message} {problem.remedy}"
+        words = f"{_(problem.message)} {_(problem.remedy)}"
         self._result = Came(name=self._name, fate="refused", words=words)
 
     def _keep_beside(self, kept: Kept, taken: Taken) -> None:

@@ -15,6 +15,7 @@ from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.staff import wording
 from kiosk.staff.kit import Given, Shown
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from storage.store import Kept
 from storage.terminals import CODE_LASTS, Terminal, TerminalUnknown
 
@@ -103,9 +104,17 @@ def routers() -> tuple[APIRouter, ...]:
 def silent_sentences(kept: Kept, user: User, now: datetime) -> tuple[str, ...]:
     """Say which terminals should be heard of and are not."""
     return tuple(
-        f"{each.name}: this kiosk has not been heard of"
-        f"{f' since {wording.clock(each.seen_at, now)}' if each.seen_at else ' yet'}. "
-        "Go and look, and put paper forms out."
+        _(
+            "{name}: this kiosk has not been heard of since {when}. Go and look, and put paper "
+            "forms out.",
+            name=each.name,
+            when=wording.clock(each.seen_at, now),
+        )
+        if each.seen_at
+        else _(
+            "{name}: this kiosk has not been heard of yet. Go and look, and put paper forms out.",
+            name=each.name,
+        )
         for each in _theirs(kept, user)
         if each.silent(now)
     )
@@ -141,7 +150,7 @@ def _list(
     return show(
         request,
         "terminals.html",
-        title="Kiosks",
+        title=_("Kiosks"),
         rows=rows,
         problem=problem,
         wrong="prison" if isinstance(problem, PrisonOdd) else "name",
@@ -153,24 +162,24 @@ def _list(
 def _code(request: Request, invited: Terminal, code: str) -> Response:
     minutes = int(CODE_LASTS.total_seconds() // 60)
     shown = CodeShown(name=invited.name, code=show_serial(code), minutes=minutes)
-    return show(request, "terminal_code.html", title="Code for a kiosk", shown=shown)
+    return show(request, "terminal_code.html", title=_("Code for a kiosk"), shown=shown)
 
 
 def _shown(each: Terminal, now: datetime) -> TerminalShown:
     if each.state == "revoked":
-        state = "Not served any more"
+        state = _("Not served any more")
     elif each.state == "invited":
-        state = "Its code has not been typed yet"
+        state = _("Its code has not been typed yet")
     elif each.until is not None and each.until > now:
-        state = f"Served until {each.until.astimezone():%d %B %Y}".replace(" 0", " ")
+        state = _("Served until {day}", day=wording.day(each.until.astimezone()))
     else:
-        state = "Its certificate has ended: give it a new code"
+        state = _("Its certificate has ended: give it a new code")
     return TerminalShown(
         id=each.id,
         name=each.name,
         place=", ".join(part for part in (each.establishment, each.wing) if part),
         state=state,
-        heard=wording.clock(each.seen_at, now) if each.seen_at else "Not yet",
+        heard=wording.clock(each.seen_at, now) if each.seen_at else _("Not yet"),
         silent=each.silent(now),
         served=each.state != "revoked",
     )

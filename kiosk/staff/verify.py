@@ -28,6 +28,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pictures import PictureMissing, covers, place_of
 from kiosk.staff.rights import Sight, may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
+from kiosk.staff.speech import _
 from kiosk.staff.views import (
     field_path,
     later_field,
@@ -229,7 +230,7 @@ def routers() -> tuple[APIRouter, ...]:
             with office.kit.store.look() as kept:
                 opened, asked = _open_field(kept, office, user, page_id, name)
                 _proved_for(asked, request, office)
-                ours = "Cannot read" if cannot_read else say(asked, value)
+                ours = _("Cannot read") if cannot_read else say(asked, value)
                 both = _conflict(request, kept, office, user, opened, asked, ours)
             shown("field-viewed", page_id, name)
             return both
@@ -304,7 +305,7 @@ def routers() -> tuple[APIRouter, ...]:
         return show(
             request,
             "whole_page.html",
-            title="The whole page",
+            title=_("The whole page"),
             tight=True,
             where=page_name(opened.page.what, opened.page.pages, opened.published.definition),
             back=field_path(page_id, name),
@@ -412,7 +413,7 @@ def _ask(
     company = ""
     if colleague:
         called = queue.names_of(kept, {colleague}).get(colleague, colleague)
-        company = f"{called} has this page open too."
+        company = _("{who} has this page open too.", who=called)
     view = show_field(
         page,
         opened.published,
@@ -432,7 +433,7 @@ def _ask(
         queued=queued,
     )
     status = 200 if again is None else 422
-    return show(request, "field.html", title=asked.label, status=status, tight=True, view=view)
+    return show(request, "field.html", title=_(asked.label), status=status, tight=True, view=view)
 
 
 def _answer(asked: Fillable, form: Sent, opened: _Open, office: Office, act: str) -> Value:
@@ -530,24 +531,26 @@ def _conflict(
     newest = opened.page.decision(asked.name)
     assert newest is not None
     names = queue.names_of(kept, {newest.by})
-    theirs = "Cannot read" if newest.cannot_read else say(asked, newest.value)
+    theirs = _("Cannot read") if newest.cannot_read else say(asked, newest.value)
     needed = needed_fields(opened.page, opened.published.definition, user)
     following = next_field(opened.page, needed, user, asked.name)
     mine = newest.by == user.id
     if ours == theirs:
-        advice = "Both say the same, so there is nothing to settle."
+        advice = _("Both say the same, so there is nothing to settle.")
     elif mine:
-        advice = "You answered it in another window. Open it again to change your answer."
+        advice = _("You answered it in another window. Open it again to change your answer.")
     else:
-        advice = "If you think theirs is wrong, talk to them or to a manager."
+        advice = _("If you think theirs is wrong, talk to them or to a manager.")
     return show(
         request,
         "conflict.html",
-        title="Already answered",
+        title=_("Already answered"),
         status=409,
         label=asked.label,
-        who="You" if mine else names.get(newest.by, newest.by),
-        have="have" if mine else "has",
+        heading=_("You have already answered this one")
+        if mine
+        else _("{who} has already answered this one", who=names.get(newest.by, newest.by)),
+        who=_("You") if mine else names.get(newest.by, newest.by),
         said=said_by(newest, asked, names, office.kit.now()),
         theirs=theirs,
         ours=ours,

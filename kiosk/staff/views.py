@@ -16,7 +16,7 @@ from kiosk.access import Role, User
 from kiosk.staff import wording
 from kiosk.staff.pictures import Badge, badges_for, frame_for, place_of
 from kiosk.staff.rights import Sight, may_see
-from kiosk.staff.speech import _
+from kiosk.staff.speech import _, counted
 from kiosk.widgets import Control, control_for, is_blind, say
 from pipeline.kept import (
     Answer,
@@ -95,8 +95,8 @@ def queue_row(
         page=line.what.page,
         serial=show_serial(line.what.serial),
         kind=kind,
-        tag=_TAGS[kind],
-        why=reasons[0] if reasons else wording.LEFT_TO_PEOPLE,
+        tag=_(_TAGS[kind]),
+        why=reasons[0] if reasons else _(wording.LEFT_TO_PEOPLE),
         fields=len(fields),
         came=wording.clock(line.received_at, now),
         sheet=wording.which_sheet(line.occurrence, line.why),
@@ -106,7 +106,7 @@ def queue_row(
 
 def title_of(form: FormDefinition) -> str:
     """Name a form: "RJ-1 Self-referral"."""
-    return f"{form.id.upper()} {form.title}"
+    return f"{form.id.upper()} {_(form.title)}"
 
 
 # One field
@@ -196,8 +196,14 @@ def page_name(what: PageId | None, pages: int, form: FormDefinition, sheet: str 
     """
     if what is None:
         return title_of(form)
-    name = f"{title_of(form)}, page {what.page} of {pages}, serial {show_serial(what.serial)}"
-    return f"{name}, {sheet.lower()}" if sheet else name
+    name = _(
+        "{form}, page {page} of {pages}, serial {serial}",
+        form=title_of(form),
+        page=what.page,
+        pages=pages,
+        serial=show_serial(what.serial),
+    )
+    return f"{name}, {sheet[0].lower()}{sheet[1:]}" if sheet else name
 
 
 def needed_fields(page: KeptPage, form: FormDefinition, user: User) -> tuple[str, ...]:
@@ -290,14 +296,14 @@ def show_field(
         where=page_name(page.what, page.pages, form, sheet),
         at=at,
         of=max(len(needed), 1),
-        waiting=wording.count(waiting, "answer waits", "answers wait")
+        waiting=counted("{count} answer waits", "{count} answers wait", waiting)
         if queued
-        else wording.count(waiting, "more page waiting", "more pages waiting"),
+        else counted("{count} more page waiting", "{count} more pages waiting", waiting),
         wide=crop is not None and crop.width / crop.height >= WIDE_FROM,
         crop=crop,
-        no_crop="No picture was kept of this answer: it did not come on paper."
+        no_crop=_("No picture was kept of this answer: it did not come on paper.")
         if reading.by != "scan"
-        else "There is no picture of this answer. Look at the paper itself.",
+        else _("There is no picture of this answer. Look at the paper itself."),
         why=_why(reading, decision, against, user),
         urgent=_urgent(asked, reading),
         control=control,
@@ -329,10 +335,10 @@ def _why(
     user: User,
 ) -> tuple[str, ...]:
     if against and decision is not None and decision.by != user.id:
-        return (wording.READ_TWO_WAYS,)
+        return (_(wording.READ_TWO_WAYS),)
     if decision is not None and not decision.settles and decision.by != user.id:
-        return (wording.SECOND_PERSON,)
-    return wording.why_sentences(reading.why) or (wording.LEFT_TO_PEOPLE,)
+        return (_(wording.SECOND_PERSON),)
+    return wording.why_sentences(reading.why) or (_(wording.LEFT_TO_PEOPLE),)
 
 
 def _as_decided(
@@ -355,7 +361,7 @@ def _as_decided(
 def _decided(decision: Decision | None, asked: Fillable, user: User, now: datetime) -> str:
     if decision is None or decision.by != user.id:
         return ""
-    said = "Cannot read" if decision.cannot_read else say(asked, decision.value)
+    said = _("Cannot read") if decision.cannot_read else say(asked, decision.value)
     when = wording.clock(decision.at, now)
     if not decision.settles:
         return _(
@@ -381,9 +387,10 @@ def _locked(
 
 def said_by(decision: Decision, asked: Fillable, names: Mapping[str, str], now: datetime) -> str:
     """Say who answered what, and when."""
-    said = "Cannot read" if decision.cannot_read else say(asked, decision.value)
+    said = _("Cannot read") if decision.cannot_read else say(asked, decision.value)
     who = names.get(decision.by, decision.by)
-    return f"{who} answered this {wording.clock(decision.at, now)}: {said}"
+    when = wording.clock(decision.at, now)
+    return _("{who} answered this {when}: {said}", who=who, when=when, said=said)
 
 
 def _urgent(asked: Fillable, reading: Reading) -> bool:
@@ -438,14 +445,14 @@ def _roll(
     lines = [_roll_line(number, people, wording.band(likely), says) for number, likely in meant]
     if page.issued_to and "other-person" in page.reading(asked.name).why:
         lines = [each for each in lines if each.number != page.issued_to]
-        lines.append(_roll_line(page.issued_to, people, wording.MADE_OUT_TO, says))
+        lines.append(_roll_line(page.issued_to, people, _(wording.MADE_OUT_TO), says))
     if not lines:
         return (), ""
     if match is None or not meant:
-        return tuple(lines), "The register of copies says:"
+        return tuple(lines), _("The register of copies says:")
     if match.match:
-        return tuple(lines), "On the roll: one person fits."
-    return tuple(lines), " ".join(("On the roll:", *wording.why_sentences(match.why)))
+        return tuple(lines), _("On the roll: one person fits.")
+    return tuple(lines), " ".join((_("On the roll:"), *wording.why_sentences(match.why)))
 
 
 def _says(whose: str, page: KeptPage, form: FormDefinition) -> Mapping[str, str]:
@@ -522,12 +529,14 @@ class RecordShown:
 def state_words(record: KeptRecord | Line, now: datetime, names: Mapping[str, str]) -> str:
     """Say how far a record is."""
     if record.state is not RecordState.VERIFIED:
-        return "Waiting for people"
+        return _("Waiting for people")
     if record.verified_at is None:
-        return "Verified"
+        return _("Verified")
     who = names.get(record.verified_by, record.verified_by)
-    by = f" by {who}" if who else ""
-    return f"Verified{by} {wording.clock(record.verified_at, now)}"
+    when = wording.clock(record.verified_at, now)
+    if who:
+        return _("Verified by {who} {when}", who=who, when=when)
+    return _("Verified {when}", when=when)
 
 
 def show_record(
@@ -542,17 +551,17 @@ def show_record(
     form, user = published.definition, sight.user
     notes = []
     if record.issued_to:
-        notes.append(f"This copy was made out to {record.issued_to}.")
+        notes.append(_("This copy was made out to {number}.", number=record.issued_to))
     elif form.bound:
-        notes.append(wording.NOBODY_NAMED)
+        notes.append(_(wording.NOBODY_NAMED))
     if record.missing and not record.without_missing_by:
-        numbers = " and ".join(str(n) for n in record.missing)
-        notes.append(f"Page {numbers} has not come in yet.")
+        numbers = _(" and ").join(str(n) for n in record.missing)
+        notes.append(_("Page {numbers} has not come in yet.", numbers=numbers))
     if record.without_missing_by:
         who = names.get(record.without_missing_by, record.without_missing_by)
-        notes.append(f"{who} decided to go on without the missing pages.")
+        notes.append(_("{who} decided to go on without the missing pages.", who=who))
     if "serial-twice" in record.flags:
-        notes.append("Another sheet with the same serial has come in: it may be a photocopy.")
+        notes.append(_("Another sheet with the same serial has come in: it may be a photocopy."))
     if record.asked is not None:
         notes += _asked(record.asked, user, now)
     return RecordShown(
@@ -569,26 +578,33 @@ def show_record(
 
 def _asked(asked: KioskAsk, user: User, now: datetime) -> list[str]:
     """Say what is known of a request because it came from a kiosk."""
-    told = [f"Handed in at a kiosk {wording.clock(asked.at, now)}."]
+    told = [_("Handed in at a kiosk {when}.", when=wording.clock(asked.at, now))]
     today = day_of(now)
     if asked.promised is not None and asked.state == "open":
         day = asked.renewed or asked.promised
         late = asked.promised < today
-        promise = f"He was told that somebody comes by {day.day} {day:%B %Y}."
-        told.append(f"We are late. {promise}" if late else promise)
+        promise = _("He was told that somebody comes by {day}.", day=wording.day(day))
+        told.append(f"{_('We are late.')} {promise}" if late else promise)
     if asked.state == "working":
-        told.append("Somebody has been to see him.")
+        told.append(_("Somebody has been to see him."))
     if asked.state == "finished":
-        told.append("Finished.")
+        told.append(_("Finished."))
     if asked.times > 1:
         last = wording.clock(asked.last_at, now)
-        times = f"The same was handed in {asked.times} times with this number"
-        told.append(f"{times}, the last {last}.")
+        told.append(
+            _(
+                "The same was handed in {count} times with this number, the last {when}.",
+                count=asked.times,
+                when=last,
+            )
+        )
     told += wording.why_sentences(code for code in asked.flags if code != "asked-again")
     if asked.follows:
-        told.append(f"What was asked before has the serial {show_serial(asked.follows)}.")
+        told.append(
+            _("What was asked before has the serial {serial}.", serial=show_serial(asked.follows))
+        )
     if user.has(Role.PRACTITIONER):
-        told += [f"{name}: {', '.join(parts)}" for name, parts in asked.beside.items()]
+        told += [f"{_(name)}: {', '.join(parts)}" for name, parts in asked.beside.items()]
     return told
 
 
@@ -613,12 +629,12 @@ def _part(
             if answer.field in asked
         ),
         picture=f"/pages/{page.id}/picture.png" if page.upright else "",
-        caption="As it was scanned. The parts in grey are not for you."
+        caption=_("As it was scanned. The parts in grey are not for you.")
         if covered
-        else "As it was scanned.",
-        no_picture="This was answered at a kiosk: there is no paper."
+        else _("As it was scanned."),
+        no_picture=_("This was answered at a kiosk: there is no paper.")
         if page.by == "kiosk"
-        else "No picture was kept: this page did not come on paper.",
+        else _("No picture was kept: this page did not come on paper."),
     )
 
 
@@ -631,25 +647,25 @@ def _answer_row(
     names: Mapping[str, str],
 ) -> AnswerRow:
     if not sight.sees(asked):
-        return AnswerRow(label=asked.label, hidden=wording.NOT_FOR_YOU)
+        return AnswerRow(label=_(asked.label), hidden=_(wording.NOT_FOR_YOU))
     undecided = answer.field in {each.field for each in page.undecided}
     if undecided:
         value, by, when = "", "", ""
     elif answer.by:
         who = names.get(answer.by, answer.by)
         by, when = who, wording.clock(answer.at, now) if answer.at else ""
-        value = "Cannot read" if answer.cannot_read else say(asked, answer.value)
+        value = _("Cannot read") if answer.cannot_read else say(asked, answer.value)
     else:
-        by = _BY.get(answer.reading.by, "As typed")
+        by = _(_BY.get(answer.reading.by, "As typed"))
         empty = isinstance(asked, FreeText) and answer.reading.state is State.BLANK
-        when, value = "", "Nothing written" if empty else say(asked, answer.value)
+        when, value = "", _("Nothing written") if empty else say(asked, answer.value)
     words = isinstance(asked, Choice) and _has_words(asked, answer)
     written = isinstance(asked, FreeText) and answer.reading.state is not State.BLANK
     on_paper = page.upright and answer.reading.by == "scan"
     return AnswerRow(
-        label=asked.label,
+        label=_(asked.label),
         value=value,
-        hidden=("Waiting for a second person" if answer.by else "Waiting for a person")
+        hidden=(_("Waiting for a second person") if answer.by else _("Waiting for a person"))
         if undecided
         else "",
         by=by,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
+from kiosk.staff.speech import MONTHS, _, counted
+
 STATUS: Mapping[str, str] = MappingProxyType(
     {
         "received": "received, not read yet",
@@ -126,14 +128,16 @@ LEFT_TO_PEOPLE = "This was read with confidence; look at it if you like."
 
 def which_sheet(occurrence: int, flags: Iterable[str]) -> str:
     """Tell sheets with one serial apart, as photocopies of a blank are; "" for the only one."""
-    return f"Sheet {occurrence} with this serial" if "serial-twice" in flags else ""
+    return (
+        _("Sheet {number} with this serial", number=occurrence) if "serial-twice" in flags else ""
+    )
 
 
 def why_sentences(codes: Iterable[str]) -> tuple[str, ...]:
     """Put the codes of a reading in sentences, each once."""
-    found = dict.fromkeys(_WHY.get(code, _UNKNOWN_WHY) for code in codes)
+    found = dict.fromkeys(_(_WHY.get(code, _UNKNOWN_WHY)) for code in codes)
     if len(found) > 1:
-        found.pop(_UNKNOWN_WHY, None)
+        found.pop(_(_UNKNOWN_WHY), None)
     return tuple(found)
 
 
@@ -145,8 +149,8 @@ def has_words(code: str) -> bool:
 def band(confidence: float) -> str:
     """Put a confidence in one of three bands: a number would only anchor the eye."""
     if confidence >= 0.9:
-        return "likely"
-    return "possible" if confidence >= 0.4 else "unlikely"
+        return _("likely")
+    return _("possible") if confidence >= 0.4 else _("unlikely")
 
 
 def clock(when: datetime, now: datetime) -> str:
@@ -154,30 +158,30 @@ def clock(when: datetime, now: datetime) -> str:
     local, today = when.astimezone(), now.astimezone().date()
     time = f"{local:%H:%M}"
     if local.date() == today:
-        return f"today at {time}"
+        return _("today at {time}", time=time)
     if local.date() == today - timedelta(days=1):
-        return f"yesterday at {time}"
-    return f"{local.day} {local:%B %Y} at {time}"
+        return _("yesterday at {time}", time=time)
+    return _("{day} at {time}", day=day(local), time=time)
 
 
 def day(when: date) -> str:
     """Say a day: "3 November 2026"."""
-    return f"{when.day} {when:%B %Y}"
+    return f"{when.day} {_(MONTHS[when.month - 1])} {when.year}"
+
+
+def short_day(when: date) -> str:
+    """Say a day of this year: "3 Nov"."""
+    return f"{when.day} {_(MONTHS[when.month - 1])[:3]}"
 
 
 def how_long(time: timedelta) -> str:
     """Say how long something took: "4 minutes", "3 hours", "2 days"."""
     minutes = round(time.total_seconds() / 60)
     if minutes < 120:
-        return count(max(minutes, 1), "minute", "minutes")
+        return counted("{count} minute", "{count} minutes", max(minutes, 1))
     if minutes < 48 * 60:
-        return count(round(minutes / 60), "hour", "hours")
-    return count(round(minutes / 1440), "day", "days")
-
-
-def count(number: int, one: str, many: str) -> str:
-    """Count things: "1 page", "14 pages"."""
-    return f"{number} {one if number == 1 else many}"
+        return counted("{count} hour", "{count} hours", round(minutes / 60))
+    return counted("{count} day", "{count} days", round(minutes / 1440))
 
 
 def size(number: int) -> str:

@@ -101,3 +101,20 @@ def test_updating_keeps_what_is_translated_and_its_state(
 
 def test_what_runs_says_what_the_catalogue_says() -> None:
     assert words("Hide", "ar") == translations.translations("ar")["Hide"][0]
+
+
+def test_a_staff_site_string_that_is_missing_or_lost_its_place_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for file in translations.STAFF_LOCALE.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(translations, "STAFF_LOCALE", tmp_path)
+    assert list(translations.staff_faults()) == []
+    welsh = tmp_path / "cy.po"
+    text = welsh.read_text("utf-8")
+    broken = text.replace('"Methu darllen"', '""').replace("heddiw am {time}", "heddiw am {day}")
+    welsh.write_text(broken, "utf-8")
+    found = list(translations.staff_faults())
+    assert "staff, cy: not translated: Cannot read" in found
+    assert "staff, cy: other places to fill: today at {time}" in found
+    assert "staff, cy: not compiled" in found

@@ -49,6 +49,7 @@ TABLE = {
     ("POST", "/sign-in/enrol"): EVERYBODY,
     ("POST", "/sign-in/enrol/ask"): EVERYBODY,
     ("POST", "/sign-in/enrol/passkey"): EVERYBODY,
+    ("POST", "/language"): EVERYBODY,
     ("POST", "/sign-out"): SIGNED_IN,
     ("GET", "/account"): SIGNED_IN,
     ("POST", "/account/password"): SIGNED_IN,
@@ -300,7 +301,7 @@ def test_each_route_lets_in_whom_the_table_says(place, browsers, visit, method, 
         assert answer.status_code in allowed, answer.text
         if path == "/sign-out":
             assert 'counterfoil=""' in answer.headers["set-cookie"]
-        elif not path.startswith("/sign-in"):
+        elif not path.startswith(("/sign-in", "/language")):
             assert not answer.headers.get("location", "").startswith("/sign-in")
     elif role:
         assert answer.status_code == 403

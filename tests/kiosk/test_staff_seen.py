@@ -37,6 +37,7 @@ NOT_HERE = {
     "/sign-in/enrol/ask": ASKS,
     "/account/passkeys/ask": ASKS,
     "/prove/passkey/ask": ASKS,
+    "/language": "it says nothing of anybody, and only their own browser keeps it",
     "/sign-in/passkey": ELSEWHERE,
     "/sign-in/second": ELSEWHERE,
     "/sign-in/password": ELSEWHERE,
