@@ -83,6 +83,16 @@ class Keys:
         found = self.find(scope)
         if found is not None:
             return found
+        return self._make(scope, secret)
+
+    def make_all(self, scopes: Collection[str]) -> None:
+        """Make the keys of many scopes; those that are there already stay."""
+        self.fetch(scopes)
+        for scope in scopes:
+            if scope not in self._met and scope not in self._locked:
+                self._make(scope, None)
+
+    def _make(self, scope: str, secret: bytes | None) -> DataKey:
         key, locked = self._vault.make(scope, secret)
         self._rows.add(
             DataKeyRow(

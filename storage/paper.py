@@ -376,8 +376,7 @@ class Intakes:
             return tuple(self._rows.scalars(waiting.order_by(PageRow.page_index)))
         row.state, row.pages = "split", split.pages
         pages = [_page_of(row, index) for index in range(split.pages)]
-        for each in pages:
-            self._keys.make(page_scope(each.id))
+        self._keys.make_all([page_scope(each.id) for each in pages])
         self._rows.add_all(pages)
         self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(split.pages))
         if split.problem is not None:
@@ -405,8 +404,7 @@ class Intakes:
             return ()
         more = [_page_of(row, index) for index in range(row.pages, pages)]
         row.pages = pages
-        for each in more:
-            self._keys.make(page_scope(each.id))
+        self._keys.make_all([page_scope(each.id) for each in more])
         self._rows.add_all(more)
         self._events.add("file-split", row.id, by=MACHINE, at=at, code=str(pages))
         return tuple(each.id for each in more)

@@ -29,7 +29,7 @@ from storage import jobs as engine
 from storage.audit import EventsBroken
 from storage.blobs import FolderBlobs
 from storage.intake_box import IntakeBox
-from storage.jobs import LATE_AFTER, SHAPE, Jobs, sweep
+from storage.jobs import ENQUEUED_AT_ONCE, LATE_AFTER, SHAPE, Jobs, sweep
 from storage.sealed_blobs import SealedBlobs
 from storage.slots import FileSlots
 from storage.store import Store
@@ -96,6 +96,16 @@ def _engines_words(sql: Any) -> str:
     """Give everything that the engine keeps of its own."""
     tables = ("workflow_status", "operation_outputs", "datasource_outputs")
     return "".join(repr(sql(f"SELECT * FROM {table}")) for table in tables)
+
+
+def test_a_large_file_is_enqueued_some_pages_at_a_time_and_read_whole(
+    desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path
+) -> None:
+    serials = desk.issue(ENQUEUED_AT_ONCE + 3)
+    put(box, tmp_path, "batch", "".join(f"{s} 1 1\n{s} 2 1\n" for s in serials))
+    worked = supervise(desk.store, jobs, until_idle=True, command=command)
+    assert worked.idle
+    assert worked.counts[Status.AWAITING] == 2 * len(serials)
 
 
 @pytest.mark.both_databases
