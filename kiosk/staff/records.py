@@ -52,6 +52,9 @@ VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 ACTS_ON = (Role.PRACTITIONER, Role.MANAGER)
 """Who acts on records: they see who looked at one, those on which staff are named, and print."""
 
+REFERRALS = frozenset({"rj-1", "rj-2"})
+"""Forms by which somebody asks, and which are closed when he has had an answer."""
+
 OPENINGS: Mapping[str, str] = {
     "danger": "Somebody may be in danger",
     "practitioner-away": "No practitioner is here, and it cannot wait",
@@ -344,6 +347,9 @@ def _record(
         names = queue.names_of(kept, _named(found))
         following = "/verify" if just_verified and queue.length_for(kept, user) else ""
         sight = _sight(kept, office, user, found)
+        open_still = kept.filings.stage(found.serial) not in ("none", "closed")
+    alone = found.state is RecordState.VERIFIED and not found.confidential
+    can_close = user.has(*ACTS_ON) and alone and open_still and found.form in REFERRALS
     form = queue.form_of(office, found)
     _proved_for(request, sight, form, office)
     seen("record-viewed", found.id)
@@ -366,6 +372,7 @@ def _record(
         next=following,
         can_move=found.asked is not None and user.has(*ACTS_ON),
         can_print=user.has(*ACTS_ON),
+        can_close=can_close,
         can_open=can_break and _has_sealed(form) and not sight.opened,
         opened=can_break and sight.opened,
         reasons=OPENINGS,

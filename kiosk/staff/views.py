@@ -174,6 +174,7 @@ class FieldShown:
     second: bool = False
     queued: bool = False
     ahead: str = ""
+    better: str = ""
 
 
 QUEUED = "?in=queue"
@@ -325,6 +326,9 @@ def show_field(
         second=decision is not None and not decision.settles and decision.by != user.id,
         queued=queued,
         ahead=f"/verify/ahead/{page.id}/{asked.name}" if queued else "",
+        better=f"/take-in/instead/{page.id}"
+        if page.status is Status.AWAITING and page.upright and not page.decisions
+        else "",
     )
 
 
