@@ -94,5 +94,6 @@ def server_for(
         )
     )
     # What lasts for minutes, such as live counts, ends when the server is told to stop.
-    app.state.stopping = lambda: server.should_exit
+    if isinstance(app, FastAPI):
+        app.state.stopping = lambda: server.should_exit
     return server

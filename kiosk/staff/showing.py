@@ -99,6 +99,14 @@ def _environment() -> Environment:
     return made
 
 
+def _here(request: Request, at: str) -> str:
+    """Say where somebody comes back to once they have chosen another language."""
+    if at == "/sign-in":
+        return request.query_params.get("to", "/")
+    # What answers something that was sent has no page at its address.
+    return request.url.path if request.method == "GET" else "/"
+
+
 def _site(request: Request) -> Site:
     user: User | None = getattr(request.state, "user", None)
     secret: str = getattr(request.state, "secret", "")
@@ -117,7 +125,7 @@ def _site(request: Request) -> Site:
         csrf=token_for(secret) if secret else "",
         links=links,
         alerts=getattr(request.state, "alerts", (0, 0)),
-        here=request.query_params.get("to", "/") if at == "/sign-in" else request.url.path,
+        here=_here(request, at),
         others=tuple((c, n) for c, n in LANGUAGES.items() if c != language())
         if secret and (user or request.url.path == "/sign-in")
         else (),

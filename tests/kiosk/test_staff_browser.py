@@ -232,7 +232,7 @@ def test_the_grid_keeps_what_it_showed_and_turns_the_marked_ones(run_site, arriv
     pages = [site.prison.comes_in(one)[0] for _ in range(3)]
     page = arrive(site, "vera")
     page.get_by_role("link", name="In a grid").click()
-    expect(page.locator(".cell")).to_have_count(6)
+    expect(page.locator(".cell")).to_have_count(9)
     press(page, "ArrowRight", "ArrowRight", "ArrowRight", "Space")
     expect(page.locator(".cell__wrong").nth(3)).to_be_checked()
     assert violations(page) == []
@@ -587,7 +587,7 @@ def test_whoever_has_the_most_links_has_the_whole_bar_on_the_screen(full_site, a
     page = arrive(full_site, "milan")
     box = page.get_by_role("button", name="Sign out").bounding_box()
     assert box["x"] + box["width"] <= SCREEN["width"]
-    assert page.locator(".bar").bounding_box()["height"] <= 60
+    assert page.locator(".bar").bounding_box()["height"] <= 72
 
 
 def test_axe_sees_a_planted_fault(full_site, arrive) -> None:

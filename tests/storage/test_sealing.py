@@ -46,6 +46,8 @@ WORDS = {
     "a picture": "CANARYAN",
     "submissions.extra": "CANARYAO",
     "alerts.number": "CANARYAP",
+    "export_asks.why": "CANARYAQ",
+    "second_factors.label": "CANARYAR",
 }
 
 
@@ -134,6 +136,27 @@ def _say_at_a_kiosk(desk: Any) -> None:
             answer="yes",
             number=WORDS["alerts.number"],
         )
+        kept.factors.add_passkey(
+            "pat",
+            credential="c",
+            public_key=b"k",
+            count=0,
+            label=WORDS["second_factors.label"],
+            at=NOW,
+        )
+        kept.exports.ask(
+            form="rj-1",
+            shape="csv",
+            establishment="MTI",
+            wings=(),
+            since=NOW.date(),
+            until=NOW.date(),
+            reason="report",
+            why=f"{WORDS['export_asks.why']} is what it is for.",
+            records=1,
+            by="pat",
+            at=NOW,
+        )
 
 
 def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
@@ -153,6 +176,8 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             kept.staff.find("pat").name,
             [each.asked.beside for each in kept.records.newest() if each.asked],
             [each.number for each in kept.alerts.waiting()],
+            [each.label for each in kept.factors.of("pat")],
+            [kept.exports.why(each.id) for each in kept.exports.asks(9)],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
         ]
@@ -197,6 +222,7 @@ def test_the_words_of_the_test_above_cover_every_private_value() -> None:
         if isinstance(value, Private)
     }
     plain = {"readings.state", "readings.confidence", "readings.bounds"}
+    plain.add("second_factors.secret")  # drawn anew each time, and tried in its own tests
     assert named - plain == {each for each in WORDS if "." in each}
 
 
