@@ -28,11 +28,16 @@ from kiosk.issue import (
 )
 from kiosk.staff import wording
 from kiosk.staff.kit import Given, Office, Shown
-from kiosk.staff.pads import PRINTED_WITHIN, NotYourPlace, PrintedBefore, is_theirs
+from kiosk.staff.pads import (
+    NotYourPlace,
+    PrintedBefore,
+    found_pad,
+    is_theirs,
+    may_print,
+)
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from kiosk.staff.views import title_of
-from storage.sheets import Pad, PadUnknown
 from storage.store import Kept
 
 WHO = (Role.PRACTITIONER, Role.MANAGER)
@@ -76,7 +81,7 @@ def routers() -> tuple[APIRouter, ...]:
     def one(pad: str, request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Show a copy made out to somebody, and its file while it may be printed."""
         with office.kit.store.look() as kept:
-            found = _found(kept, user, pad)
+            found = found_pad(kept, user, pad, FORMS)
         shown("pad-viewed", pad)
         return show(
             request,
@@ -87,7 +92,7 @@ def routers() -> tuple[APIRouter, ...]:
             form=title_of(definition(found.form)),
             issued=wording.clock(found.issued_at, office.kit.now()),
             english=found.language == "en",
-            paper=f"/made-out/{pad}/paper.pdf" if _may_print(found, user, office) else "",
+            paper=f"/made-out/{pad}/paper.pdf" if may_print(found, user, office) else "",
         )
 
     @people.get("/made-out/{pad}/paper.pdf")
@@ -99,8 +104,8 @@ def routers() -> tuple[APIRouter, ...]:
         """
         made = io.BytesIO()
         with office.kit.store.look() as kept:
-            found = _found(kept, user, pad)
-            if not _may_print(found, user, office):
+            found = found_pad(kept, user, pad, FORMS)
+            if not may_print(found, user, office):
                 raise PrintedBefore
             print_bound(kept, pad, made, keep_years=office.kit.keep_years)
         shown("paper-viewed", pad)
@@ -111,7 +116,7 @@ def routers() -> tuple[APIRouter, ...]:
     def cancel(pad: str, user: SignedIn, office: Given) -> Response:
         """Cancel a copy that has not come back."""
         with office.kit.store.begin() as kept:
-            _found(kept, user, pad)
+            found_pad(kept, user, pad, FORMS)
             kept.sheets.void_rest(pad, "misprinted", by=user.id, at=office.kit.now())
         return see_other(f"/made-out/{pad}")
 
@@ -144,18 +149,6 @@ def _look_for(kept: Kept, user: User, order: Order) -> None:
         raise PersonNotOnRoll
     if not is_theirs(user, prison, order.wing):
         raise NotYourPlace
-
-
-def _found(kept: Kept, user: User, pad: str) -> Pad:
-    found = kept.sheets.pad(pad)
-    if found.form not in FORMS or not is_theirs(user, found.establishment, found.wing):
-        raise PadUnknown
-    return found
-
-
-def _may_print(pad: Pad, user: User, office: Office) -> bool:
-    fresh = office.kit.now() - pad.issued_at <= PRINTED_WITHIN
-    return fresh and pad.issued_by == user.id and pad.back == 0 and pad.out > 0
 
 
 def _ask(

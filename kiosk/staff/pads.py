@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -102,7 +102,7 @@ def routers() -> tuple[APIRouter, ...]:
     def one(pad: str, request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Show a pad, and its file while it may be printed."""
         with office.kit.store.look() as kept:
-            found = _found(kept, user, pad)
+            found = found_pad(kept, user, pad, FORMS)
             names = queue.names_of(kept, {found.issued_by})
         shown("pad-viewed", pad)
         return show(
@@ -111,7 +111,7 @@ def routers() -> tuple[APIRouter, ...]:
             title=_("Pad"),
             pad=_shown(found, office),
             by=names.get(found.issued_by, found.issued_by),
-            paper=f"/pads/{pad}/paper.pdf" if _may_print(found, user, office) else "",
+            paper=f"/pads/{pad}/paper.pdf" if may_print(found, user, office) else "",
             duplex=definition(found.form).page.per_sheet > 1,
         )
 
@@ -124,8 +124,8 @@ def routers() -> tuple[APIRouter, ...]:
         """
         made = io.BytesIO()
         with office.kit.store.look() as kept:
-            found = _found(kept, user, pad)
-            if not _may_print(found, user, office):
+            found = found_pad(kept, user, pad, FORMS)
+            if not may_print(found, user, office):
                 raise PrintedBefore
             print_pad(kept, pad, made)
         shown("paper-viewed", pad)
@@ -136,7 +136,7 @@ def routers() -> tuple[APIRouter, ...]:
     def cancel(pad: str, user: SignedIn, office: Given) -> Response:
         """Cancel the copies of a pad that have not come back."""
         with office.kit.store.begin() as kept:
-            _found(kept, user, pad)
+            found_pad(kept, user, pad, FORMS)
             kept.sheets.void_rest(pad, "lost", by=user.id, at=office.kit.now())
         return see_other(f"/pads/{pad}")
 
@@ -169,14 +169,20 @@ def is_theirs(user: User, establishment: str, wing: str) -> bool:
     )
 
 
-def _found(kept: Kept, user: User, pad: str) -> Pad:
+def found_pad(kept: Kept, user: User, pad: str, forms: Collection[str]) -> Pad:
+    """Find a pad of some forms that is somebody's to see.
+
+    Raises:
+        PadUnknown: there is none, or it is not theirs.
+    """
     found = kept.sheets.pad(pad)
-    if found.form not in FORMS or not is_theirs(user, found.establishment, found.wing):
+    if found.form not in forms or not is_theirs(user, found.establishment, found.wing):
         raise PadUnknown
     return found
 
 
-def _may_print(pad: Pad, user: User, office: Office) -> bool:
+def may_print(pad: Pad, user: User, office: Office) -> bool:
+    """Say whether a pad's paper is given out: to whoever issued it, within the hour."""
     fresh = office.kit.now() - pad.issued_at <= PRINTED_WITHIN
     return fresh and pad.issued_by == user.id and pad.back == 0 and pad.out > 0
 
