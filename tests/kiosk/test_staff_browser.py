@@ -155,6 +155,7 @@ def test_keys_alone_take_a_queue_to_a_verified_record(run_site, arrive, samples)
     page = arrive(site, "petra")
     press(page, "Enter")
     shown(page, label("mark"))
+    page.wait_for_timeout(700)  # as long as a person looks at the least
     press(page, "1", "Enter")
     shown(page, label("me_number"))
     expect(page.locator("body > .wide > main #answer")).to_have_value("")
