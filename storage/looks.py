@@ -21,7 +21,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Rows
@@ -181,13 +180,6 @@ class Looks:
         """Say who has a field before them; "" for nobody."""
         row = self._rows.get(LookRow, (page, field))
         return row.by if row is not None and row.until > at else ""
-
-    def let_go(self, by: str, *, keep: Collection[tuple[str, str]] = ()) -> None:
-        """Take back what somebody was given, because they have left or signed out."""
-        gone = delete(LookRow).where(LookRow.by == by)
-        if keep:
-            gone = gone.where(tuple_(LookRow.page, LookRow.field).not_in(list(keep)))
-        self._rows.execute(gone)
 
     def done(self, page: str, field: str) -> None:
         """Take back one field, because it was answered."""

@@ -23,7 +23,7 @@ from kiosk.staff.pictures import place_of
 from kiosk.staff.rights import may_see
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _, counted
-from kiosk.staff.verify import page_for
+from kiosk.staff.verify import check_on, page_for
 from kiosk.staff.views import field_path, title_of
 from pipeline.kept import KeptPage
 from pipeline.stages import MarkState
@@ -121,11 +121,10 @@ def routers() -> tuple[APIRouter, ...]:
         for key in form.get("question", ())[: CELLS * 2]:
             page_id, _slash, rest = key.partition("/")
             name, _slash, seen = rest.partition("/")
+            # One that was decided, replaced or gone meanwhile keeps none of the others back.
             try:
                 _settle(office, user, page_id, name, seen, wrong)
-            except (
-                UserError
-            ):  # decided, replaced or gone meanwhile: the others are kept all the same
+            except UserError:
                 met += 1
             if office.kit.draw() < queue.CHECKED:
                 office.desk.make_check_due(user.id)
@@ -162,8 +161,9 @@ def _questions(kept: Kept, office: Office, user: User) -> list[Question]:
     for page_id, name, check_id in asked:
         question = None
         if room > 0 and not office.desk.wants_closer(user.id, page_id, name):
-            page = opened.setdefault(page_id, opened.get(page_id) or page_for(kept, user, page_id))
-            question = _question(office, user, page, name, check_id)
+            if page_id not in opened:
+                opened[page_id] = page_for(kept, user, page_id)
+            question = _question(office, user, opened[page_id], name, check_id)
         if question is None or len(question.cells) > room:
             if not check_id:
                 kept.looks.done(page_id, name)
@@ -236,9 +236,7 @@ def _settle(
     at = office.kit.now()
     with office.kit.store.begin() as kept:
         page = page_for(kept, user, page_id)
-        check = kept.looks.checking(user.id, page_id, name, at=at)
-        if name in {each.field for each in page.undecided}:
-            check = ""
+        check = check_on(kept, user, page, name, at)
         question = _question(office, user, page, name, check)
         if question is None:
             raise PageUnknown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -326,6 +327,13 @@ def _queued(request: Request) -> bool:
     return request.query_params.get("in") == "queue"
 
 
+def check_on(kept: Kept, user: User, page: KeptPage, name: str, at: datetime) -> str:
+    """Give the check that somebody has open on a settled field; "" for none."""
+    if name in {each.field for each in page.undecided}:
+        return ""
+    return kept.looks.checking(user.id, page.id, name, at=at)
+
+
 def _keep(
     kept: Kept,
     office: Office,
@@ -343,9 +351,7 @@ def _keep(
     """
     page, at = opened.page, office.kit.now()
     value, cannot_read = said
-    open_still = asked.name in {each.field for each in page.undecided}
-    check = kept.looks.checking(user.id, page.id, asked.name, at=at) if queued else ""
-    check = "" if open_still else check
+    check = check_on(kept, user, page, asked.name, at) if queued else ""
     word = page.decide(asked.name, value, by=user.id, at=at, cannot_read=cannot_read)
     if check:
         settled = page.decision(asked.name)
@@ -395,8 +401,7 @@ def _ask(
     if queued:
         waiting = office.waiting.of(kept, user)
         skip = f"/verify/after/{page.id}?field={asked.name}"
-        check = kept.looks.checking(user.id, page.id, asked.name, at=office.kit.now())
-        check = "" if asked.name in {each.field for each in page.undecided} else check
+        check = check_on(kept, user, page, asked.name, office.kit.now())
         if check:
             page = as_check(page, asked, check)
         colleague = kept.looks.holder(page.id, asked.name, at=office.kit.now())
