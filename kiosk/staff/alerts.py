@@ -11,9 +11,8 @@ from starlette.responses import Response
 
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.staff import queue, wording
-from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Shown
-from kiosk.staff.rights import may_open
+from kiosk.staff.rights import VERIFIERS, may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from pipeline.kept import KeptRecord

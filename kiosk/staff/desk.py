@@ -12,7 +12,7 @@ from forms.errors import UserError
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.staff import progress, queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
-from kiosk.staff.rights import may_open, may_see_unread
+from kiosk.staff.rights import VERIFIERS, may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _, counted
 from kiosk.staff.terminals import silent_sentences
@@ -35,9 +35,6 @@ LATELY = timedelta(days=1)
 
 TOLD_OF_STAFF = (Role.SENIOR, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
 """Whose numbers count records on which staff are named."""
-
-VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
-"""Who decides what the paper says."""
 
 
 def routers() -> tuple[APIRouter, ...]:

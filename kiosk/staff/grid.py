@@ -17,10 +17,9 @@ from forms.fields import Choice
 from forms.layout import Rect
 from kiosk.access import FormSent, SignedIn, User, router_for
 from kiosk.staff import queue
-from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pictures import place_of
-from kiosk.staff.rights import may_see
+from kiosk.staff.rights import VERIFIERS, may_see
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _, counted
 from kiosk.staff.verify import check_on, page_for

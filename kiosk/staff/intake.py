@@ -14,8 +14,9 @@ from forms.library import definition
 from forms.page_id import show_serial
 from kiosk.access import SignedIn, User, router_for
 from kiosk.staff import wording
-from kiosk.staff.desk import TOLD_OF_STAFF, VERIFIERS, dirty_glass
+from kiosk.staff.desk import TOLD_OF_STAFF, dirty_glass
 from kiosk.staff.kit import Given, Shown
+from kiosk.staff.rights import VERIFIERS
 from kiosk.staff.showing import show
 from kiosk.staff.speech import _
 from kiosk.staff.taking import OFFICE

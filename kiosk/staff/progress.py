@@ -23,7 +23,7 @@ from forms.page_id import show_serial
 from kiosk.access import IDLE, FormSent, Role, SignedIn, User, router_for
 from kiosk.staff import wording
 from kiosk.staff.kit import Given, Office, Shown
-from kiosk.staff.rights import may_open
+from kiosk.staff.rights import VERIFIERS, may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from pipeline.kept import KeptPage, Status
@@ -35,8 +35,6 @@ from storage.store import Kept
 WHO = (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)
 OVERSEES = (Role.VERIFIER, Role.MANAGER)
 """Who sees what others of their prison have sent."""
-
-VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
 
 EVERY = 1.0
 """Seconds between two looks."""

@@ -29,7 +29,7 @@ from kiosk.access import (
 from kiosk.staff import queue, wording
 from kiosk.staff.history import history_of
 from kiosk.staff.kit import Given, Office, Shown
-from kiosk.staff.rights import Sight, may_open
+from kiosk.staff.rights import VERIFIERS, Sight, may_open
 from kiosk.staff.seen import Showing
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
@@ -45,9 +45,6 @@ AT_ONCE = 100
 
 A_PAGE = 40
 """Lines of the list shown at once."""
-
-VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
-"""Who sees records at all."""
 
 ACTS_ON = (Role.PRACTITIONER, Role.MANAGER)
 """Who acts on records: they see who looked at one, those on which staff are named, and print."""

@@ -14,7 +14,10 @@ from forms.fields import Fillable, FormDefinition, FreeText, Text, Visibility
 from kiosk.access import Role, User
 from pipeline.rights import may_open, may_see_unread
 
-__all__ = ["Sight", "hidden_fields", "may_open", "may_see", "may_see_unread"]
+__all__ = ["VERIFIERS", "Sight", "hidden_fields", "may_open", "may_see", "may_see_unread"]
+
+VERIFIERS = (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)
+"""Who sees pages and records at all, and decides what the paper says."""
 
 _FIRST = frozenset({"sender", "person_1"})
 """The person a form is from or about; any other is the other party."""

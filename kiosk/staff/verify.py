@@ -24,10 +24,9 @@ from kiosk.access import (
 )
 from kiosk.problems import NotAllowed
 from kiosk.staff import queue, wording
-from kiosk.staff.desk import VERIFIERS
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pictures import PictureMissing, covers, place_of
-from kiosk.staff.rights import Sight, may_open, may_see_unread
+from kiosk.staff.rights import VERIFIERS, Sight, may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from kiosk.staff.views import (

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from kiosk.access import EVERY_ROLE
 from kiosk.staff import rights
-from kiosk.staff.desk import VERIFIERS
+from kiosk.staff.rights import VERIFIERS
 from kiosk.staff.signing import user_from
 from pipeline.ports import Person, page_scope
 from pipeline.rights import may_see_file
