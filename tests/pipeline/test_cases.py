@@ -533,7 +533,8 @@ TIMES = st.floats(0.1, 60)
 KEYS = st.sampled_from("ab")
 
 
-TRIED = [
+TRIED = (
+)
     "confirm",
     "confirm",
     "offer",
