@@ -534,7 +534,6 @@ KEYS = st.sampled_from("ab")
 
 
 TRIED = (
-)
     "confirm",
     "confirm",
     "offer",
@@ -571,7 +570,7 @@ TRIED = (
     "reopen",
     "triage",
     "named",
-]
+)
 """What people try; more often what leads somewhere."""
 
 
