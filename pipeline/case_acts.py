@@ -532,7 +532,7 @@ class BriefBack(_Act):
 
     Attributes:
         goes_on: "yes", "no" or "later"; "" when nothing was ticked.
-        recheck: "2h", "today", "tomorrow" or "".
+        recheck: "two_hours", "today", "tomorrow" or "".
     """
 
     what: Literal["brief-back"] = "brief-back"

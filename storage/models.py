@@ -6,7 +6,7 @@ row's private values lie together in its one sealed column, and no query filters
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -1155,3 +1155,189 @@ class BoxLogRow(Base):
         Index("ix_box_log_serial", "serial"),
         {"sqlite_autoincrement": True},
     )
+
+
+class CaseRow(Base):
+    """A case, as its acts come to: everything here but the id is worked out of them anew."""
+
+    __tablename__ = "cases"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    opened_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    step: Mapped[str] = mapped_column(String(20))
+    acts: Mapped[int]
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    urgent: Mapped[bool] = mapped_column(Boolean, default=False)
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    stopped: Mapped[bool] = mapped_column(Boolean, default=False)
+    seen: Mapped[bool] = mapped_column(Boolean, default=False)
+    practitioner: Mapped[str] = mapped_column(String(80), default="")
+    due: Mapped[date | None]
+    closed_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(24), default="")
+
+    __table_args__ = (
+        Index("ix_cases_establishment_step", "establishment", "step", "opened_at"),
+        Index("ix_cases_practitioner", "practitioner", "step"),
+        Index("ix_cases_closed_at", "closed_at"),
+    )
+
+
+class CaseActRow(Sealed, Base):
+    """What happened to a case: only ever added."""
+
+    __tablename__ = "case_acts"
+    scope_of = "case/{0.case}"
+    place_of = "{0.case}/{0.number}"
+
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    what: Mapped[str] = mapped_column(String(24))
+    record: Mapped[str] = mapped_column(String(24), default="")
+    body = Private[dict[str, Any]]()
+
+    __table_args__ = (Index("ix_case_acts_what", "what", "at"),)
+
+
+class CasePartyRow(Sealed, Base):
+    """Somebody in a case; `digest` is the keyed hash of their number, "" without one."""
+
+    __tablename__ = "case_parties"
+    scope_of = "case/{0.case}"
+    place_of = "{0.case}/{0.key}"
+
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(4), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    asked: Mapped[bool] = mapped_column(Boolean, default=False)
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    person = Private[dict[str, Any]]()
+
+    __table_args__ = (Index("ix_case_parties_digest", "digest"),)
+
+
+class CaseTaskRow(Base):
+    """Something to be done about a case, worked out of it anew after each act."""
+
+    __tablename__ = "case_tasks"
+
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    what: Mapped[str] = mapped_column(String(16), primary_key=True)
+    party: Mapped[str] = mapped_column(String(4), primary_key=True)
+    more: Mapped[str] = mapped_column(String(24), primary_key=True)
+    rank: Mapped[int]
+    due: Mapped[date]
+    at: Mapped[datetime | None]
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    practitioner: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (
+        Index(
+            "ix_case_tasks_place",
+            "establishment",
+            "rank",
+            "due",
+            "confidential",
+            "wing",
+            "practitioner",
+        ),
+        Index("ix_case_tasks_due", "rank", "due"),
+    )
+
+
+class CaseBookingRow(Base):
+    """A time and a place, to see clashes by."""
+
+    __tablename__ = "case_bookings"
+
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    booking: Mapped[str] = mapped_column(String(16), primary_key=True)
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    room: Mapped[str] = mapped_column(String(40), default="")
+    starts: Mapped[datetime]
+    ends: Mapped[datetime]
+    lead: Mapped[str] = mapped_column(String(80), default="")
+    second: Mapped[str] = mapped_column(String(80), default="")
+    rep: Mapped[str] = mapped_column(String(32), default="")
+    state: Mapped[str] = mapped_column(String(12))
+    parties: Mapped[list[Any]]
+
+    __table_args__ = (Index("ix_case_bookings_starts", "state", "starts"),)
+
+
+class CasePaperRow(Base):
+    """A copy that was made out for a party of a case. `serial` is no foreign key."""
+
+    __tablename__ = "case_papers"
+
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True)
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), index=True)
+    party: Mapped[str] = mapped_column(String(4), default="")
+    form: Mapped[str] = mapped_column(String(12))
+    more: Mapped[str] = mapped_column(String(24), default="")
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+
+
+class CaseRecordRow(Base):
+    """What became of a verified record: which case took it up, or why none did.
+
+    `outcome` is "taken", "which-case", "which-party" or "no-act", or what spoke against it.
+    """
+
+    __tablename__ = "case_records"
+
+    record: Mapped[str] = mapped_column(String(24), primary_key=True)
+    case: Mapped[str] = mapped_column(String(12), default="", index=True)
+    party: Mapped[str] = mapped_column(String(4), default="")
+    form: Mapped[str] = mapped_column(String(12))
+    at: Mapped[datetime]
+    verified_at: Mapped[datetime]
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    outcome: Mapped[str] = mapped_column(String(200))
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (Index("ix_case_records_open", "done_at", "at"),)
+
+
+class CaseBriefRow(Base):
+    """A line of a rep's sheet: which party of which case it names. `sheet` is its serial."""
+
+    __tablename__ = "case_briefs"
+
+    sheet: Mapped[str] = mapped_column(String(8), primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    case: Mapped[str] = mapped_column(ForeignKey("cases.id"), index=True)
+    party: Mapped[str] = mapped_column(String(4))
+
+
+class LimitsRow(Base):
+    """How long each thing about a case may take, where it is not as we propose."""
+
+    __tablename__ = "limits"
+
+    name: Mapped[str] = mapped_column(String(24), primary_key=True)
+    value: Mapped[int]
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+
+
+class ClosedDayRow(Base):
+    """A day on which a prison is closed, beside bank holidays."""
+
+    __tablename__ = "closed_days"
+
+    establishment: Mapped[str] = mapped_column(String(8), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))

@@ -52,7 +52,17 @@ BEGIN
         ('sendings', 'SELECT, INSERT'),
         ('sent_files', 'SELECT, INSERT'),
         ('replacements', 'SELECT, INSERT'),
-        ('box_log', 'SELECT, INSERT')
+        ('box_log', 'SELECT, INSERT'),
+        ('cases', 'SELECT, INSERT, UPDATE'),
+        ('case_acts', 'SELECT, INSERT'),
+        ('case_parties', 'SELECT, INSERT, UPDATE'),
+        ('case_tasks', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('case_bookings', 'SELECT, INSERT, UPDATE'),
+        ('case_papers', 'SELECT, INSERT'),
+        ('case_records', 'SELECT, INSERT, UPDATE'),
+        ('case_briefs', 'SELECT, INSERT'),
+        ('limits', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('closed_days', 'SELECT, INSERT, DELETE')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);

@@ -27,6 +27,8 @@ from storage import audit
 from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
+from storage.case_intake import CaseIntake
+from storage.cases import Cases
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
 from storage.database import Database, shown, told
@@ -159,6 +161,10 @@ class Kept:
         """Codes of sealed slips, logged unopened."""
         self.intake_desk = IntakeDesk(rows)
         """What the intake desk looks at."""
+        self.cases = Cases(rows, self.events, self.keys, self.people_index)
+        """From slip to settled."""
+        self.case_intake = CaseIntake(rows, self.events, self.cases, self)
+        """How verified forms reach the cases."""
 
 
 def rows_of(kept: Kept) -> Rows:

@@ -1,0 +1,456 @@
+"""How verified forms, withdrawals and the roll reach the cases: nothing that came in stays outside.
+
+A worker calls `take_up` again and again. Every verified record is taken up once: by the case it was
+made out for, or by the one it opens; where that is not sure, a person is asked, and the record
+waits in a list. A withdrawal does not wait for anybody: what only looks like one stops everything
+until somebody has read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Select, exists, or_, select
+from sqlalchemy.orm import Session as Rows
+
+from forms.errors import UserError
+from pipeline import case_forms
+from pipeline.case_acts import AskedAgain, Party, Received, Wish, Withdrew
+from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
+from pipeline.case_guards import Block, why_not
+from pipeline.cases import Case, Step
+from pipeline.kept import KeptRecord, RecordState
+from pipeline.ports import Person
+from storage.cases import Cases, Whose
+from storage.events import MACHINE, Events
+from storage.models import (
+    CaseActRow,
+    CaseBriefRow,
+    CasePaperRow,
+    CasePartyRow,
+    CaseRecordRow,
+    CaseRow,
+    RecordRow,
+    SheetRow,
+    SubmissionRow,
+)
+
+if TYPE_CHECKING:
+    from storage.store import Kept
+
+AT_ONCE = 20
+"""Records taken up in one transaction."""
+
+TAKEN = "taken"
+WHICH_CASE = "which-case"
+NOTHING = "nothing-said"
+UNREAD = "unread"
+"""A withdrawal slip that nobody has read: everything of theirs rests meanwhile."""
+
+HAPPENED = frozenset({"agreement", "followed-up", "brief-back", "on-the-spot", "assessed"})
+"""Acts that say what was done: they are kept whatever they should have waited for."""
+
+
+class PaperUnknown(UserError):
+    """No such form waits to be placed."""
+
+    code = "paper-unknown"
+    message = "That form does not wait to be put to a case."
+    remedy = "Go back to the list: somebody else may have done it."
+    status = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unplaced:
+    """A verified form that no case has taken up yet.
+
+    Attributes:
+        why: "which-case", "nothing-said", "unread", or codes of what spoke against it.
+        case: the case it was for; "" when that is what is not known.
+    """
+
+    record: str
+    form: str
+    case: str
+    party: str
+    at: datetime
+    establishment: str
+    wing: str
+    confidential: bool
+    why: str
+
+
+class CaseIntake:
+    """Brings what comes in to the cases, inside one transaction."""
+
+    def __init__(self, rows: Rows, events: Events, cases: Cases, kept: Kept) -> None:
+        self._rows, self._events, self._cases, self._kept = rows, events, cases, kept
+        self._roll: dict[str, Person] | None = None
+
+    def waits(self) -> bool:
+        """Say whether anything has come in that no case has taken up; cheap to ask."""
+        verified = self._rows.scalar(self._verified().limit(1))
+        slip = self._rows.scalar(self._slips().limit(1))
+        return bool(verified or slip or next(self._said(), None))
+
+    def take_up(self, *, at: datetime, most: int = AT_ONCE) -> int:
+        """Take up withdrawals first, then what was verified, oldest first; give how many."""
+        done = self._take_slips(at) + self._take_words(at)
+        for record_id in self._rows.scalars(self._verified().limit(most)).all():
+            self._take(self._kept.records.get(record_id), at)
+            done += 1
+        return done
+
+    def unplaced(self, whose: Whose, limit: int = 100) -> tuple[Unplaced, ...]:
+        """Give the forms that a person has to put to a case, oldest first."""
+        found = select(CaseRecordRow).where(
+            CaseRecordRow.done_at.is_(None), CaseRecordRow.outcome != TAKEN
+        )
+        if whose.establishments:
+            found = found.where(CaseRecordRow.establishment.in_(sorted(whose.establishments)))
+        if whose.wings:
+            found = found.where(CaseRecordRow.wing.in_(sorted(whose.wings)))
+        if not whose.confidential:
+            found = found.where(~CaseRecordRow.confidential)
+        rows = self._rows.scalars(found.order_by(CaseRecordRow.at).limit(limit))
+        return tuple(_unplaced(row) for row in rows)
+
+    def place(self, record: str, case_id: str, party: str, *, by: str, at: datetime) -> None:
+        """Put a form to a case, as a person says.
+
+        Raises:
+            PaperUnknown: it waits for nobody.
+            CaseUnknown: there is no such case.
+            NotAllowed: what it says speaks against itself; it goes on waiting.
+        """
+        row = self._waiting(record)
+        said = said_by(self._kept.records.get(record))
+        for act in case_forms.acts_of(said, party, at, self._cases.limits()):
+            self._cases.do(case_id, act)
+        row.case, row.party = case_id, party
+        row.done_at, row.done_by = at, by
+        self._events.add("case-record-placed", record, by=by, at=at, code=case_id)
+        self._rows.flush()
+        self.tell(case_id, at=at)
+
+    def put_aside(self, record: str, *, by: str, at: datetime) -> None:
+        """Say that a form belongs to no case; it stays among the records.
+
+        Raises:
+            PaperUnknown: it waits for nobody.
+        """
+        row = self._waiting(record)
+        row.done_at, row.done_by = at, by
+        self._events.add("case-record-aside", record, by=by, at=at)
+        self._rows.flush()
+
+    def records_of(self, case_id: str) -> tuple[tuple[str, str, datetime], ...]:
+        """Give the records of a case, with their form and when they were taken up."""
+        found = select(CaseRecordRow.record, CaseRecordRow.form, CaseRecordRow.at)
+        found = found.where(CaseRecordRow.case == case_id).order_by(CaseRecordRow.at)
+        return tuple((record, form, at) for record, form, at in self._rows.execute(found))
+
+    def case_of(self, record: str) -> str:
+        """Give the case that a record belongs to; "" for none."""
+        row = self._rows.get(CaseRecordRow, record)
+        return row.case if row else ""
+
+    def tell(self, case_id: str, *, at: datetime) -> None:
+        """Have the kiosk and the slips' own pages say how far a case is."""
+        kept = self._cases.get(case_id)
+        found = select(CaseRecordRow.record, CaseRecordRow.form).where(
+            CaseRecordRow.case == case_id
+        )
+        for record, form in self._rows.execute(found).all():
+            if form in REFERRALS:
+                self._tell(record.rpartition("-")[0], kept.case, at)
+
+    # Inside
+
+    def _tell(self, serial: str, case: Case, at: datetime) -> None:
+        asked = self._rows.get(SubmissionRow, serial)
+        if not case.open:
+            if asked is None or asked.state not in ("finished", "stopped"):
+                self._kept.filings.close(serial, by=MACHINE, at=at)
+            return
+        if self._kept.filings.closed(serial):
+            self._kept.filings.reopen(serial, by=MACHINE, at=at)
+        asker = case.asker
+        if asked is not None and asked.state == "open" and asker is not None and asker.met_at:
+            self._kept.submissions.seen(serial, by=MACHINE, at=at)
+
+    def _verified(self) -> Select[str]:
+        """Select the verified records that no case has taken up, oldest first."""
+        known = exists().where(
+            CaseRecordRow.record == RecordRow.id, CaseRecordRow.outcome != UNREAD
+        )
+        return (
+            select(RecordRow.id)
+            .join(SheetRow, SheetRow.serial == RecordRow.serial)
+            .where(RecordRow.state == RecordState.VERIFIED, ~known)
+            .where(SheetRow.form.in_(sorted(REFERRALS | OF_A_CASE)))
+            .order_by(RecordRow.verified_at, RecordRow.id)
+        )
+
+    def _slips(self) -> Select[str]:
+        """Select the withdrawal slips that have come and that nobody has verified."""
+        known = exists().where(CaseRecordRow.record == RecordRow.id)
+        return (
+            select(RecordRow.id)
+            .join(SheetRow, SheetRow.serial == RecordRow.serial)
+            .where(RecordRow.state == RecordState.OPEN, SheetRow.form == "rj-3w", ~known)
+            .order_by(RecordRow.opened_at, RecordRow.id)
+        )
+
+    def _words(self) -> Select[SubmissionRow, str]:
+        """Select what was said at a kiosk with a receipt code, and the case it is about."""
+        said = or_(
+            SubmissionRow.stop_at.is_not(None),
+            SubmissionRow.withdrawn_at.is_not(None),
+            SubmissionRow.come_at.is_not(None),
+        )
+        return (
+            select(SubmissionRow, CaseRecordRow.case)
+            .join(RecordRow, RecordRow.serial == SubmissionRow.serial)
+            .join(CaseRecordRow, CaseRecordRow.record == RecordRow.id)
+            .where(said, CaseRecordRow.case != "")
+        )
+
+    def _said(self) -> Iterator[tuple[str, str, datetime, Wish]]:
+        """Give each word that its case does not know of: case, mark, when, and what is wanted."""
+        for row, case_id in self._rows.execute(self._words()).all():
+            for when, code, wish in (
+                (row.stop_at, "stop", Wish.STOP),
+                (row.withdrawn_at, "take", Wish.STOP),
+                (row.come_at, "come", Wish.SEE_ME),
+            ):
+                if when is None:
+                    continue
+                mark = f"{row.serial}-{code}"
+                known = select(CaseActRow.number).where(
+                    CaseActRow.case == case_id, CaseActRow.record == mark, CaseActRow.at >= when
+                )
+                if self._rows.scalar(known.limit(1)) is None:
+                    yield case_id, mark, when, wish
+
+    def _take_words(self, at: datetime) -> int:
+        done = 0
+        for case_id, mark, _, wish in list(self._said()):
+            party = self._cases.get(case_id).case.asker
+            if party is not None:
+                act = Withdrew(
+                    at=at, by=MACHINE, record=mark, party=party.key, wish=wish, how="kiosk"
+                )
+                self._cases.record_fact(case_id, act)
+                done += 1
+        return done
+
+    def _take_slips(self, at: datetime) -> int:
+        """Stop everything of whoever handed in a withdrawal slip, until somebody has read it."""
+        done = 0
+        for record_id in self._rows.scalars(self._slips()).all():
+            record = self._kept.records.get(record_id)
+            theirs = self._whose(record)
+            for case_id, party in theirs:
+                act = Withdrew(
+                    at=at,
+                    by=MACHINE,
+                    record=record.id,
+                    party=party,
+                    wish=Wish.SLIP_CAME,
+                    how="slip",
+                )
+                self._cases.record_fact(case_id, act)
+            case_id, party = theirs[0] if len(theirs) == 1 else ("", "")
+            self._note(record, case_id, party, UNREAD, at)
+            done += 1
+        return done
+
+    def _whose(self, record: KeptRecord) -> list[tuple[str, str]]:
+        """Give the cases, and the party of each, that a form may belong to.
+
+        That for which the copy was made out; else every open one of whom it was issued to.
+        """
+        paper = self._rows.get(CasePaperRow, record.serial)
+        if paper is not None:
+            return [(paper.case, paper.party)]
+        number = record.issued_to or ""
+        if not number and record.form == "rj-8":
+            number = said_by(record).one("n_number")
+        return self._open_of(number)
+
+    def _open_of(self, number: str) -> list[tuple[str, str]]:
+        digest = self._cases.digest(number)
+        if not digest:
+            return []
+        found = (
+            select(CasePartyRow.case, CasePartyRow.key)
+            .join(CaseRow, CaseRow.id == CasePartyRow.case)
+            .where(CasePartyRow.digest == digest, CaseRow.step != Step.CLOSED)
+            .order_by(CaseRow.opened_at.desc(), CaseRow.id)
+        )
+        return [(case_id, key) for case_id, key in self._rows.execute(found)]
+
+    def _take(self, record: KeptRecord, at: datetime) -> None:
+        said = said_by(record)
+        if record.form in REFERRALS:
+            self._note(record, self._refer(record, said, at), "", TAKEN, at)
+            return
+        if record.form == "rj-7":
+            self._briefs(record, said, at)
+            return
+        theirs = self._whose(record)
+        if record.form == "rj-3w":
+            self._withdraw(record, said, theirs, at)
+        elif record.form == "rj-8" and not theirs:
+            case_id = self._open(record, _on_the_spot(said, at))
+            self._note(record, case_id, "a", self._say(case_id, said, "a", at), at)
+        elif len(theirs) == 1:
+            case_id, party = theirs[0]
+            self._note(record, case_id, party, self._say(case_id, said, party, at), at)
+            self.tell(case_id, at=at)
+        else:
+            self._note(record, "", "", WHICH_CASE, at)
+
+    def _withdraw(
+        self, record: KeptRecord, said: Said, theirs: Sequence[tuple[str, str]], at: datetime
+    ) -> None:
+        """Do what a slip asks for in every case that it may be about; none is too many."""
+        for case_id, party in theirs:
+            for act in case_forms.acts_of(said, party, at):
+                self._cases.record_fact(case_id, act)
+            self.tell(case_id, at=at)
+        case_id, party = theirs[0] if theirs else ("", "")
+        self._note(record, case_id, party, TAKEN if theirs else WHICH_CASE, at)
+
+    def _say(self, case_id: str, said: Said, party: str, at: datetime) -> str:
+        """Add what a form says to a case; give "taken", or what spoke against it."""
+        acts = case_forms.acts_of(said, party, at, self._cases.limits())
+        if not acts:
+            return NOTHING
+        found: list[str] = []
+        for act in acts:
+            blocks = why_not(self._cases.get(case_id).case, act, self._cases.limits())
+            if blocks and not (act.what in HAPPENED and Block.PARTY_UNKNOWN not in blocks):
+                found += blocks
+                continue
+            self._cases.record_fact(case_id, act)
+        return " ".join(dict.fromkeys(found))[:200] or TAKEN
+
+    def _briefs(self, record: KeptRecord, said: Said, at: datetime) -> None:
+        """Take a rep's strip up: each line belongs to a case of its own."""
+        found = select(CaseBriefRow).where(CaseBriefRow.sheet == record.serial)
+        lines = self._rows.scalars(found.order_by(CaseBriefRow.line)).all()
+        for each in lines:
+            for act in briefs_back(said, record.serial, {each.line: each.party}, at):
+                self._cases.record_fact(each.case, act)
+        case_id = lines[0].case if len({each.case for each in lines}) == 1 else ""
+        self._note(record, case_id, "", TAKEN if lines else NOTHING, at)
+
+    def _refer(self, record: KeptRecord, said: Said, at: datetime) -> str:
+        """Open a case for somebody who asks; the same person's next ask joins the first."""
+        act = case_forms.received(said, at)
+        before = self._before(act)
+        if not before:
+            return self._open(record, act)
+        again = AskedAgain(
+            at=at,
+            by=act.by,
+            record=record.id,
+            urgent=act.urgent,
+            confidential=act.confidential,
+        )
+        self._cases.record_fact(before, again)
+        return before
+
+    def _before(self, act: Received) -> str:
+        """Give the open case that an ask belongs to; "" when it is a new one.
+
+        That of a man's own is whichever he asked for himself; an officer's slip joins the case
+        between the very same people.
+        """
+        if act.sender:
+            number = next((p.number for p in act.parties if p.key == act.sender), "")
+            theirs = self._cases.of_number(number, asked=True)
+            return next((each.id for each in theirs if each.step is not Step.CLOSED), "")
+        numbers = [p.number for p in act.parties if p.number]
+        if len(numbers) != len(act.parties) or len(numbers) < TWO:
+            return ""
+        shared = [{case_id for case_id, _ in self._open_of(number)} for number in numbers]
+        both = set.intersection(*shared)
+        return min(both) if both else ""
+
+    def _open(self, record: KeptRecord, act: Received) -> str:
+        roll = self._people()
+        wings = {}
+        for each in act.parties:
+            person = roll.get(each.number)
+            if person is not None:
+                wings[each.key] = wing_of(person)
+        establishment = record.establishment
+        if not establishment:
+            found = [roll[each.number] for each in act.parties if each.number in roll]
+            establishment = found[0].establishment if found else ""
+        asker = act.sender or (act.parties[0].key if act.parties else "")
+        wing = record.wing or wings.get(asker, "")
+        return self._cases.open(act, establishment=establishment, wing=wing, wings=wings)
+
+    def _people(self) -> Mapping[str, Person]:
+        if self._roll is None:
+            self._roll = {each.prison_number: each for each in self._kept.roll.people()}
+        return self._roll
+
+    def _note(
+        self, record: KeptRecord, case_id: str, party: str, outcome: str, at: datetime
+    ) -> None:
+        row = self._rows.get(CaseRecordRow, record.id)
+        if row is None:
+            row = CaseRecordRow(
+                record=record.id, form=record.form, at=at, verified_at=at, outcome=outcome
+            )
+            self._rows.add(row)
+        row.case, row.party, row.outcome = case_id, party, outcome
+        row.verified_at = record.verified_at or at
+        row.establishment, row.wing = record.establishment, record.wing
+        row.confidential = record.confidential
+        row.done_at = at if outcome == TAKEN else None
+        row.done_by = MACHINE if outcome == TAKEN else ""
+        self._rows.flush()
+        self._events.add("case-record-taken", record.id, by=MACHINE, at=at, code=outcome[:40])
+
+    def _waiting(self, record: str) -> CaseRecordRow:
+        row = self._rows.get(CaseRecordRow, record)
+        if row is None or row.done_at is not None:
+            raise PaperUnknown
+        return row
+
+
+TWO = 2
+
+
+def wing_of(person: Person) -> str:
+    """Give the wing somebody lives on: what stands before the first hyphen of his cell."""
+    return person.cell.strip().upper().partition("-")[0]
+
+
+def _on_the_spot(said: Said, at: datetime) -> Received:
+    """Open a case for somebody who was helped at once, so that somebody goes back to him."""
+    party = Party(key="a", number=said.one("n_number"))
+    return Received(at=at, by=said.by, record=said.record, parties=(party,), urgent=said.urgent)
+
+
+def _unplaced(row: CaseRecordRow) -> Unplaced:
+    return Unplaced(
+        record=row.record,
+        form=row.form,
+        case=row.case,
+        party=row.party,
+        at=row.at,
+        establishment=row.establishment,
+        wing=row.wing,
+        confidential=row.confidential,
+        why=row.outcome,
+    )
