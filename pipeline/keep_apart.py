@@ -1,4 +1,4 @@
-"""Who must be kept apart, how fresh what we know of it is, and when a change is too large to believe.
+"""Who must be kept apart, how fresh what we know of it is, and what is too large a change.
 
 The list comes every night as a file of pairs. It is taken in whole or not at all, so that a bad
 line never leaves two people free to meet. A pair has no first and second: whoever asks about two
