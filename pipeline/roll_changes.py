@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pipeline.alert_rules import Standing, standing
-from pipeline.keep_apart import KeepApart, Limits
+from pipeline.freshness import Limits
+from pipeline.keep_apart import KeepApart
 from pipeline.ports import Person
 
 

@@ -17,15 +17,8 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline.alert_rules import where
-from pipeline.keep_apart import (
-    KeepApart,
-    KeepApartCheck,
-    Limits,
-    Pair,
-    Restriction,
-    is_stale,
-    pair,
-)
+from pipeline.freshness import Limits, is_stale
+from pipeline.keep_apart import KeepApart, KeepApartCheck, Pair, Restriction, pair
 from pipeline.kept import ApartImport
 from pipeline.roll_changes import Change
 from storage.data_keys import Keys, apart_scope

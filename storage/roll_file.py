@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from forms.errors import UserError
-from pipeline.keep_apart import KeepApart, Limits, pair, read_keep_apart
+from pipeline.freshness import Limits
+from pipeline.keep_apart import KeepApart, pair, read_keep_apart
 from pipeline.kept import ApartImport, RollImport
 from pipeline.ports import Person
 from pipeline.roll import read_roll

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.freshness import Limits, is_stale
 from pipeline.keep_apart import (
     COLUMNS,
     KeepApart,
     KeepApartCheck,
     KeepApartRefused,
-    Limits,
     Restriction,
-    is_stale,
     pair,
     read_keep_apart,
 )

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.keep_apart import KeepApart, Limits, Restriction, pair
+from pipeline.freshness import Limits
+from pipeline.keep_apart import KeepApart, Restriction, pair
 from pipeline.ports import Person
 from pipeline.roll_changes import (
     Change,

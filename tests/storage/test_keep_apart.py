@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.keep_apart import COLUMNS, KeepApartRefused, Limits, Restriction
+from pipeline.freshness import Limits
+from pipeline.keep_apart import COLUMNS, KeepApartRefused, Restriction
 from pipeline.roll import COLUMNS as ROLL_COLUMNS
 from pipeline.roll import RollIndex, RollRefused
 from pipeline.stages import Reading, State
