@@ -7,16 +7,19 @@ people is told the same either way round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
 from operator import itemgetter
+from pathlib import Path
+from typing import TextIO
 
 from forms.errors import UserError
 from pipeline.freshness import Limits, is_stale
 from pipeline.intake import FileForbidden, FileMissing, NotAFile
-from pipeline.roll import PRISON_NUMBER
+from pipeline.roll import PRISON_NUMBER, RollForbidden, RollMissing, RollNotAFile, open_roll
 from pipeline.tables import Problem, odd_cells, read_table, tell
 
 COLUMNS = (
@@ -189,6 +192,30 @@ def _stricter(one: Pair, other: Pair) -> Pair:
     if one.open != other.open:
         return one if one.open else other
     return one if one.restriction >= other.restriction else other
+
+
+@contextmanager
+def open_keep_apart(path: Path) -> Iterator[TextIO]:
+    """Open a list, to be read by `read_keep_apart`.
+
+    Raises:
+        KeepApartMissing: there is no such file.
+        KeepApartNotAFile: it is a folder.
+        KeepApartForbidden: it may not be read.
+    """
+    try:
+        opened = open_roll(path)
+        lines = opened.__enter__()
+    except RollMissing:
+        raise KeepApartMissing from None
+    except RollNotAFile:
+        raise KeepApartNotAFile from None
+    except RollForbidden:
+        raise KeepApartForbidden from None
+    try:
+        yield lines
+    finally:
+        opened.__exit__(None, None, None)
 
 
 def read_keep_apart(lines: Iterable[str]) -> KeepApart:
