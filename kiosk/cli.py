@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
@@ -65,6 +65,7 @@ app = typer.Typer(
 )
 serve = typer.Typer(no_args_is_help=True, help="Run a web app.")
 roll = typer.Typer(no_args_is_help=True, help="The people of the establishment.")
+keep_apart = typer.Typer(no_args_is_help=True, help="Who must be kept apart.")
 staff = typer.Typer(no_args_is_help=True, help="Who may sign in.")
 records = typer.Typer(no_args_is_help=True, help="Verified records.")
 audit = typer.Typer(no_args_is_help=True, help="The list of who did what.")
@@ -74,6 +75,7 @@ erase = typer.Typer(invoke_without_command=True, help="Erase a person; two peopl
 database = typer.Typer(no_args_is_help=True, help="The database, where it is a server's.")
 app.add_typer(serve, name="serve")
 app.add_typer(roll, name="roll")
+app.add_typer(keep_apart, name="keep-apart")
 app.add_typer(staff, name="staff")
 app.add_typer(records, name="records")
 app.add_typer(audit, name="audit")
@@ -558,36 +560,102 @@ def show_missing(
 # People
 
 
+Confirmed = Annotated[
+    bool,
+    typer.Option(
+        "--confirm", "--yes-really", help="It is right, however much of the one before it changes."
+    ),
+]
+
+
 @roll.command("import")
-def import_roll(file: Annotated[Path, typer.Argument(help="A roll.csv.")]) -> None:
-    """Put a roll in force: all of it or nothing; after a bad one the old roll stays."""
+def import_roll(
+    file: Annotated[Path, typer.Argument(help="A roll.csv.")], confirm: Confirmed = False
+) -> None:
+    """Put a roll in force: all of it or nothing; after a bad one the old roll stays.
+
+    One that would change very much waits until somebody has confirmed it.
+    """
     from pipeline.roll import open_roll
     from storage.roll_file import import_roll as bring_in
 
     with _house() as house, open_roll(file) as lines:
-        before = _on_roll(house)
-        done = bring_in(house.store, lines, by=_who(), at=_now())
-        gone = len(before - _on_roll(house))
-    if gone > MANY * len(before):
-        _say(
-            f"{gone} of the {len(before)} people of the roll before are not on this one. If that "
-            "is not so in the prison, bring the right roll in: it takes the place of this one."
+        at, limits = _now(), house.settings.limits
+        done = bring_in(
+            house.store,
+            lines,
+            by=_who(),
+            at=at,
+            of=_made(file, at),
+            confirmed=confirm,
+            limits=limits,
         )
+    _say_age("roll", done.as_of, at, limits.roll)
     typer.echo(f"The roll in force now holds {_count(done.people, 'person', 'people')}.")
 
 
-MANY = 0.2
-"""Share of a roll that does not leave a prison in one night."""
+@roll.command("merge")
+def merge_numbers(
+    old: Annotated[str, typer.Argument(help="The number that is used no longer.")],
+    new: Annotated[str, typer.Argument(help="The number of the same person now.")],
+) -> None:
+    """Say that two prison numbers are one person's: what is kept of the old is found by the new."""
+    with _house() as house, house.store.begin() as kept:
+        kept.roll.merge(old, new, by=_who(), at=_now())
+    typer.echo("What is kept under the old number is now found by the new one.")
 
 
-def _on_roll(house: House) -> frozenset[str]:
-    with house.store.look() as kept:
-        return frozenset(each.prison_number for each in kept.roll.people())
+@keep_apart.command("import")
+def import_keep_apart(
+    file: Annotated[Path, typer.Argument(help="A keep-apart.csv.")], confirm: Confirmed = False
+) -> None:
+    """Put a keep-apart list in force: all of it or nothing; after a bad one the old one stays.
+
+    One that would change very much waits until somebody has confirmed it.
+    """
+    from pipeline.keep_apart import open_keep_apart
+    from storage.roll_file import import_keep_apart as bring_in
+
+    with _house() as house, open_keep_apart(file) as lines:
+        at, limits = _now(), house.settings.limits
+        done = bring_in(
+            house.store,
+            lines,
+            by=_who(),
+            at=at,
+            of=_made(file, at),
+            confirmed=confirm,
+            limits=limits,
+        )
+    _say_age("keep-apart list", done.as_of, at, limits.apart)
+    typer.echo(
+        f"The keep-apart list in force now holds {_count(done.pairs, 'open pair', 'open pairs')}."
+    )
+
+
+def _made(file: Path, now: datetime) -> datetime:
+    """Say from when a file is: one that lay there since last week is not today's."""
+    return min(datetime.fromtimestamp(file.stat().st_mtime, UTC), now)
+
+
+def _say_age(what: str, as_of: datetime, at: datetime, after: timedelta) -> None:
+    from pipeline.freshness import is_stale
+
+    if is_stale(as_of, at, after):
+        _say(
+            f"The file is of {as_of.astimezone():%d %B %Y %H:%M}, so the {what} is out of date "
+            "already: nobody can be brought together by it. Look whether the export still runs."
+        )
 
 
 @roll.callback()
 def _roll() -> None:
     """The people of the establishment."""
+
+
+@keep_apart.callback()
+def _keep_apart() -> None:
+    """Who must be kept apart."""
 
 
 @staff.command("add")

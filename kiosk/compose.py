@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -38,6 +39,7 @@ from storage.keys import CannotOpen, KeyFolder, KeyRefused, LocalOpener, NoOpene
 from storage.mailbox import FolderSlot, Mailbox
 from storage.mover import refuse_if_unfinished
 from storage.restore import RestoreUnfinished, unfinished
+from storage.roll_file import take_deliveries
 from storage.s3_blobs import S3Blobs, s3_place
 from storage.sealed_blobs import SealedBlobs
 from storage.status_book import BOOK, FileSource, StatusBook, TableSource
@@ -157,9 +159,13 @@ class House:
     judge: Judge = field(repr=False)
 
     def collect(self) -> None:
-        """Look after the kiosk and keep what it has left; a chore of whoever runs the workers."""
+        """Look after the kiosk and keep what it has left; a chore of whoever runs the workers.
+
+        What the staff site was given of the roll is taken up too.
+        """
         if self.upkeep is not None:
             self.upkeep()
+            take_deliveries(self.store, at=datetime.now(UTC), limits=self.settings.limits)
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from forms.errors import UserError
 from kiosk.settings import Settings, settings
+from pipeline.freshness import is_stale
+from pipeline.kept import ApartImport, RollImport
 from pipeline.rights import SEES_CONFIDENTIAL, is_one
 from pipeline.sandbox import Sandbox, SandboxMissing
 from storage import clock
@@ -252,6 +254,24 @@ def _check_house(house: House) -> Iterator[Check]:
         "Keep everything as it is, run `counterfoil audit verify`, and tell whoever made this.",
     )
 
+    yield _try(
+        "roll",
+        lambda: _roll_age(house),
+        "Look whether the nightly export of the roll still runs, and bring it in: `counterfoil "
+        "roll import FILE.csv`. Until then nobody is booked; forms are taken in as ever.",
+    )
+    yield _try(
+        "keep-apart list",
+        lambda: _list_age(house),
+        "Look whether the nightly export of who must be kept apart still runs, and bring it in: "
+        "`counterfoil keep-apart import FILE.csv`. Until then nobody is booked.",
+    )
+    yield _try(
+        "files of the roll",
+        lambda: _deliveries(house),
+        "Have an RJ manager look at Roll and keep-apart on the staff site and confirm it or refuse "
+        "it; the one before is in force until then.",
+    )
     yield _try(
         "backup",
         lambda: _backup(house),
@@ -551,6 +571,38 @@ def _promises(house: House) -> str:
     if late:
         raise _Wrong(f"{late} {'person was' if late == 1 else 'people were'} not seen in time.")
     return "nobody waits past the day that was told"
+
+
+def _roll_age(house: House) -> str:
+    """Say how old the roll is; a place that never had one prints forms without it."""
+    with house.store.look() as kept:
+        current = kept.roll.current()
+    return _age_of(current, house.settings.limits.roll)
+
+
+def _list_age(house: House) -> str:
+    """Say how old the keep-apart list is."""
+    with house.store.look() as kept:
+        current = kept.keep_apart.current()
+    return _age_of(current, house.settings.limits.apart)
+
+
+def _age_of(current: RollImport | ApartImport | None, after: timedelta) -> str:
+    if current is None:
+        return "none yet: nobody can be booked without one"
+    now = datetime.now(UTC)
+    if is_stale(current.as_of, now, after):
+        raise _Wrong(f"It is {_long(abs(now - current.as_of))} old or from the future.")
+    return f"of {current.as_of.astimezone():%d %B %Y %H:%M}"
+
+
+def _deliveries(house: House) -> str:
+    """Look for what waits to be confirmed."""
+    with house.store.look() as kept:
+        waiting = len(kept.deliveries.listed(("waiting",)))
+    if waiting:
+        raise _Wrong(f"{waiting} would change very much, and wait for somebody to confirm them.")
+    return "nothing waits"
 
 
 def _backup(house: House) -> str:

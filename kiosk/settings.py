@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import platformdirs
 
 from forms.errors import UserError
+from pipeline.freshness import Limits
 
 
 class DataFolderUnusable(UserError):
@@ -61,6 +63,18 @@ class DoneDaysOdd(UserError):
     code = "done-days-odd"
     message = "COUNTERFOIL_DONE_DAYS does not say for how many days files lie in done/."
     remedy = "Set it to a whole number up to 9999 (0 is for ever), or unset it: then it is 30."
+
+
+class RollLimitsOdd(UserError):
+    """When a roll is stale, or changes too much, is not said as it must be."""
+
+    code = "roll-limits-odd"
+    message = "A setting of how old the roll may be, or how much it may change, is no such number."
+    remedy = (
+        "Set COUNTERFOIL_ROLL_HOURS and COUNTERFOIL_KEEP_APART_HOURS to hours from 1 to 999, "
+        "COUNTERFOIL_MASS_PERCENT to a number from 1 to 99 and COUNTERFOIL_MASS_LEAST to one from "
+        "1 to 999, or unset them."
+    )
 
 
 class SecondFactorOdd(UserError):
@@ -141,6 +155,7 @@ class Settings:
             where there is one is anybody asked whether he is in danger.
         keep_years: what a printed consent promises: for how many years it is kept.
         done_days: for how many days files lie in `done/` of a watched folder; 0 is for ever.
+        limits: how old the roll and the keep-apart list may be, and how much may change at once.
         open_without_sandbox: developers only: open files where no sandbox holds.
         audit_heads: the file in which heads of the list of events are noted, better on another
             disk; None is `heads.log` in the data folder.
@@ -166,6 +181,7 @@ class Settings:
     alert: Path | None = None
     keep_years: int = KEEP_YEARS
     done_days: int = DONE_DAYS
+    limits: Limits = field(default_factory=Limits)
     open_without_sandbox: bool = False
     audit_heads: Path | None = None
     metrics_port: int | None = None
@@ -206,6 +222,7 @@ def settings() -> Settings:
     Raises:
         KeepYearsOdd: no number of years.
         DoneDaysOdd: no number of days.
+        RollLimitsOdd: no number of hours, percent or people.
         MetricsPortOdd: no port.
         SandboxSettingOdd: neither yes nor nothing.
         KeyDeskOdd: no number of keys.
@@ -231,6 +248,7 @@ def settings() -> Settings:
         alert=_path("COUNTERFOIL_ALERT"),
         keep_years=_years(os.environ.get("COUNTERFOIL_KEEP_YEARS", "").strip()),
         done_days=_days(os.environ.get("COUNTERFOIL_DONE_DAYS", "").strip()),
+        limits=_limits(),
         open_without_sandbox=_only_yes(os.environ.get("COUNTERFOIL_OPEN_WITHOUT_SANDBOX", "")),
         audit_heads=_path("COUNTERFOIL_AUDIT_HEADS"),
         metrics_port=_port(os.environ.get("COUNTERFOIL_METRICS_PORT", "").strip()),
@@ -320,4 +338,28 @@ def _days(said: str) -> int:
         return DONE_DAYS
     if not re.fullmatch(r"[0-9]{1,4}", said):
         raise DoneDaysOdd
+    return int(said)
+
+
+def _limits() -> Limits:
+    """Read how old the roll may be, and how much it may change."""
+    usual = Limits()
+    hours = [
+        _whole(f"COUNTERFOIL_{name}_HOURS", 999, int(age / timedelta(hours=1)))
+        for name, age in (("ROLL", usual.roll), ("KEEP_APART", usual.apart))
+    ]
+    return Limits(
+        roll=timedelta(hours=hours[0]),
+        apart=timedelta(hours=hours[1]),
+        share=_whole("COUNTERFOIL_MASS_PERCENT", 99, round(usual.share * 100)) / 100,
+        least=_whole("COUNTERFOIL_MASS_LEAST", 999, usual.least),
+    )
+
+
+def _whole(name: str, most: int, usual: int) -> int:
+    said = os.environ.get(name, "").strip()
+    if not said:
+        return usual
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", said) or int(said) > most:
+        raise RollLimitsOdd
     return int(said)

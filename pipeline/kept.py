@@ -535,6 +535,7 @@ class RollImport:
         people: how many lines it held (0 when refused).
         refused: why not, in words without a name or number; "" when it went in.
         in_force: this one is the roll now.
+        dated: from when the file was, if that was earlier than it came in.
     """
 
     number: int
@@ -543,6 +544,34 @@ class RollImport:
     people: int
     refused: str = ""
     in_force: bool = False
+    dated: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """Say from when it is."""
+        return self.dated or self.at
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApartImport:
+    """One try at bringing in a list of who must be kept apart; see `RollImport`.
+
+    Attributes:
+        pairs: how many are open (0 when refused).
+    """
+
+    number: int
+    at: datetime
+    by: str
+    pairs: int
+    refused: str = ""
+    in_force: bool = False
+    dated: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """Say from when it is."""
+        return self.dated or self.at
 
 
 @dataclass(frozen=True, kw_only=True)

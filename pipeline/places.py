@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pipeline.cells import cell_parts
 from pipeline.ports import Person
-from pipeline.roll import SYMBOLS, cell_parts, cell_wordings
+from pipeline.roll import SYMBOLS, cell_wordings
 from pipeline.stages import Reading, State
 
 LISTED = {"cell": 0.7, "wing": 0.15}

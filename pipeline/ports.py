@@ -36,6 +36,8 @@ class Person:
     establishment: str
     date_of_birth: date | None = field(default=None, repr=False)
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    formerly: tuple[str, ...] = field(default=(), repr=False)
+    """Prison numbers that were found to be this person's too."""
 
 
 @dataclass(frozen=True, kw_only=True)

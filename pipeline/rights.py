@@ -12,6 +12,9 @@ from typing import Protocol
 SEES_ANSWERS = frozenset({"verifier", "practitioner", "senior", "manager"})
 """Roles that look at pages and records at all."""
 
+WORKS_CASES = frozenset({"practitioner", "senior", "manager"})
+"""Roles that see who must be kept apart, and why somebody is to be left alone."""
+
 SEES_CONFIDENTIAL = frozenset({"senior", "manager"})
 """Roles that see what a mark takes out of the ordinary queue: a form that names staff."""
 

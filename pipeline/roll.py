@@ -9,14 +9,13 @@ a brother who is not on the roll has the same surname, the same cell and nearly 
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
@@ -26,9 +25,12 @@ from numpy.typing import NDArray
 from forms.errors import UserError
 from forms.fields import FormDefinition, Text
 from forms.letters import capitals
+from pipeline.alert_rules import bad_standing
+from pipeline.cells import cell_parts
 from pipeline.intake import FileForbidden, FileMissing, NotAFile
 from pipeline.ports import Person
 from pipeline.stages import PersonMatch, Reading, State
+from pipeline.tables import odd_cells, read_table, tell
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,21 +42,6 @@ NUMBER_LENGTH = 7
 
 COLUMNS = ("prison_number", "surname", "forenames", "cell", "establishment", "date_of_birth")
 """What a roll file must have; more columns are kept as they are."""
-
-NOT_UTF8 = 'this is not UTF-8 text; save the roll as "CSV UTF-8"'
-
-NOT_A_TABLE = 'this is not a table of text; save the roll as "CSV UTF-8"'
-
-_SAYS_SEPARATOR = re.compile(r"\"?sep=([,;\t])\"?\s*", re.IGNORECASE)
-"""The line that spreadsheets put before the header."""
-
-_HALF = re.compile("[\ud800-\udfff\ufffd]")
-
-_BREAK = re.compile(r"[\t\r\n]+")
-"""Where a cell of a spreadsheet goes on in a line of its own: a space."""
-
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-"""Control characters, ends of lines, and what turns the writing round."""
 
 TOLD_AT_MOST = 20
 """Bad lines named one by one in a refusal."""
@@ -114,10 +101,8 @@ class RollRefused(UserError):
 
     def __init__(self, problems: Sequence[tuple[int, str]]) -> None:
         self.problems = tuple(problems)
-        told = "; ".join(f"line {line}: {reason}" for line, reason in problems[:TOLD_AT_MOST])
-        more = len(problems) - TOLD_AT_MOST
-        rest = f"; and {more} more" if more > 0 else ""
-        super().__init__(f"{self.message.removesuffix('.')}: {told}{rest}.")
+        told = tell(problems, TOLD_AT_MOST)
+        super().__init__(f"{self.message.removesuffix('.')}: {told}.")
 
 
 class RollUnusable(RollRefused):
@@ -188,50 +173,12 @@ def read_roll(lines: Iterable[str]) -> list[Person]:
     Raises:
         RollRefused: naming each bad line and why, never what it holds.
     """
-    coming = iter(lines)
-    first = next(coming, "").removeprefix("\ufeff")
-    told, skipped = _SAYS_SEPARATOR.fullmatch(first), 0
-    if told:
-        first, skipped = next(coming, ""), 1
-    separator = told[1] if told else _separator(first)
-    if first.startswith("%PDF") or "\0" in first:
-        raise RollRefused([(1 + skipped, NOT_A_TABLE)])
-    reader = csv.reader(chain([first], coming), strict=True, delimiter=separator)
+    table = read_table(lines, needed=COLUMNS, what="roll")
     people: list[Person] = []
-    problems: list[tuple[int, str]] = []
+    problems = list(table.problems)
     first_seen: dict[str, int] = {}
-    header: list[str] | None = None
-    started = 1 + skipped
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            break
-        except UnicodeDecodeError:
-            problems.append((started, NOT_UTF8))
-            break
-        except csv.Error:
-            problems.append((started, "its quotation marks do not close"))
-            break
-        line, started = started, reader.line_num + 1 + skipped
-        if any(_HALF.search(cell) for cell in row):
-            problems.append((line, NOT_UTF8))
-            if header is None:
-                break
-            continue
-        if header is None:
-            if not any(cell.strip() for cell in row):
-                continue
-            header = [name.strip().lower() for name in row]
-            _check_header(header, line)
-            continue
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            problems.append((line, f"{len(row)} columns where the header has {len(header)}"))
-            continue
-        cells = (_BREAK.sub(" ", cell.strip()) for cell in row)
-        person, reasons = _person(dict(zip(header, cells, strict=True)))
+    for line, row in table.rows:
+        person, reasons = _person(row)
         problems += [(line, reason) for reason in reasons]
         if person is None:
             continue
@@ -242,27 +189,10 @@ def read_roll(lines: Iterable[str]) -> list[Person]:
         first_seen[person.prison_number] = line
         people.append(person)
     if problems:
-        raise RollRefused(problems)
-    if header is None:
-        raise RollRefused([(1, "the file is empty")])
+        raise RollRefused(sorted(problems, key=itemgetter(0)))
     if not people:
         raise RollRefused([(1, "there is a header and nobody under it")])
     return people
-
-
-def _separator(header: str) -> str:
-    """Tell what parts the columns: a comma, or what spreadsheets put there in its place."""
-    return max(",;\t", key=header.count)
-
-
-def _check_header(header: Sequence[str], line: int) -> None:
-    missing = [name for name in COLUMNS if name not in header]
-    if len(missing) == len(COLUMNS):
-        raise RollRefused([(line, f"this is not the header of a roll: {', '.join(COLUMNS)}")])
-    if missing:
-        raise RollRefused([(line, f"no column called {name}") for name in missing])
-    if len(set(header)) != len(header):
-        raise RollRefused([(line, "two columns of the same name")])
 
 
 def _person(row: Mapping[str, str]) -> tuple[Person | None, list[str]]:
@@ -276,11 +206,8 @@ def _person(row: Mapping[str, str]) -> tuple[Person | None, list[str]]:
     ]
     if row["surname"] and not _letters(row["surname"]):
         reasons.append("surname has no letter from A to Z")
-    reasons += [
-        f"{name} holds a character that cannot be printed"
-        for name in COLUMNS
-        if _UNPRINTABLE.search(row[name])
-    ]
+    reasons += odd_cells(row, COLUMNS)
+    reasons += bad_standing(row)
     born: date | None = None
     if row["date_of_birth"]:
         try:
@@ -414,10 +341,14 @@ class RollIndex:
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._people = tuple(people)
-        self._known = frozenset(p.prison_number for p in people)
+        former = [(k, number) for k, p in enumerate(people) for number in p.formerly]
+        written = [*(p.prison_number for p in people), *(number for _, number in former)]
+        self._known = frozenset(written)
         self._numbers = np.array(
-            [[SYMBOLS.index(c) for c in p.prison_number] for p in people], np.int64
+            [[SYMBOLS.index(c) for c in number] for number in written], np.int64
         ).reshape(-1, NUMBER_LENGTH)
+        """Everybody's own number, then those that became one with somebody's."""
+        self._former = tuple((len(people) + n, k) for n, (k, _) in enumerate(former))
         self._names = _lay_out([_name_wordings(p) for p in people], LETTERS)
         self._cells = _lay_out([cell_wordings(p) for p in people], SYMBOLS)
         self._surnames = _lay_out([{_letters(p.surname): 1.0} for p in people], LETTERS)
@@ -500,11 +431,15 @@ class RollIndex:
         if seen is None or weighed is None:
             return _Fit.UNKNOWN
         best = seen.chances.max(axis=1)
-        mine = seen.chances[np.arange(len(best)), self._numbers[top, seen.places]]
+        boxes = np.arange(len(best))
+        ways = [top, *(row for row, owner in self._former if owner == top)]
+        fits = [seen.chances[boxes, self._numbers[row, seen.places]] for row in ways]
+        mine = max(fits, key=lambda fit: float(np.log(fit + 1e-9).sum()))
         best, mine = best[best >= LEGIBLE], mine[best >= LEGIBLE]
         share = weighed.own_share(top)
         read = "".join(SYMBOLS[k] for k in seen.chances.argmax(axis=1))
-        other = read in self._known and read != self._people[top].prison_number
+        person = self._people[top]
+        other = read in self._known and read not in (person.prison_number, *person.formerly)
         wrong = int(((best >= CLEAR) & (mine < UNLIKELY)).sum())
         if other or share <= DIFFERS or wrong >= 2:
             return _Fit.AGAINST
@@ -549,7 +484,7 @@ class RollIndex:
         """Weigh a number by its boxes' own places; a box left blank says nothing."""
         if seen is None or (seen.places >= NUMBER_LENGTH).any():
             return None
-        own = np.zeros(len(self._people))
+        own = np.zeros(len(self._numbers))
         outside = 0.0
         for row, place in zip(seen.chances, seen.places, strict=True):
             digits = 1 <= place <= 4
@@ -564,6 +499,9 @@ class RollIndex:
             shares = 0.5 * shares
             shares[sort] += 0.5 / size
             outside += float(np.log(shares @ weights))
+        for row, owner in self._former:
+            own[owner] = max(own[owner], own[row])
+        own = own[: len(self._people)]
         return _Weighed(own, other=outside, outside=outside, share_other=OTHERS["number"])
 
     def _weigh_name(self, seen: _Seen | None) -> _Weighed | None:
@@ -798,14 +736,6 @@ def _name_wordings(person: Person) -> dict[str, float]:
             add(first + half, 0.02)
             add(half, 0.01)
     return found
-
-
-def cell_parts(person: Person) -> list[str]:
-    """Split somebody's cell: wing, landing and the rest, letters and digits alone."""
-    parts = [re.sub(r"[^A-Z0-9]", "", p) for p in re.split(r"[-/\s.]+", person.cell.upper())]
-    parts = [p for p in parts if p]
-    own = len(parts) > 1 and parts[0] == person.establishment.upper()
-    return parts[1:] if own else parts
 
 
 def cell_wordings(person: Person) -> dict[str, float]:

@@ -33,6 +33,7 @@ WORDS = {
     "index": "lines of the index of people",
     "sessions": "sessions that were over",
     "roll": "people of an old roll",
+    "pairs": "lines of who was kept apart and of what a roll changed",
     "exports": "lines of the register of exports",
     "asks": "requests for an export",
     "checks": "checks of people",

@@ -2,9 +2,11 @@
 
 Scopes: "file/<intake>" for a file and its name, "page/<page>" for what a page says and its
 picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an import of the
-roll, "staff/<username>", "alert/<alert>", "export/<export>" for why somebody asked for one. Two are
-for no thing of its own: "kiosk/pepper" keys the hashes of receipt codes, and "kiosk/terminals" is
-what terminals' certificates come from.
+roll, "apart/<number>" for one of a keep-apart list, "changes/<book>-<number>-<edition>" for what
+either changed, "alias/<hash>" for a number that is another's too, "delivery/<id>" for a file of
+them that waits, "staff/<username>", "alert/<alert>", "export/<export>" for why somebody asked for
+one. Two are for no thing of its own: "kiosk/pepper" keys the hashes of receipt codes, and
+"kiosk/terminals" is what terminals' certificates come from.
 Deleting a key makes everything sealed under it unreadable from here on. Whoever has a copy of the
 database from before, and the key pair of that time, can still open it: `storage.rotation` destroys
 the pair.
@@ -44,6 +46,11 @@ def sheet_scope(serial: str) -> str:
 def roll_scope(number: int) -> str:
     """Name the key of an import of the roll."""
     return f"roll/{number}"
+
+
+def apart_scope(number: int) -> str:
+    """Name the key of an import of a list of who must be kept apart."""
+    return f"apart/{number}"
 
 
 def staff_scope(username: str) -> str:

@@ -33,6 +33,7 @@ from storage.models import (
 )
 from storage.purge import Purge, Remover, erased_scopes, remove_blobs
 from storage.restore import write_erasures
+from storage.roll_purge import forget_in_roll, keyless_in_roll
 from storage.store import Kept, Store, rows_of
 
 
@@ -214,6 +215,7 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
             for number in rows.scalars(select(RollPersonRow.number).distinct())
             if f"roll/{number}" not in keys
         ]
+        keyless = keyless_in_roll(rows, keys)
     steps = (
         *(("record", each) for each in sorted(records)),
         *(("page", each) for each, _ in lone),
@@ -240,6 +242,11 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
         with store.begin() as kept:
             rows_of(kept).execute(delete(RollPersonRow).where(RollPersonRow.number == number))
             kept.events.add("roll-purged", str(number), by=by, at=at, code="erased-before")
+    if keyless:
+        with store.begin() as kept:
+            for row in keyless:
+                rows_of(kept).delete(rows_of(kept).merge(row))
+            kept.events.add("roll-purged", "roll", by=by, at=at, code="erased-before")
     return {name: n for name, n in sorted(counts.items()) if n}
 
 
@@ -290,7 +297,21 @@ def _one(
 
 
 def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -> Counter[str]:
-    """Take a person off the roll: it is sealed anew without them, and its old keys destroyed."""
+    """Take a person off the roll: it is sealed anew without them, and its old keys destroyed.
+
+    So are the keep-apart list, what imports changed, numbers of theirs, and files that wait.
+    """
+    gone = _roll_alone(kept, digest, certificate, by=by, at=at)
+    shredded, lines = forget_in_roll(kept, digest, by=by, at=at)
+    purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")
+    gone["keys"] += purge.shred(*shredded)
+    gone["pairs"] += lines
+    return gone
+
+
+def _roll_alone(
+    kept: Kept, digest: str, certificate: int, *, by: str, at: datetime
+) -> Counter[str]:
     rows, gone = rows_of(kept), Counter[str]()
     people = kept.roll.people()
     others = [each for each in people if kept.people_index.digest(each.prison_number) != digest]
@@ -299,7 +320,8 @@ def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -
     last = rows.scalar(select(func.max(RollImportRow.number))) or 0
     if others:
         current = kept.roll.current()
-        kept.roll.replace(others, by=by, at=at, dated=current.at if current else None)
+        came, of = (current.at, current.dated) if current else (None, None)
+        kept.roll.replace(others, by=by, at=at, dated=came, of=of)
     else:
         rows.execute(delete(RollPersonRow))
     purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")

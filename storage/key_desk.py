@@ -34,7 +34,14 @@ from pipeline import rights
 from pipeline.kept import Staff
 from storage.data_keys import factor_scope
 from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
-from storage.models import AlertRow, ExportAskRow, PageRow, RollPersonRow, SheetRow
+from storage.models import (
+    AlertRow,
+    ExportAskRow,
+    PageRow,
+    RollImportRow,
+    RollPersonRow,
+    SheetRow,
+)
 from storage.places import of_unread
 from storage.sessions import session_id
 from storage.store import Kept, Store, rows_of
@@ -294,7 +301,13 @@ def may_open(kept: Kept, who: Staff, scope: str) -> bool:
         return _may_see_alert(rows, who, name)
     if kind == "roll" and name.isdecimal():
         return _may_see_roll(rows, who, int(name))
+    if kind in _CASEWORK:
+        return rights.is_one(who, rights.WORKS_CASES) and _is_of_roll(rows, who)
     return False
+
+
+_CASEWORK = ("apart", "changes", "alias")
+"""Kinds of keys that whoever works with cases is given, and nobody who only checks readings."""
 
 
 def _may_see_alert(rows: Rows, who: Staff, name: str) -> bool:
@@ -314,6 +327,12 @@ def _may_see_roll(rows: Rows, who: Staff, number: int) -> bool:
     if who.establishments:
         found = found.where(RollPersonRow.establishment.in_(who.establishments))
     return rows.scalar(found.limit(1)) is not None
+
+
+def _is_of_roll(rows: Rows, who: Staff) -> bool:
+    """Say whether somebody is of a prison that the roll in force tells of."""
+    current = rows.scalar(select(RollImportRow.number).where(RollImportRow.in_force))
+    return current is not None and _may_see_roll(rows, who, current)
 
 
 def _pages(rows: Rows, which: ColumnElement[bool]) -> list[_Page]:

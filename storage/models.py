@@ -492,6 +492,7 @@ class RollImportRow(Base):
     people: Mapped[int]
     refused: Mapped[str] = mapped_column(Text, default="")
     in_force: Mapped[bool] = mapped_column(Boolean, default=False)
+    dated: Mapped[datetime | None]
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
@@ -507,7 +508,118 @@ class RollPersonRow(Sealed, Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     number: Mapped[int] = mapped_column(ForeignKey("roll_imports.number"), index=True)
     establishment: Mapped[str] = mapped_column(String(8))
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    """Of their number; "" on a roll from before it was kept."""
     person = Private[Any]()
+
+    __table_args__ = (Index("ix_roll_people_digest", "digest"),)
+
+
+class ApartImportRow(Base):
+    """A try at bringing in a list of who must be kept apart."""
+
+    __tablename__ = "apart_imports"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    pairs: Mapped[int]
+    refused: Mapped[str] = mapped_column(Text, default="")
+    in_force: Mapped[bool] = mapped_column(Boolean, default=False)
+    dated: Mapped[datetime | None]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class ApartPairRow(Sealed, Base):
+    """Two people on the list in force, told by keyed hashes, of which no other table has any.
+
+    `least` is the hash that sorts first, so that a pair is found whichever of them is asked for.
+    """
+
+    __tablename__ = "apart_pairs"
+    scope_of = "apart/{0.number}"
+    place_of = "{0.number}/{0.id}"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(ForeignKey("apart_imports.number"), index=True)
+    least: Mapped[str] = mapped_column(String(64))
+    most: Mapped[str] = mapped_column(String(64))
+    open: Mapped[bool] = mapped_column(Boolean)
+    pair = Private[Any]()
+
+    __table_args__ = (
+        Index("ix_apart_pairs_least", "least", "most"),
+        Index("ix_apart_pairs_most", "most"),
+    )
+
+
+class RollChangesRow(Sealed, Base):
+    """What an import changed: of the roll, or of the list of who must be kept apart."""
+
+    __tablename__ = "roll_changes"
+    scope_of = "changes/{0.book}-{0.number}-{0.edition}"
+    place_of = "{0.book}-{0.number}-{0.edition}"
+
+    book: Mapped[str] = mapped_column(String(8), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    edition: Mapped[int]
+    """Goes up when somebody is taken out of it: then its key is another."""
+    at: Mapped[datetime]
+    count: Mapped[int]
+    changes = Private[Any]()
+
+    __table_args__ = (CheckConstraint("book IN ('roll', 'apart')", name="book"),)
+
+
+class NumberAliasRow(Sealed, Base):
+    """A prison number that was found to be another's too; both are keyed hashes."""
+
+    __tablename__ = "number_aliases"
+    scope_of = "alias/{0.old}"
+    place_of = "{0.old}"
+
+    old: Mapped[str] = mapped_column(String(64), primary_key=True)
+    new: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    numbers = Private[Any]()
+
+
+class DeliveryRow(Sealed, Base):
+    """A file of the roll or of a list that somebody brought, until it is in force or is not.
+
+    Its box holds the file, and is emptied when that is settled.
+    """
+
+    __tablename__ = "deliveries"
+    scope_of = "delivery/{0.id}"
+    place_of = "{0.id}"
+    may_be_bare = True
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    book: Mapped[str] = mapped_column(String(8))
+    at: Mapped[datetime]
+    dated: Mapped[datetime | None]
+    by: Mapped[str] = mapped_column(String(80))
+    digest: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int]
+    state: Mapped[str] = mapped_column(String(12))
+    counts: Mapped[dict[str, Any]]
+    places: Mapped[list[Any]]
+    told: Mapped[str] = mapped_column(Text, default="")
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str] = mapped_column(String(80), default="")
+    file = Private[str | None]()
+
+    __table_args__ = (
+        CheckConstraint("book IN ('roll', 'apart')", name="book"),
+        CheckConstraint(
+            "state IN ('came', 'waiting', 'confirmed', 'in-force', 'refused', 'withdrawn')",
+            name="state",
+        ),
+        Index("ix_deliveries_state", "state", "at"),
+    )
 
 
 class StaffRow(Sealed, Base):

@@ -1,22 +1,21 @@
-"""The roll, and who may sign in."""
+"""Who may sign in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
-from pipeline.kept import RollImport, Staff
-from pipeline.ports import Person
+from pipeline.kept import Staff
 from storage import rows as convert
-from storage.data_keys import Keys, roll_scope, staff_scope
+from storage.data_keys import Keys, staff_scope
 from storage.events import Events
-from storage.models import RollImportRow, RollPersonRow, SessionRow, StaffRow
+from storage.models import SessionRow, StaffRow
 
 PASSWORD_LENGTH = 12
 """The shortest password, characters; no other rule (NIST SP 800-63B)."""
@@ -65,84 +64,6 @@ class StaffUnknown(UserError):
     message = "There is nobody with that user name."
     remedy = "Look at the spelling."
     status = 404
-
-
-class RollEmpty(UserError):
-    """A roll without people is a mistake, not an empty prison."""
-
-    code = "roll-empty"
-    message = "The roll holds nobody, so the roll from before stays in force."
-    remedy = "Look at how the roll was saved, and bring it in again."
-
-
-class RollBook:
-    """The people of the last good import, and every try at one."""
-
-    def __init__(self, rows: Rows, events: Events, keys: Keys) -> None:
-        self._rows, self._events, self._keys = rows, events, keys
-
-    def people(self) -> tuple[Person, ...]:
-        """Give everybody on the roll in force, in the order of the file."""
-        found = (
-            select(RollPersonRow)
-            .join(RollImportRow, RollImportRow.number == RollPersonRow.number)
-            .where(RollImportRow.in_force)
-            .order_by(RollPersonRow.id)
-        )
-        return tuple(convert.person_from_json(row.person) for row in self._rows.scalars(found))
-
-    def current(self) -> RollImport | None:
-        """Give the import that is in force, with its age; None before the first."""
-        row = self._rows.scalar(select(RollImportRow).where(RollImportRow.in_force))
-        return convert.roll_import(row) if row else None
-
-    def imports(self, limit: int = 20) -> tuple[RollImport, ...]:
-        """Give the last tries, newest first."""
-        found = select(RollImportRow).order_by(RollImportRow.number.desc()).limit(limit)
-        return tuple(convert.roll_import(row) for row in self._rows.scalars(found))
-
-    def replace(
-        self, people: Sequence[Person], *, by: str, at: datetime, dated: datetime | None = None
-    ) -> RollImport:
-        """Put a new roll in force and forget the people of the old one.
-
-        Args:
-            people: everybody on it.
-            by: who brings it in.
-            at: now.
-            dated: how old what it says is; None for now.
-
-        Raises:
-            RollEmpty: it holds nobody; the old one stays.
-        """
-        if not people:
-            raise RollEmpty
-        old = self._rows.scalars(select(RollImportRow.number).where(RollImportRow.in_force)).all()
-        self._rows.execute(delete(RollPersonRow).where(RollPersonRow.number.in_(old)))
-        self._rows.execute(update(RollImportRow).values(in_force=False))
-        self._keys.delete(*(roll_scope(number) for number in old))
-        row = RollImportRow(at=dated or at, by=by, people=len(people), in_force=True)
-        self._rows.add(row)
-        self._rows.flush()
-        self._keys.make(roll_scope(row.number))
-        self._rows.add_all(
-            RollPersonRow(
-                number=row.number,
-                establishment=each.establishment,
-                person=convert.person_to_json(each),
-            )
-            for each in people
-        )
-        self._events.add("roll-imported", str(row.number), by=by, at=at)
-        return convert.roll_import(row)
-
-    def refuse(self, problem: UserError, *, by: str, at: datetime) -> RollImport:
-        """Note an import that was refused; the roll in force stays."""
-        row = RollImportRow(at=at, by=by, people=0, refused=problem.message)
-        self._rows.add(row)
-        self._rows.flush()
-        self._events.add("roll-refused", str(row.number), by=by, at=at, code=problem.code)
-        return convert.roll_import(row)
 
 
 class StaffBook:

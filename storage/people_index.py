@@ -19,7 +19,15 @@ from forms.errors import UserError
 from forms.fields import Text
 from pipeline.roll import PRISON_NUMBER
 from pipeline.stages import PersonMatch
-from storage.models import DecisionRow, PageRow, PersonDueRow, PersonIndexRow, ReadingRow, SheetRow
+from storage.models import (
+    DecisionRow,
+    NumberAliasRow,
+    PageRow,
+    PersonDueRow,
+    PersonIndexRow,
+    ReadingRow,
+    SheetRow,
+)
 from storage.rows import people_from_json
 
 OF, NAMED = "of", "named"
@@ -50,9 +58,54 @@ class PeopleIndex:
 
     def __init__(self, rows: Rows, keys: Lookup) -> None:
         self._rows, self._keys = rows, keys
+        self._merged: dict[str, str] | None = None
 
     def digest(self, number: str) -> str:
-        """Give the keyed hash of a prison number.
+        """Give the keyed hash of a person by a prison number of theirs, also one they had before.
+
+        Raises:
+            NumberOdd: it is none.
+        """
+        found = self.bare_digest(number)
+        if self._merged is None:
+            every = self._rows.execute(select(NumberAliasRow.old, NumberAliasRow.new))
+            self._merged = {row.old: row.new for row in every}
+        return self._merged.get(found, found)
+
+    def digest_for(self, kind: str, number: str) -> str:
+        """Give the keyed hash of a person that one table alone has, so that no two can be joined.
+
+        Raises:
+            NumberOdd: it is no prison number.
+        """
+        return self._keys.lookup(kind, self.digest(number))
+
+    def merge(self, old: str, new: str) -> int:
+        """Find under one keyed hash what was found under another; give how many lines.
+
+        Args:
+            old: keyed hash of a number that is another's too.
+            new: keyed hash of whose it is.
+        """
+        self._merged = None
+        moved = 0
+        for row in self._rows.scalars(
+            select(PersonIndexRow).where(PersonIndexRow.digest == old)
+        ).all():
+            there = self._rows.get(PersonIndexRow, (new, row.serial, row.page))
+            if there is None:
+                self._rows.add(
+                    PersonIndexRow(digest=new, serial=row.serial, page=row.page, role=row.role)
+                )
+            elif row.role == OF:
+                there.role = OF
+            self._rows.delete(row)
+            self._rows.flush()
+            moved += 1
+        return moved
+
+    def bare_digest(self, number: str) -> str:
+        """Give the keyed hash of a prison number as it is.
 
         Raises:
             NumberOdd: it is none.

@@ -56,6 +56,7 @@ from storage.models import (
     SheetRow,
 )
 from storage.purge import FileStillRead, Purge
+from storage.roll_purge import old_in_roll
 from storage.store import Kept, Store, rows_of
 
 MOST = 5000
@@ -414,6 +415,10 @@ class _Run:
                 )
                 gone["keys"] += purge.shred(f"roll/{number}")
                 kept.events.add("roll-purged", str(number), by=self.by, at=self.at, code="roll")
+            scopes, lines = old_in_roll(kept, before, by=self.by, at=self.at)
+            purge = Purge(kept, Held(), by=self.by, at=self.at, certificate=certificate, why="roll")
+            gone["keys"] += purge.shred(*scopes)
+            gone["pairs"] += lines
         if (before := self.spans.others["exports"].before(self.at)) is not None:
             old = rows.scalars(select(ExportRow.number).where(ExportRow.at <= before)).all()
             rows.execute(delete(ExportedRow).where(ExportedRow.export.in_(old)))

@@ -308,6 +308,7 @@ def person_to_json(person: Person) -> dict[str, Any]:
         "establishment": person.establishment,
         "date_of_birth": person.date_of_birth.isoformat() if person.date_of_birth else None,
         "extra": dict(person.extra),
+        **({"formerly": list(person.formerly)} if person.formerly else {}),
     }
 
 
@@ -322,6 +323,7 @@ def person_from_json(kept: Mapping[str, Any]) -> Person:
         establishment=kept["establishment"],
         date_of_birth=date.fromisoformat(born) if born else None,
         extra=kept["extra"],
+        formerly=tuple(kept.get("formerly", ())),
     )
 
 
@@ -334,6 +336,7 @@ def roll_import(row: RollImportRow) -> RollImport:
         people=row.people,
         refused=row.refused,
         in_force=row.in_force,
+        dated=row.dated,
     )
 
 

@@ -32,6 +32,7 @@ from storage.cases import Cases
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
 from storage.database import Database, shown, told
+from storage.deliveries import Deliveries
 from storage.drafts import Drafts
 from storage.erasures import Erasures
 from storage.events import Events
@@ -41,6 +42,7 @@ from storage.filings import Filings
 from storage.heads import NotedHeads, Witness
 from storage.holds import Holds
 from storage.intake_desk import IntakeDesk
+from storage.keep_apart import KeepApartBook
 from storage.keys import CannotOpen, Vault
 from storage.ledger import Ledger
 from storage.looks import Looks
@@ -49,11 +51,12 @@ from storage.models import KekRow
 from storage.openings import Openings
 from storage.outbox import Outbox
 from storage.paper import Decisions, Intakes, Pages
-from storage.people import RollBook, StaffBook
+from storage.people import StaffBook
 from storage.people_asks import PeopleAsks
 from storage.people_index import PeopleIndex
 from storage.records import Records
 from storage.replacements import Replacements
+from storage.roll_book import RollBook
 from storage.scans import Scans
 from storage.sealing import set_keys
 from storage.second_factors import Challenges, SecondFactors
@@ -115,8 +118,12 @@ class Kept:
         """What a machine made of free text afterwards, only ever added."""
         self.letters = Letters(rows)
         """The keys of letters from a kiosk that were kept."""
-        self.roll = RollBook(rows, self.events, self.keys)
+        self.roll = RollBook(rows, self.events, self.keys, self.people_index)
         """The people of the last good import, and every try at one."""
+        self.keep_apart = KeepApartBook(rows, self.events, self.keys, self.people_index)
+        """Who must not meet, by the last good import."""
+        self.deliveries = Deliveries(rows, self.events, self.keys)
+        """Files of either that were brought and are not in force yet."""
         self.staff = StaffBook(rows, self.events, self.keys)
         """Who may sign in."""
         self.sessions = Sessions(rows, self.events)

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -351,20 +352,71 @@ def test_a_bad_roll_is_refused_by_line_and_exit_status(data: Path, tmp_path: Pat
     assert run("roll", "import", tmp_path / "none.csv").exit_code == 1
 
 
-def test_a_roll_that_most_people_are_gone_from_is_taken_in_and_told_of(
+def test_a_roll_that_most_people_are_gone_from_waits_until_it_is_confirmed(
     data: Path, tmp_path: Path
 ) -> None:
     roll = tmp_path / "roll.csv"
-    everybody = [LINE.replace("1234", str(1000 + n)) for n in range(10)]
-    said = []
-    for people in (everybody, everybody[2:], everybody[2:4], everybody):
+    everybody = [LINE.replace("1234", str(1000 + n)) for n in range(60)]
+    for people in (everybody, everybody[12:]):
         roll.write_text(ROLL + "".join(people), encoding="utf-8")
         done = run("roll", "import", roll)
         assert done.exit_code == 0
         assert done.stdout.startswith(f"The roll in force now holds {len(people)} people")
-        said.append(done.stderr)
-    assert [bool(each) for each in said] == [False, False, True, False]
-    assert said[2].startswith("6 of the 8 people of the roll before are not on this one.")
+    roll.write_text(ROLL + "".join(everybody[40:]), encoding="utf-8")
+    waits = run("roll", "import", roll)
+    assert (waits.exit_code, waits.stdout) == (1, "")
+    assert "It would change: 28 left." in waits.stderr
+    assert "--confirm" in waits.stderr
+    doctor = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
+    assert not doctor["files of the roll"]["ok"]
+    done = run("roll", "import", roll, "--confirm")
+    assert done.stdout.startswith("The roll in force now holds 20 people")
+
+
+def test_a_keep_apart_list_is_brought_in_or_refused_by_line(data: Path, tmp_path: Path) -> None:
+    header = "prison_number_1,role_1,prison_number_2,role_2,reason,restriction,state,close_reason\n"
+    line = "A1234BC,victim,A5678DE,unknown,threat,cell,open,\n"
+    file = tmp_path / "keep-apart.csv"
+    file.write_text(header + line, encoding="utf-8")
+    done = run("keep-apart", "import", file)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "The keep-apart list in force now holds 1 open pair.\n"
+    file.write_text(header + line + line.replace("A5678DE", "A1234BC"), encoding="utf-8")
+    refused = run("keep-apart", "import", file)
+    assert refused.exit_code == 1
+    assert "line 3: both prison numbers are the same" in refused.stderr
+    assert "A1234BC" not in refused.stderr
+    assert run("keep-apart", "import", tmp_path / "none.csv").exit_code == 1
+    assert "not a keep-apart list" in run("keep-apart", "import", tmp_path).stderr
+    file.write_text(header, encoding="utf-8")
+    nobody = run("keep-apart", "import", file)
+    assert nobody.exit_code == 1
+    assert "1 apart-gone" in nobody.stderr
+    assert run("keep-apart", "import", file, "--yes-really").exit_code == 0
+
+
+def test_a_file_that_lay_there_for_days_is_taken_in_and_said_to_be_old(
+    data: Path, tmp_path: Path
+) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE, encoding="utf-8")
+    old = time.time() - 3 * 86400
+    os.utime(roll, (old, old))
+    done = run("roll", "import", roll)
+    assert done.exit_code == 0
+    assert "out of date already" in done.stderr
+    doctor = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
+    assert not doctor["roll"]["ok"]
+    assert doctor["keep-apart list"]["found"].startswith("none yet")
+
+
+def test_two_numbers_of_one_person_are_merged_by_hand(data: Path, tmp_path: Path) -> None:
+    roll = tmp_path / "roll.csv"
+    roll.write_text(ROLL + LINE, encoding="utf-8")
+    assert run("roll", "import", roll).exit_code == 0
+    assert run("roll", "merge", "B9999ZZ", "A1234BC").exit_code == 0
+    assert "same person already" in run("roll", "merge", "B9999ZZ", "A1234BC").stderr
+    assert "two people" in run("roll", "merge", "A1234BC", "B8888ZZ").stderr
 
 
 @pytest.mark.parametrize(

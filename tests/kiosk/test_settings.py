@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pypdfium2
@@ -13,11 +14,13 @@ from kiosk.compose import open_house, reading_kit, sandbox_of
 from kiosk.settings import (
     DoneDaysOdd,
     KeepYearsOdd,
+    RollLimitsOdd,
     SandboxSettingOdd,
     SecondFactorOdd,
     StaffOriginOdd,
     settings,
 )
+from pipeline.freshness import Limits
 
 
 def words_of(pdf: Path) -> str:
@@ -60,6 +63,30 @@ def test_files_lie_in_done_for_as_many_days_as_the_setting_says(
 def test_what_is_no_number_of_days_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERFOIL_DONE_DAYS", said)
     with pytest.raises(DoneDaysOdd):
+        settings()
+
+
+def test_how_old_a_roll_may_be_and_how_much_may_change_is_settled_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings().limits == Limits()
+    for name, said in {
+        "ROLL_HOURS": "30",
+        "KEEP_APART_HOURS": " 12 ",
+        "MASS_PERCENT": "5",
+        "MASS_LEAST": "3",
+    }.items():
+        monkeypatch.setenv(f"COUNTERFOIL_{name}", said)
+    assert settings().limits == Limits(
+        roll=timedelta(hours=30), apart=timedelta(hours=12), share=0.05, least=3
+    )
+
+
+@pytest.mark.parametrize("name", ["ROLL_HOURS", "KEEP_APART_HOURS", "MASS_PERCENT", "MASS_LEAST"])
+@pytest.mark.parametrize("said", ["0", "-1", "1000", "many", "7.5", "\u0667"])
+def test_what_is_no_limit_is_refused(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"COUNTERFOIL_{name}", said)
+    with pytest.raises(RollLimitsOdd):
         settings()
 
 
