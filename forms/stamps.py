@@ -51,6 +51,7 @@ class CopyToPrint:
         keep_years: for how many years the establishment keeps a consent.
         written: what already stands in rows of character boxes, by field; a space leaves a box
             empty.
+        filled: what stands in the form's own stamp places, by place; others stay empty.
     """
 
     serial: str
@@ -61,13 +62,10 @@ class CopyToPrint:
     code: str = ""
     keep_years: str = ""
     written: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def words(self, what: str, page: PageId) -> str:
-        """Say what stands in a stamp place.
-
-        Raises:
-            ValueError: no such kind of stamp place.
-        """
+        """Say what stands in a stamp place; nothing where a form's own place was not filled."""
         match what:
             case "serial":
                 return page_id.show_serial(self.serial)
@@ -85,7 +83,7 @@ class CopyToPrint:
                 return self.keep_years
             case "human_line":
                 return page_id.human_line(page)
-        raise ValueError(f"a stamp place for {what}")
+        return self.filled.get(what, "")
 
 
 @dataclass(frozen=True)
