@@ -233,6 +233,8 @@ class Printed(Asked):
 
     text: str = ""
     stamp: str = ""
+    lines: int = 1
+    """Lines of words that its stamp place has room for, on a dense page."""
     style: str = "plain"
     """"plain", "warning" (the red box), "notice" or "footer"."""
 

@@ -185,7 +185,7 @@ RISK = FormDefinition(
         ),
         section(
             "",
-            Printed(name="r_alerts_list", label="Alerts", stamp="alerts", gutter=LABEL),
+            Printed(name="r_alerts_list", label="Alerts", stamp="alerts", gutter=LABEL, lines=2),
             _words("r_alerts", "What we do about each", 3, needed=Need.SOFT),
             _ask(
                 "r_acct",

@@ -19,10 +19,10 @@ def _line(number: int) -> Section:
     return section(
         "",
         Printed(
-            name=f"{name}_who", label=f"{number}  Who", stamp=f"{name}_who", gutter=16, width=86
+            name=f"{name}_who", label=f"{number}  Who", stamp=f"{name}_who", gutter=16, width=66
         ),
         Printed(name=f"{name}_where", label="Where", stamp=f"{name}_where", gutter=14),
-        Printed(name=f"{name}_why", label="Why", stamp=f"{name}_why", gutter=16, width=86),
+        Printed(name=f"{name}_why", label="Why", stamp=f"{name}_why", gutter=16, width=66),
         Printed(name=f"{name}_care", label="Care", stamp=f"{name}_care", gutter=14),
         Choice(
             name=f"{name}_seen",

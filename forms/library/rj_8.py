@@ -80,6 +80,15 @@ ON_THE_SPOT = FormDefinition(
         ),
         section(
             "",
+            Choice(
+                name="n_helped",
+                label="What helped?",
+                needed=Need.HARD,
+                many=True,
+                options=_each(
+                    moved="Moved away", talked="Talked", phone="Phone call", time_out="Time out"
+                ),
+            ),
             Date(name="n_date", label="Date", needed=Need.HARD, width=MARGIN + 2 * COLUMN),
             Choice(
                 name="n_when",
@@ -103,15 +112,6 @@ ON_THE_SPOT = FormDefinition(
                     other="Other",
                 ),
                 columns=5,
-            ),
-            Choice(
-                name="n_helped",
-                label="What helped?",
-                needed=Need.HARD,
-                many=True,
-                options=_each(
-                    moved="Moved away", talked="Talked", phone="Phone call", time_out="Time out"
-                ),
             ),
             Choice(
                 name="n_staff",
