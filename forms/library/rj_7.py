@@ -19,7 +19,7 @@ def _line(number: int) -> Section:
     return section(
         "",
         Printed(
-            name=f"{name}_who", label=f"{number}  Who", stamp=f"{name}_who", gutter=16, width=66
+            name=f"{name}_who", label=f"{number}. Who", stamp=f"{name}_who", gutter=16, width=66
         ),
         Printed(name=f"{name}_where", label="Where", stamp=f"{name}_where", gutter=14),
         Printed(name=f"{name}_why", label="Why", stamp=f"{name}_why", gutter=16, width=66),

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from forms.errors import UserError
 from forms.fields import Choice, Fillable
 from forms.layout import Box, Layout, PageLayout, Rect
+from forms.stamps import HUMAN_LINE
 from pipeline.kept import KeptPage
 from pipeline.ports import Blobs, page_scope
 
