@@ -130,7 +130,7 @@ class Asked:
     new_row: bool = False
     """Starts a new row on the page."""
     gutter: float = 0.0
-    """Millimetres for the label left of its boxes on a dense slip; 0 is the style's own."""
+    """Millimetres for the label left of its boxes on a dense page; 0 is the style's own."""
     silent: bool = False
     """The label is not printed: its neighbour or its options say enough on paper."""
 
@@ -227,11 +227,14 @@ class Printed(Asked):
     """Words on the paper that nobody fills in.
 
     With `stamp` set, the place where a copy's own words are stamped: "serial", "establishment",
-    "wing", "person_name", "person_number", "code".
+    "wing", "person_name", "person_number", "code", or a name of the form's own, whose words are
+    handed in when a copy is issued (one word of lower case, digits and single underscores).
     """
 
     text: str = ""
     stamp: str = ""
+    lines: int = 1
+    """Lines of words that its stamp place has room for, on a dense page."""
     style: str = "plain"
     """"plain", "warning" (the red box), "notice" or "footer"."""
 
@@ -257,7 +260,8 @@ class Section:
     rows: tuple[str, ...] = ()
     """A table: names of its rows; the fields are dealt out to them in equal parts."""
     place: str = "flow"
-    """"flow", "head" (beside the first top code), "top" or "foot" (beside its page's codes)."""
+    """"flow", "ruled" (below a line), "head" (beside the first top code), "top" or "foot" (beside
+    its page's codes)."""
 
 
 def section(title: str, *fields: Field, **how: bool | str | tuple[str, ...]) -> Section:
@@ -300,7 +304,7 @@ class FormDefinition:
         heading: what is printed large at the top ("Talk It Through").
         page: page size and how many stand on one A4 sheet, see `PageSize`.
         languages: language codes it can be printed in.
-        bound: each copy is tied to one person when issued (withdrawal slip, consents).
+        bound: each copy is tied to one person when issued (withdrawal slip, consents, risk).
         seed: volunteers write what it tells them to, so that the readers learn from it; it is
             never about anybody and makes no record.
         place_fields: printed by pad, not asked.
@@ -322,6 +326,10 @@ class FormDefinition:
     """"prisoner" (14 pt, pictures) or "staff" (dense)."""
     gap: float = 3.0
     """Millimetres between questions on a whole page of ordinary print."""
+    size_pt: float = 9.0
+    """Size of the words on a whole page of ordinary print in staff style."""
+    from_case: bool = False
+    """Printed from a case only, which knows what is stamped on it."""
 
     def paper(self, *, large_print: bool = False) -> PageSize:
         """Give the page it is printed on; large print always has a whole A4 page."""

@@ -208,6 +208,7 @@ def _html(
             script=script,
             mode=mode,
             pages=pages,
+            sides=sides(definition),
             say=say,
             fiducials=FIDUCIALS,
             codes=CODES,
@@ -258,7 +259,8 @@ def _rows(part: Section, *, large: bool) -> list[list[_Placed]]:
     is_open = False
     for each in part.fields:
         width = _large_width(each) if large else each.width
-        if not is_open or each.new_row:
+        full = large and isinstance(each, Printed) and is_open and len(out[-1]) == _STAMPED_BESIDE
+        if not is_open or each.new_row or full:
             out.append([])
         out[-1].append(_Placed(field=each, width=width))
         is_open = width > 0
@@ -315,6 +317,8 @@ def _lines_of(
 
 _STAMPED_MM = 75.0
 """Room for the name of an establishment in large print."""
+_STAMPED_BESIDE = 2
+"""How many stamped places stand side by side in large print."""
 _PICTURE_MM = 11.0
 """A picture and the gap to the words of its question, in large print."""
 _BOX_AND_GAPS_MM = 13.5

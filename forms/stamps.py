@@ -27,6 +27,13 @@ _LARGEST_PT = {HUMAN_LINE: 9.0, "code": 18.0}
 _LARGEST_WORDS_PT, _LARGE_PRINT_WORDS_PT = 13.0, 18.0
 _IN_BOX = 0.62
 """Height of a capital against its character box: as large as people write there."""
+OF_ANY_FORM = frozenset(
+    {
+        *("serial", "code", "establishment", "wing", "person_name", "person_number"),
+        *("keep_years", HUMAN_LINE),
+    }
+)
+"""Stamp places whose words every copy has; any other is a form's own."""
 _MIDDLE = (HUMAN_LINE, "code")
 """Stamp places that are boxes; in others the words stand on the line below them."""
 _EASY_PT = 9.0
@@ -51,6 +58,7 @@ class CopyToPrint:
         keep_years: for how many years the establishment keeps a consent.
         written: what already stands in rows of character boxes, by field; a space leaves a box
             empty.
+        filled: what stands in the form's own stamp places, by place; others stay empty.
     """
 
     serial: str
@@ -61,13 +69,10 @@ class CopyToPrint:
     code: str = ""
     keep_years: str = ""
     written: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def words(self, what: str, page: PageId) -> str:
-        """Say what stands in a stamp place.
-
-        Raises:
-            ValueError: no such kind of stamp place.
-        """
+        """Say what stands in a stamp place; nothing where a form's own place was not filled."""
         match what:
             case "serial":
                 return page_id.show_serial(self.serial)
@@ -85,7 +90,7 @@ class CopyToPrint:
                 return self.keep_years
             case "human_line":
                 return page_id.human_line(page)
-        raise ValueError(f"a stamp place for {what}")
+        return self.filled.get(what, "")
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,12 @@ class Stamp:
     words: str = field(repr=False)
     drawing: str = field(repr=False)
     glyphs: dict[int, str] = field(default_factory=dict, repr=False)
+
+
+def own_places(layout: Layout) -> frozenset[str]:
+    """Name the stamp places that are a form's own: what stands there is handed in."""
+    found = {place.what for page in layout.pages for place in page.stamps}
+    return frozenset(found - OF_ANY_FORM)
 
 
 def page_of(layout: Layout, number: int, serial: str) -> PageId:
@@ -159,7 +170,13 @@ def fit(
     if size >= min(_EASY_PT, largest_pt):
         return size, [one]
     ways = [[one], *([stamp_font.set_line(part) for part in parts] for parts in _split(words))]
-    lines = max(ways, key=lambda way: _size(way, width_pt, height_pt, largest_pt))
+    lines = max(
+        ways,
+        key=lambda way: (
+            _size(way, width_pt, height_pt, largest_pt),
+            -max(line.width for line in way),
+        ),
+    )
     size = _size(lines, width_pt, height_pt, largest_pt)
     if size >= min(_SMALLEST_PT, height_pt / _LINE):
         return size, lines

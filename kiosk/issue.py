@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from forms.errors import UserError
@@ -15,6 +16,7 @@ from forms.fillable import fillable_copy
 from forms.library import definition
 from forms.printing import CopyToPrint, print_copies, print_to
 from forms.published import Published, published, published_as_asked
+from forms.stamps import own_places
 from forms.texts import asks_for_consent
 from forms.wording import ENGLISH_NAMES, LANGUAGES, OFFER, words
 from kiosk.files import OLD_KEPT, look_before_writing, old_kept, told, whole_file
@@ -25,6 +27,8 @@ from storage.store import Kept, Store
 
 LONGEST_PLACE = 12
 """Characters of a prison code or a wing: more do not fit where they are stamped."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 MISPRINTED = "misprinted"
 """Why a copy was cancelled whose file never appeared."""
@@ -52,6 +56,14 @@ class PersonElsewhere(UserError):
     code = "person-elsewhere"
     message = "The roll has that person in another establishment, so nothing was printed."
     remedy = "Look at the number again, or leave the establishment out: the roll says it."
+
+
+class FromCaseOnly(UserError):
+    """A form that says things of a case was asked for outside of one."""
+
+    code = "from-case-only"
+    message = "This form is printed from a case, which knows what is to stand on it."
+    remedy = "Open the case, and print it there."
 
 
 class SeedSheetNamed(UserError):
@@ -204,13 +216,14 @@ def issue(
         progress: told how many copies are written.
 
     Raises:
+        FromCaseOnly: it says things of a case.
         PersonNotOnRoll: there is a roll, and nobody on it has that number.
         PersonElsewhere: the roll has that person in another establishment.
         CannotWrite: the file cannot be written.
         NotAnOrdinaryFile: something else has that name; nothing is issued.
         UserError: see `Order.check`.
     """
-    paper = order.check()
+    paper = _for_anybody(order)
     look_before_writing(out, replace=True)
     with store.begin() as kept:
         person = _on_roll(kept.roll.people(), order.person)
@@ -266,9 +279,10 @@ def issue_pad(kept: Kept, order: Order, *, by: str, at: datetime) -> str:
         The pad's id.
 
     Raises:
+        FromCaseOnly: it says things of a case.
         UserError: see `Order.check`.
     """
-    paper = order.check()
+    paper = _for_anybody(order)
     serials = _register(kept, order, paper, order.establishment, by=by, at=at)
     return _pad_of(serials)
 
@@ -304,21 +318,47 @@ def issue_bound(kept: Kept, order: Order, *, by: str, at: datetime) -> str:
     Raises:
         PersonNotOnRoll: nobody on the roll has that number, or there is no roll.
         PersonElsewhere: the roll has that person in another establishment.
+        FromCaseOnly: it says things of a case.
         UserError: see `Order.check`.
     """
+    return _issue_to(kept, order, _for_anybody(order), {}, by=by, at=at)
+
+
+def issue_filled(
+    kept: Kept, order: Order, filled: Mapping[str, str], *, by: str, at: datetime
+) -> str:
+    """Register copies with words stamped in their form's own places, for `print_bound`.
+
+    What is stamped is kept with each copy, sealed, so that it can be printed again.
+
+    Args:
+        kept: the transaction they are kept in.
+        order: what is to be printed; for nobody when the form is about no one person.
+        filled: what to stamp, by place, such as "line1_who"; a place left out stays empty.
+        by: user name.
+        at: when, UTC.
+
+    Returns:
+        The id they are found by.
+
+    Raises:
+        PersonNotOnRoll: the order names somebody, and nobody on the roll has that number.
+        PersonElsewhere: the roll has that person in another establishment.
+        UserError: see `Order.check`.
+        ValueError: the form has no such place of its own.
+    """
     paper = order.check()
-    person = _on_roll(kept.roll.people(), order.person)
-    if person is None:
-        raise PersonNotOnRoll
-    if order.establishment not in ("", person.establishment.strip().upper()):
-        raise PersonElsewhere
-    establishment = order.establishment or person.establishment
-    serials = _register(kept, order, paper, establishment, by=by, at=at)
-    return _pad_of(serials)
+    if unknown := set(filled) - own_places(paper.layout):
+        raise ValueError(f"{order.form} has no place for {sorted(unknown)}")
+    words = {place: " ".join(said.split()) for place, said in filled.items()}
+    words = {place: said for place, said in words.items() if said}
+    if order.person:
+        return _issue_to(kept, order, paper, words, by=by, at=at)
+    return _pad_of(_register(kept, order, paper, order.establishment, words, by=by, at=at))
 
 
 def print_bound(kept: Kept, pad: str, out: BinaryIO, *, keep_years: int = KEEP_YEARS) -> int:
-    """Write the PDF of copies made out to somebody; give how many.
+    """Write the PDF of copies made out to somebody, or filled for a case; give how many.
 
     Raises:
         PadUnknown: there is none of that id.
@@ -341,9 +381,36 @@ def print_bound(kept: Kept, pad: str, out: BinaryIO, *, keep_years: int = KEEP_Y
                 person_number=number,
                 keep_years=str(keep_years),
                 written=_in_boxes(paper.definition, number, person),
+                filled=sheet.filled if sheet else {},
             )
         )
     return print_copies(paper, copies, out)
+
+
+def _for_anybody(order: Order) -> Published:
+    """Find the paper of an order that no case made.
+
+    Raises:
+        FromCaseOnly: it says things of a case.
+        UserError: see `Order.check`.
+    """
+    found = order.check()
+    if found.definition.from_case:
+        raise FromCaseOnly
+    return found
+
+
+def _issue_to(
+    kept: Kept, order: Order, paper: Published, filled: Mapping[str, str], *, by: str, at: datetime
+) -> str:
+    """Register copies made out to the one person whom the order names."""
+    person = _on_roll(kept.roll.people(), order.person)
+    if person is None:
+        raise PersonNotOnRoll
+    if order.establishment not in ("", person.establishment.strip().upper()):
+        raise PersonElsewhere
+    establishment = order.establishment or person.establishment
+    return _pad_of(_register(kept, order, paper, establishment, filled, by=by, at=at))
 
 
 def _name_of(person: Person | None) -> str:
@@ -355,7 +422,14 @@ def _pad_of(serials: Sequence[str]) -> str:
 
 
 def _register(
-    kept: Kept, order: Order, paper: Published, establishment: str, *, by: str, at: datetime
+    kept: Kept,
+    order: Order,
+    paper: Published,
+    establishment: str,
+    filled: Mapping[str, str] = NOTHING,
+    *,
+    by: str,
+    at: datetime,
 ) -> tuple[str, ...]:
     """Draw serials and keep the copies; give the serials."""
     serials = kept.sheets.draw(order.copies)
@@ -374,6 +448,7 @@ def _register(
                 person=order.person or None,
                 pad=_pad_of(serials),
                 issued_by=by,
+                filled=filled,
             )
             for serial in serials
         ]

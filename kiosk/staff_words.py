@@ -52,8 +52,8 @@ LOOKED_UP: dict[str, tuple[str, ...]] = {
 }
 """Constants whose words are translated when they are shown, by file."""
 
-STAFF_FORMS = ("rj-2",)
-"""Forms that only staff read: their questions are in this catalogue alone."""
+STAFF_FORMS = ("rj-2", "rj-4", "rj-7", "rj-8")
+"""Forms that only staff and reps read: their questions are in this catalogue alone."""
 
 PROBLEMS = (
     "forms/page_id.py",

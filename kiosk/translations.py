@@ -35,8 +35,8 @@ LOCALE = Path(forms.__file__).parent / "locale"
 STAFF_LOCALE = Path(kiosk.__file__).parent / "staff" / "locale"
 SCREENS = Path(kiosk.__file__).parent / "wing" / "words.py"
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
-ENGLISH_ONLY = frozenset({"rj-2"})
-"""Forms that only staff read."""
+ENGLISH_ONLY = frozenset({"rj-2", "rj-4", "rj-7", "rj-8"})
+"""Forms that only staff and reps read."""
 CONSENT_NAMES = "CONSENT"
 """The tuple in `kiosk/wing/words.py` of the strings that somebody agrees to."""
 STATES = ("draft", "checked", "approved")

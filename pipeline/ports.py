@@ -62,6 +62,8 @@ class Sheet:
     """The print run it came from."""
     issued_by: str = ""
     void_reason: str = ""
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What was stamped in the form's own places (`forms.stamps.CopyToPrint`)."""
 
 
 class Layouts(Protocol):

@@ -109,7 +109,10 @@ class UnsealedRow(Base):
 
 
 class SheetRow(Sealed, Base):
-    """A copy of a form that was issued. Its box is missing when it was issued to nobody."""
+    """A copy of a form that was issued.
+
+    Its box is missing when it was issued to nobody and nothing was stamped on it.
+    """
 
     __tablename__ = "sheets"
     scope_of = "sheet/{0.serial}"
@@ -125,6 +128,7 @@ class SheetRow(Sealed, Base):
     establishment: Mapped[str] = mapped_column(String(8), default="")
     wing: Mapped[str] = mapped_column(String(40), default="")
     person = Private[str | None]()
+    filled = Private[dict[str, str] | None]()
     pad: Mapped[str] = mapped_column(String(40), default="")
     issued_at: Mapped[datetime]
     issued_by: Mapped[str] = mapped_column(String(80), default="")

@@ -37,6 +37,7 @@ from sqlalchemy.orm import aliased
 
 from forms import library
 from forms.errors import UserError
+from forms.texts import asks_for_consent
 from pipeline.kept import RecordState, Status
 from storage.certificates import Certificate
 from storage.data_keys import export_scope
@@ -143,6 +144,8 @@ OTHERS = {
 them. Seven years from the end of a case is what restorative justice services publish."""
 
 RECORDS = "7 years"
+SOONER = {"rj-7": "30 days"}
+"""Forms whose records are kept for less: a rep's sheet says who was seen where on one day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +180,8 @@ def clocks(path: Path, *, keep_years: int) -> Clocks:
     forms = {form.id: form for form in library.FORMS if not form.seed}
     defaults = {
         "records": {
-            name: f"{keep_years} years" if form.bound else RECORDS for name, form in forms.items()
+            name: f"{keep_years} years" if form.bound else SOONER.get(name, RECORDS)
+            for name, form in forms.items()
         },
         "others": OTHERS,
     }
@@ -288,7 +292,7 @@ def _originals(before: datetime) -> Select[str]:
         RecordRow.state == RecordState.VERIFIED,
         RecordRow.verified_at <= before,
     )
-    consents = [form.id for form in library.FORMS if form.bound]
+    consents = [form.id for form in library.FORMS if asks_for_consent(form)]
     open_page = (
         select(literal(1))
         .select_from(PageRow)

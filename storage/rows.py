@@ -52,6 +52,7 @@ def sheet(row: SheetRow) -> Sheet:
         pad=row.pad,
         issued_by=row.issued_by,
         void_reason=row.void_reason,
+        filled=row.filled or {},
     )
 
 
@@ -68,6 +69,7 @@ def sheet_row(each: Sheet) -> SheetRow:
         establishment=each.establishment,
         wing=each.wing,
         person=each.person,
+        filled=dict(each.filled) or None,
         state=each.state,
         pad=each.pad,
         issued_by=each.issued_by,

@@ -130,7 +130,7 @@ class Sheets:
         if len(serials) < len(sheets) or self._taken(serials):
             raise SerialTaken
         for each in sheets:
-            if each.person is not None:
+            if each.person is not None or each.filled:
                 self._keys.make(sheet_scope(each.serial))
         self._rows.add_all(convert.sheet_row(each) for each in sheets)
         for each in sheets:

@@ -10,6 +10,11 @@ from forms.library.rj_2 import OFFICER_REFERRAL
 from forms.library.rj_3h import CONSENT_HARMED
 from forms.library.rj_3r import CONSENT_RESPONSIBLE
 from forms.library.rj_3w import WITHDRAWAL
+from forms.library.rj_4 import RISK
+from forms.library.rj_5 import AGREEMENT
+from forms.library.rj_6 import FOLLOW_UP
+from forms.library.rj_7 import BRIEFING
+from forms.library.rj_8 import ON_THE_SPOT
 
 
 class FormUnknown(UserError):
@@ -26,6 +31,11 @@ FORMS: tuple[FormDefinition, ...] = (
     CONSENT_HARMED,
     CONSENT_RESPONSIBLE,
     WITHDRAWAL,
+    RISK,
+    AGREEMENT,
+    FOLLOW_UP,
+    BRIEFING,
+    ON_THE_SPOT,
     SEED_SHEET,
 )
 """Every version of every form, oldest version first."""

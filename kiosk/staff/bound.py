@@ -43,7 +43,7 @@ from storage.store import Kept
 WHO = (Role.PRACTITIONER, Role.MANAGER)
 """Who makes a form out to somebody."""
 
-FORMS = tuple(sorted({form.id for form in library.FORMS if form.bound}))
+FORMS = tuple(sorted({form.id for form in library.FORMS if form.bound and not form.from_case}))
 
 _AT = {
     PersonMistyped: "number",

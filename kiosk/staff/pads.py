@@ -24,7 +24,7 @@ from kiosk.staff.views import title_of
 from storage.sheets import Pad, PadUnknown
 from storage.store import Kept
 
-FORMS = ("rj-1", "rj-2")
+FORMS = ("rj-1", "rj-2", "rj-8")
 """What is printed for nobody in particular. A consent is printed for one person."""
 
 MOST_COPIES = 100

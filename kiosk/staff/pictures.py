@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from forms.errors import UserError
 from forms.fields import Choice, Fillable
 from forms.layout import Box, Layout, PageLayout, Rect
+from forms.stamps import HUMAN_LINE
 from pipeline.kept import KeptPage
 from pipeline.ports import Blobs, page_scope
 
@@ -124,9 +125,16 @@ def frame_for(asked: Fillable, place: Rect, layout: Layout, page: int) -> Rect |
 
 
 def covers(names: Iterable[str], layout: Layout, page: int) -> tuple[Rect, ...]:
-    """Say where the answers to these fields lie, with room for writing that runs over."""
+    """Say where the answers to these fields lie, with room for writing that runs over.
+
+    On a page of which nothing may be seen, what was stamped in it is covered too.
+    """
+    names = frozenset(names)
     found = []
-    for name in names:
+    if {box.field for box in layout.page(page).boxes} <= names:
+        stamped = [each for each in layout.page(page).stamps if each.what != HUMAN_LINE]
+        found += [each.box for each in stamped]
+    for name in sorted(names):
         boxes = _boxes(name, layout.page(page))
         if boxes:
             left, top, right, bottom = _hull([b.box for b in boxes], None)

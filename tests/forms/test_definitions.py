@@ -35,8 +35,10 @@ def printed(form: FormDefinition) -> Iterator[str]:
                 yield from (option.label for option in each.options)
 
 
-def test_the_five_forms_and_the_seed_sheet_are_there() -> None:
-    assert list(FORMS) == ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w", "rj-0"]
+def test_every_form_and_the_seed_sheet_are_there() -> None:
+    assert list(FORMS) == [
+        *("rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w", "rj-4", "rj-5", "rj-6", "rj-7", "rj-8", "rj-0")
+    ]
     assert [form.id for form in library.FORMS if form.seed] == ["rj-0"]
 
 
@@ -74,8 +76,26 @@ KEYS = {
     "rep_not_listener teach_back capacity how_read interp sign date prac_sign review_on "
     "interp_language interp_how interp_free",
     "rj-3w": "stop mark date",
+    "rj-4": "r_date r_stage r_id r_sender r_na r_na_level r_na_roll r_na_manager r_na_security "
+    "r_alerts r_acct r_csip r_case_manager r_case_manager_on r_proc_police r_proc_hearing "
+    "r_proc_other r_charge r_loc r_loc_until r_power r_resp r_resp_how r_motive_h "
+    "r_motive_h_real r_motive_r r_motive_r_real r_emot r_emot_what r_needs r_retal "
+    "r_retal_others r_retal_seen r_retal_why r_safe_plan r_rep r_rep_who r_rep_clash r_mode "
+    "r_level r_support r_benefit r_sign r_super r_valid_to",
+    "rj-6": "f_safe f_well f_again f_fair f_heard f_friend f_support f_done_1 f_done_2 f_done_3 "
+    "f_done_4 f_done_5 f_when f_who f_date f_where f_private",
+    "rj-8": "n_number n_wing n_by n_date n_when n_where n_helped n_staff n_offered n_recheck",
     "rj-0": "in_order mixed words small marks",
 }
+KEYS["rj-5"] = (
+    "a_mode a_date a_space a_space_more a_if a_copy a_copy_shown a_hold a_na a_free_me a_free_them "
+    "a_sign_me a_sign_me_on a_sign_them a_sign_them_on a_prac_sign a_prac_on "
+) + " ".join(f"a{n}_{part}" for n in range(1, 6) for part in ("what", "who", "when", "known"))
+KEYS["rj-7"] = " ".join(
+    f"line{n}_{part}"
+    for n in range(1, 7)
+    for part in ["seen", "goes_on", "worker", "worry", "recheck"]
+)
 KEYS["rj-3r"] = KEYS["rj-3h"] + " c_resp c_share_adj"
 
 
