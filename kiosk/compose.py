@@ -26,6 +26,7 @@ from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
 from pipeline.stages import PersonMatch, Reading
 from storage.blobs import BlobStore, FolderBlobs
+from storage.case_intake import CaseChores
 from storage.database import Database
 from storage.filings import Judge
 from storage.first_seal import seal_old_files
@@ -157,15 +158,18 @@ class House:
     mailbox: Mailbox
     upkeep: Upkeep | None = None
     judge: Judge = field(repr=False)
+    cases: CaseChores = field(default_factory=CaseChores, repr=False)
 
     def collect(self) -> None:
         """Look after the kiosk and keep what it has left; a chore of whoever runs the workers.
 
-        What the staff site was given of the roll is taken up too.
+        What the staff site was given of the roll is taken up too, and what was verified, stopped
+        or changed since reaches its case.
         """
         if self.upkeep is not None:
             self.upkeep()
             take_deliveries(self.store, at=datetime.now(UTC), limits=self.settings.limits)
+            self.cases(self.store)
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -346,7 +346,7 @@ def _joint(
         found += [*_consent(side, mode, last), *_contact(side)]
         if side.gone and mode in TOGETHER:
             found.append(Block.GONE)
-    return [*found, *_assessed(case, mode, parties, last), *_apart(case, check, at, limits)]
+    return [*found, *_assessed(case, mode, parties, last), *_apart(case, mode, check, at, limits)]
 
 
 def _consent(side: Side, mode: Mode, last: date) -> list[Block]:
@@ -390,7 +390,7 @@ def _assessed(case: Case, mode: Mode, parties: tuple[str, ...], last: date) -> l
     return found
 
 
-def _apart(case: Case, check: KeepApart, at: datetime, limits: Limits) -> list[Block]:
+def _apart(case: Case, mode: Mode, check: KeepApart, at: datetime, limits: Limits) -> list[Block]:
     found = []
     if not timedelta(0) <= at - check.at < limits.check_lasts:
         found.append(Block.CHECK_OLD)
@@ -401,7 +401,7 @@ def _apart(case: Case, check: KeepApart, at: datetime, limits: Limits) -> list[B
     joint = case.assessment()
     if check.apart and not (joint is not None and joint.apart_signed):
         found.append(Block.APART)
-    if check.away:
+    if check.away and mode in TOGETHER:
         found.append(Block.AWAY)
     return found
 

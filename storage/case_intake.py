@@ -8,9 +8,11 @@ until somebody has read it.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, exists, or_, select
@@ -39,7 +41,9 @@ from storage.models import (
 )
 
 if TYPE_CHECKING:
-    from storage.store import Kept
+    from storage.store import Kept, Store
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Records taken up in one transaction."""
@@ -47,6 +51,8 @@ AT_ONCE = 20
 TAKEN = "taken"
 WHICH_CASE = "which-case"
 NOTHING = "nothing-said"
+FAILED = "failed"
+"""A fault of ours: a person has to put it to a case."""
 UNREAD = "unread"
 """A withdrawal slip that nobody has read: everything of theirs rests meanwhile."""
 
@@ -68,7 +74,7 @@ class Unplaced:
     """A verified form that no case has taken up yet.
 
     Attributes:
-        why: "which-case", "nothing-said", "unread", or codes of what spoke against it.
+        why: "which-case", "nothing-said", "unread", "failed", or codes of what spoke against it.
         case: the case it was for; "" when that is what is not known.
     """
 
@@ -100,7 +106,13 @@ class CaseIntake:
         """Take up withdrawals first, then what was verified, oldest first; give how many."""
         done = self._take_slips(at) + self._take_words(at)
         for record_id in self._rows.scalars(self._verified().limit(most)).all():
-            self._take(self._kept.records.get(record_id), at)
+            record = self._kept.records.get(record_id)
+            try:
+                with self._rows.begin_nested():
+                    self._take(record, at)
+            except Exception as bug:  # one form that we cannot take up keeps no other waiting
+                _log.warning("case intake: %s", type(bug).__name__)
+                self._note(record, "", "", FAILED, at)
             done += 1
         return done
 
@@ -396,7 +408,9 @@ class CaseIntake:
             establishment = found[0].establishment if found else ""
         asker = act.sender or (act.parties[0].key if act.parties else "")
         wing = record.wing or wings.get(asker, "")
-        return self._cases.open(act, establishment=establishment, wing=wing, wings=wings)
+        case_id = self._cases.open(act, establishment=establishment, wing=wing, wings=wings)
+        self._kept.case_roll.heed(case_id, at=act.at)
+        return case_id
 
     def _people(self) -> Mapping[str, Person]:
         if self._roll is None:
@@ -454,3 +468,35 @@ def _unplaced(row: CaseRecordRow) -> Unplaced:
         confidential=row.confidential,
         why=row.outcome,
     )
+
+
+def take_up_cases(store: Store, *, at: datetime) -> int:
+    """Bring to the cases what has come in since; a chore of whoever runs the workers.
+
+    Gives how much there was.
+    """
+    with store.look(()) as kept:
+        waits, follows = kept.case_intake.waits(), kept.case_roll.waits()
+    done = 0
+    if follows:
+        with store.begin(()) as kept:
+            done += kept.case_roll.follow(at=at)
+    if waits:
+        with store.begin(()) as kept:
+            done += kept.case_intake.take_up(at=at)
+    return done
+
+
+class CaseChores:
+    """Does that again and again, but not oftener than is worth its while."""
+
+    def __init__(self, *, seconds: float = 2.0) -> None:
+        self._seconds, self._at = seconds, float("-inf")
+
+    def __call__(self, store: Store) -> None:
+        """Take up what has come in, if the last time is a while ago."""
+        now = time.monotonic()
+        if now - self._at < self._seconds:
+            return
+        take_up_cases(store, at=datetime.now(UTC))
+        self._at = time.monotonic()

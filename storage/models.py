@@ -1437,6 +1437,15 @@ class CaseBriefRow(Base):
     party: Mapped[str] = mapped_column(String(4))
 
 
+class CaseMarkRow(Base):
+    """How far the cases have followed a book of imports, by its name."""
+
+    __tablename__ = "case_marks"
+
+    name: Mapped[str] = mapped_column(String(24), primary_key=True)
+    number: Mapped[int]
+
+
 class LimitsRow(Base):
     """How long each thing about a case may take, where it is not as we propose."""
 

@@ -21,6 +21,7 @@ from storage.events import Events
 from storage.models import (
     AlertRow,
     ApartPairRow,
+    CasePartyRow,
     HoldRow,
     NumberAliasRow,
     RollChangesRow,
@@ -270,6 +271,7 @@ class RollBook:
             (AlertRow, AlertRow.person),
             (SubmissionRow, SubmissionRow.person),
             (HoldRow, HoldRow.subject),
+            (CasePartyRow, CasePartyRow.digest),
         ):
             self._rows.execute(update(held).where(column == gone).values({column.key: stays}))
         self._move_pairs(*apart)

@@ -28,6 +28,7 @@ from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
 from storage.case_intake import CaseIntake
+from storage.case_roll import CaseRoll
 from storage.cases import Cases
 from storage.certificates import Certificates
 from storage.data_keys import Keys, check, settle
@@ -170,6 +171,8 @@ class Kept:
         """What the intake desk looks at."""
         self.cases = Cases(rows, self.events, self.keys, self.people_index)
         """From slip to settled."""
+        self.case_roll = CaseRoll(rows, self.cases, self)
+        """What the roll and the keep-apart list say to them."""
         self.case_intake = CaseIntake(rows, self.events, self.cases, self)
         """How verified forms reach the cases."""
 

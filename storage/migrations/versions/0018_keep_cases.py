@@ -1,7 +1,7 @@
 """Keep cases: what happened to each, whom it is between, and what has to be done by when.
 
 Revision: 0018
-Follows: 0016
+Follows: 0017
 """
 
 from importlib import resources
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
@@ -31,6 +31,12 @@ RULES = {
 
 def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
+    op.create_table(
+        "case_marks",
+        sa.Column("name", sa.String(length=24), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_case_marks")),
+    )
     op.create_table(
         "case_records",
         sa.Column("record", sa.String(length=24), nullable=False),
