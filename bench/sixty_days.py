@@ -120,6 +120,7 @@ class World:
     asked: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
     serials: list[str] = field(default_factory=list)
+    free: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     records: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
@@ -168,7 +169,8 @@ class World:
         """Print pads of blanks for every wing."""
         for form in ("rj-1", "rj-2"):
             for wing in WINGS:
-                self.issue(form, 90, wing=wing, pad=f"pad-{form}-{wing}")
+                made = self.issue(form, 90, wing=wing, pad=f"pad-{form}-{wing}")
+                self.free[form, wing] = made
 
     def issue(self, form: str, count: int, **more: Any) -> list[str]:
         """Issue copies."""
@@ -316,7 +318,7 @@ class World:
         self.take_up()
         if is_working_day(day):
             self.now = self.now.replace(hour=10, minute=0)
-            self._work(22 if ill else 45)
+            self._work(35 if ill else 70)
         self.take_up()
         self.now = (self.now + timedelta(days=1)).replace(hour=7, minute=0)
 
@@ -383,7 +385,7 @@ class World:
             today = day_of(self.now)
             tasks = kept.cases.tasks(EVERYBODY, capacity * 3, until=today + timedelta(days=3))
         for line in tasks[:capacity]:
-            self.now += timedelta(minutes=6)
+            self.now += timedelta(minutes=4)
             with self.store.look() as kept:
                 case = kept.cases.get(line.case).case
             side = case.side(line.task.party) or case.asker
@@ -483,7 +485,10 @@ class World:
 
     def _book(self, case_id: str, case: Case, _side: Side, _more: str) -> None:
         keys = tuple(each.key for each in case.between)
-        starts = self.now + timedelta(days=self.draw.choice([1, 1, 2]), hours=1)
+        day = day_of(self.now) + timedelta(days=1)
+        while not is_working_day(day):
+            day += timedelta(days=1)
+        starts = datetime(day.year, day.month, day.day, 8, 0, tzinfo=UTC)
         with self.store.look() as kept:
             check = kept.case_roll.look(case_id, keys, at=self.now)
         booked = self.act(
