@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, exists, or_, select
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline import case_forms
-from pipeline.case_acts import AskedAgain, Party, Received, Wish, Withdrew
+from pipeline.case_acts import AskedAgain, Party, Promised, Received, Wish, Withdrew
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
 from pipeline.cases import Case, Step
@@ -367,7 +367,9 @@ class CaseIntake:
         act = case_forms.received(said, at)
         before = self._before(act)
         if not before:
-            return self._open(record, act)
+            case_id = self._open(record, act)
+            self._promise(case_id, record.serial, at)
+            return case_id
         again = AskedAgain(
             at=at,
             by=act.by,
@@ -377,6 +379,13 @@ class CaseIntake:
         )
         self._cases.record_fact(before, again)
         return before
+
+    def _promise(self, case_id: str, serial: str, at: datetime) -> None:
+        """Hold us to the day that the kiosk has told him."""
+        asked = self._rows.get(SubmissionRow, serial)
+        told = date.fromisoformat(asked.promised) if asked is not None and asked.promised else None
+        if told is not None:
+            self._cases.record_fact(case_id, Promised(at=at, by=MACHINE, day=told))
 
     def _before(self, act: Received) -> str:
         """Give the open case that an ask belongs to; "" when it is a new one.

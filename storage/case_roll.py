@@ -190,7 +190,15 @@ class CaseRoll:
         )
         if _flags(side.standing) != _flags(now):
             self._cases.record_fact(case_id, now)
-        if standing.where.wing:
+        here = self._cases.line(case_id).establishment
+        if side.gone and standing.where.establishment == here and not standing.where.away:
+            self._cases.record_fact(
+                case_id,
+                Moved(
+                    at=at, by=MACHINE, party=side.key, establishment="", wing=standing.where.wing
+                ),
+            )
+        elif standing.where.wing:
             self._cases.lives(case_id, side.key, standing.where.wing)
         rests = self._cases.get(case_id).case.pauses
         for why in dict.fromkeys(_PAUSES[each] for each in standing.pauses if each in _PAUSES):
