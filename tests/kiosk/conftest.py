@@ -15,6 +15,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
+from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -526,6 +527,14 @@ def chromium() -> Iterator[Browser]:
         browser = open_chromium(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop() -> Iterator[None]:
+    """Share an event loop among all visitors: starting one takes as long as a short answer."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Visitor, "portal", portal)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
