@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
 from forms.page_id import PageId, check_symbol, new_serial
 from forms.published import published
+from kiosk.staff import app as staff_app
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
 from pipeline import work
@@ -534,6 +535,16 @@ def _one_loop() -> Iterator[None]:
     """Share an event loop among all visitors: starting one takes as long as a short answer."""
     with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Visitor, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routers_once() -> Iterator[None]:
+    """Make the staff site's routers once: they know nothing of the app that they are part of."""
+    with pytest.MonkeyPatch.context() as patch:
+        for part in vars(staff_app).values():
+            if callable(getattr(part, "routers", None)):
+                patch.setattr(part, "routers", cache(part.routers))
         yield
 
 

@@ -195,9 +195,7 @@ def test_what_is_typed_before_the_last_script_has_come_stays(full_site, arrive) 
     page = arrive(full_site, "vera")
     held: list[Any] = []
     page.route("**/static/verify.js", lambda route: held.append(route))
-    page.goto(
-        f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number", wait_until="commit"
-    )
+    page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number", wait_until="commit")
     expect(page.locator("#answer")).to_be_focused()
     page.keyboard.type("a12")
     held[0].continue_()
