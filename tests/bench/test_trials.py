@@ -27,12 +27,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_kills_of_workers_and_of_the_whole_house_lose_nothing_and_double_nothing(
     data: Path,
 ) -> None:
-    done = kills.run(kills=12, pages=30, pause=(0.1, 0.5), wait_ms=40)
+    done = kills.run(kills=6, pages=16, pause=(0.1, 0.5), wait_ms=40)
     assert done.found.lost == done.found.doubled == done.found.wrong == []
     assert done.settled
-    assert sum(done.kills.values()) == 12
-    assert done.found.counts["pages"] == 30
-    assert done.found.counts["decisions"] == 60
+    assert sum(done.kills.values()) == 6
+    assert done.found.counts["pages"] == 16
+    assert done.found.counts["decisions"] == 32
 
 
 @needs_fuse

@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import pypdfium2
 import pytest
+from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -26,6 +27,7 @@ from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
 from forms.page_id import PageId, check_symbol, new_serial
 from forms.published import published
+from kiosk.staff import app as staff_app
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
 from pipeline import work
@@ -526,6 +528,24 @@ def chromium() -> Iterator[Browser]:
         browser = open_chromium(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop() -> Iterator[None]:
+    """Share an event loop among all visitors: starting one takes as long as a short answer."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Visitor, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routers_once() -> Iterator[None]:
+    """Make the staff site's routers once: they know nothing of the app that they are part of."""
+    with pytest.MonkeyPatch.context() as patch:
+        for part in vars(staff_app).values():
+            if callable(getattr(part, "routers", None)):
+                patch.setattr(part, "routers", cache(part.routers))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -155,7 +155,6 @@ def test_keys_alone_take_a_queue_to_a_verified_record(run_site, arrive, samples)
     page = arrive(site, "petra")
     press(page, "Enter")
     shown(page, label("mark"))
-    page.wait_for_timeout(700)  # as long as a person looks at the least
     press(page, "1", "Enter")
     shown(page, label("me_number"))
     expect(page.locator("body > .wide > main #answer")).to_have_value("")
@@ -190,6 +189,19 @@ def test_keys_alone_take_a_queue_to_a_verified_record(run_site, arrive, samples)
     assert answers["mark"].value is True
     assert answers["more"].by == "petra"
     assert answers["me_name"].by == ""
+
+
+def test_what_is_typed_before_the_last_script_has_come_stays(full_site, arrive) -> None:
+    page = arrive(full_site, "vera")
+    held: list[Any] = []
+    page.route("**/static/verify.js", lambda route: held.append(route))
+    page.goto(f"{full_site.url}/pages/{full_site.prison.rj1}/fields/me_number", wait_until="commit")
+    expect(page.locator("#answer")).to_be_focused()
+    page.keyboard.type("a12")
+    held[0].continue_()
+    page.wait_for_load_state("domcontentloaded")
+    page.keyboard.type("34bc")
+    expect(page.locator("#answer")).to_have_value("a1234bc")
 
 
 def test_an_answer_that_was_not_kept_comes_back_and_what_was_typed_meanwhile_stays(

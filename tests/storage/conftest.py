@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from forms.page_id import PageId
+from kiosk import worker
 from pipeline import work
 from pipeline.kept import KeptPage, Status
 from pipeline.ports import Sheet
@@ -280,7 +281,12 @@ def jobs(store: Store) -> Iterator[Jobs]:
 
 
 @pytest.fixture
-def command(store: Store, tmp_path: Path) -> list[str]:
+def command(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give what starts a worker; its supervisor counts at each look, however slow that is.
+
+    It would rest so long after a slow count that a test's pages are all read meanwhile.
+    """
+    monkeypatch.setattr(worker, "REST", 0)
     script = Path(__file__).with_name("fake_worker.py")
     keys = str(store.vault.folder.folder)
     return [sys.executable, str(script), store.url, str(tmp_path / "blobs"), keys]

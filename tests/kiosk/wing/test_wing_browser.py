@@ -20,7 +20,7 @@ from storage.mailbox import MailboxMissing
 
 SHORT = [
     (language, ("tall", "wide")[n % 2], n % 4 < 2)
-    for n, language in enumerate(("en", "ar", "cy", "ur", "pa", "ckb"))
+    for n, language in enumerate(("en", "ar", "cy", "ur", "pa"))
 ]
 """Every script, and both directions of writing; `python -m bench.journeys` makes all languages."""
 
@@ -63,7 +63,7 @@ def test_every_screen_fits_in_every_language_and_axe_finds_nothing(
 
 @pytest.mark.parametrize(
     ("size", "language", "light"),
-    [("tall", "ur", "bigger"), ("wide", "en", "dark"), ("tall", "ar", "dark")],
+    [("tall", "ur", "bigger"), ("wide", "ar", "dark")],
 )
 def test_other_looks_have_enough_contrast_and_lose_no_words(
     site, stand, size, language, light
@@ -296,12 +296,12 @@ def test_a_nickname_is_typed_with_the_letters_of_the_language(site, stand, langu
 
 
 def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, chromium) -> None:
-    """Ten men, one browser: nothing in its storage, cookies, history or the server's drafts."""
+    """Six men, one browser: nothing in its storage, cookies, history or the server's drafts."""
     page = stand(site)
     finger = Finger(page)
     heard: list[str] = []
     page.on("request", lambda request: heard.append(request.url))
-    for n in range(10):
+    for n in range(6):
         number = f"{chr(65 + n)}{1357 + n}QX"
         finger.act("ask")
         finger.act("on" if n % 2 else "come")

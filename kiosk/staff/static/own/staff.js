@@ -97,12 +97,12 @@ document.addEventListener('click', (event) => {
   button.setAttribute('aria-pressed', String(large))
 })
 
-// Whoever has begun to type is left where they are.
+// Whoever has begun to type is left where they are, and what they typed is not selected: their next
+// key would replace it. The browser may have put the focus there long before the last script came.
 const begin = () => {
   const first = all('[autofocus]')[0]
   const at = document.activeElement
   if (first instanceof HTMLElement && (!at || at === document.body)) first.focus()
-  if (wantsSelecting(document.activeElement)) document.activeElement.select()
 }
 document.addEventListener('DOMContentLoaded', begin)
 
