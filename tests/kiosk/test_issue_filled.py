@@ -8,6 +8,8 @@ import pdfplumber
 import pytest
 
 from forms.library import FORMS, definition
+from forms.published import published
+from kiosk.access import Role, User
 from kiosk.issue import (
     FromCaseOnly,
     Order,
@@ -18,6 +20,8 @@ from kiosk.issue import (
     print_bound,
 )
 from kiosk.staff import bound, pads
+from kiosk.staff.pictures import covers
+from kiosk.staff.rights import hidden_fields
 from pipeline.ports import Person
 
 EWA = Person(
@@ -105,3 +109,17 @@ def test_pads_are_of_forms_for_anybody_and_made_out_ones_of_forms_for_one_person
     assert set(bound.FORMS) == {"rj-3h", "rj-3r", "rj-3w", "rj-4", "rj-6"}
     assert not any(definition(form).bound or definition(form).from_case for form in pads.FORMS)
     assert {form.id for form in FORMS if form.from_case} == {"rj-5", "rj-7"}
+
+
+def test_where_nothing_may_be_seen_what_was_stamped_is_painted_over_too() -> None:
+    risk, follow_up = published("rj-4"), published("rj-6")
+    verifier, practitioner = (
+        User(id=role, name=role, roles=frozenset({role}))
+        for role in (Role.VERIFIER, Role.PRACTITIONER)
+    )
+    page = risk.layout.page(1)
+    covered = covers(hidden_fields(verifier, risk.definition), risk.layout, 1)
+    for stamp in page.stamps:
+        assert (stamp.box in covered) == (stamp.what != "human_line"), stamp.what
+    assert covers(hidden_fields(practitioner, risk.definition), risk.layout, 1) == ()
+    assert covers(hidden_fields(verifier, follow_up.definition), follow_up.layout, 1) == ()
