@@ -34,7 +34,7 @@ from bench.reader import Read, open_reader
 from bench.score import Outcome, Tally, score_picture
 from forms.published import published
 
-FORMS = ("rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w")
+FORMS = ("rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w", "rj-4", "rj-5", "rj-6", "rj-7", "rj-8")
 PROMISED = ("clean", "scan", "upside_down", "copy")
 """Where no clearly meant tick may be read wrong without a person being asked."""
 

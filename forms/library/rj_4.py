@@ -191,7 +191,7 @@ RISK = FormDefinition(
                 "r_acct",
                 "ACCT",
                 Option(name="none", label="None", width=20),
-                Option(name="open", label="Open", urgent=True, width=20),
+                Option(name="open", label="Open", width=20),
                 Option(name="post_closure", label="Post-closure", width=32),
                 width=102,
             ),

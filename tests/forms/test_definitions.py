@@ -10,7 +10,17 @@ from itertools import groupby
 import pytest
 
 from forms import library
-from forms.fields import DRAWN, Choice, Date, FormDefinition, FreeText, Printed, Signature, Text
+from forms.fields import (
+    DRAWN,
+    Choice,
+    Date,
+    FormDefinition,
+    FreeText,
+    Printed,
+    Signature,
+    Text,
+    Visibility,
+)
 from forms.measure import boxes_of
 
 FORMS = {form.id: form for form in library.FORMS}
@@ -109,6 +119,48 @@ def test_every_line_of_consent_is_always_seen_by_a_person() -> None:
         asked = [f for f in FORMS[name].fillable() if isinstance(f, Choice) and not f.staff_only]
         assert asked
         assert all(each.consent and each.always_seen for each in asked)
+
+
+def test_what_a_party_wrote_and_all_of_the_risk_checklist_is_for_practitioners() -> None:
+    risk, plan = FORMS["rj-4"], FORMS["rj-5"]
+    assert {each.visibility for each in risk.fillable()} == {Visibility.SEALED}
+    words = [each for each in plan.fillable() if isinstance(each, FreeText)]
+    named = [each.name for each in words if each.visibility is not Visibility.SEALED]
+    assert named == ["a_copy_shown"]
+
+
+def test_both_say_yes_to_a_plan_each_in_a_line_that_a_person_sees() -> None:
+    for name in ("a_free_me", "a_free_them", "a_copy"):
+        asked = FORMS["rj-5"].field_named(name)
+        assert isinstance(asked, Choice)
+        assert asked.consent
+        assert asked.always_seen
+
+
+def test_a_low_face_for_safety_more_trouble_and_a_reps_worry_are_urgent() -> None:
+    urgent = {
+        (form.id, each.name): {option.name for option in each.options if option.urgent}
+        for form in library.FORMS
+        for each in form.fillable()
+        if isinstance(each, Choice)
+    }
+    assert urgent["rj-6", "f_safe"] == {"face_1", "face_2"}
+    assert urgent["rj-6", "f_well"] == set()
+    assert urgent["rj-6", "f_again"] == {"threats", "fight"}
+    for line in range(1, 7):
+        assert (
+            urgent["rj-7", f"line{line}_worker"] == urgent["rj-7", f"line{line}_worry"] == {"yes"}
+        )
+        assert urgent["rj-7", f"line{line}_seen"] == set()
+
+
+def test_a_reps_sheet_is_stamped_from_lists_and_asks_for_no_words() -> None:
+    sheet = FORMS["rj-7"]
+    assert all(isinstance(each, Choice) for each in sheet.fillable())
+    stamped = {each.stamp for each in sheet.fields() if isinstance(each, Printed) and each.stamp}
+    lines = {f"line{n}_{what}" for n in range(1, 7) for what in ("who", "where", "why", "care")}
+    assert stamped == lines | {"serial", "rep", "day", "worker", "back_by"}
+    assert not any(stamp.startswith("person") for stamp in stamped)
 
 
 def test_not_feeling_safe_is_urgent_and_staff_is_confidential() -> None:

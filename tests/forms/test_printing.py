@@ -365,6 +365,62 @@ def test_the_name_and_number_are_not_in_the_repr_of_a_copy() -> None:
     assert "A1234BC" not in said
 
 
+FILLED = {
+    "rj-4": {"case": "7KQ-4M", "alerts": "ACCT open: pause. Practitioner only."},
+    "rj-5": {"case": "7KQ-4M", "party_me": "Ewa Nowak", "party_them": "The other person"},
+    "rj-6": {"follow_up": "28 days", "promise_2": "Give the radio back, and say sorry"},
+    "rj-7": {"rep": "Adam", "line1_who": "Ewa N.", "line6_where": "Meet at RJ room 10:30"},
+}
+
+
+@pytest.mark.parametrize("large_print", [False, True])
+@pytest.mark.parametrize("name", sorted(FILLED))
+def test_what_is_handed_in_stands_in_its_own_place_and_a_place_left_out_stays_empty(
+    name: str, large_print: bool
+) -> None:
+    paper = published(name, large_print=large_print)
+    assert set(FILLED[name]) <= stamps.own_places(paper.layout)
+    copy = CopyToPrint(new_serial(), filled=FILLED[name])
+    said = dict[str, str]()
+    with pdfplumber.open(io.BytesIO(printed(paper, [copy]))) as pdf:
+        for page, sheet in zip(paper.layout.pages, pdf.pages, strict=True):
+            stamped = sheet.filter(lambda each: "CFSTMP" in each.get("fontname", ""))
+            for place in page.stamps:
+                if place.what in stamps.own_places(paper.layout):
+                    said[place.what] = stamped.crop(box_pt(place.box)).extract_text()
+    assert {what: words.replace("\n", " ") for what, words in said.items() if words} == FILLED[name]
+    assert "Ewa" not in repr(copy)
+
+
+@pytest.mark.parametrize("name", ["rj-4", "rj-5", "rj-6", "rj-7"])
+def test_words_far_too_long_stay_inside_their_own_places(name: str) -> None:
+    paper = published(name)
+    serial = new_serial()
+    long = dict.fromkeys(stamps.own_places(paper.layout), "Featherstonehaugh " * 20)
+    empty, full = (
+        printed(paper, [CopyToPrint(serial, filled=filled)] * 2) for filled in ({}, long)
+    )
+    for page in paper.layout.pages:
+        before, after = (pixels(pdf, page.page - 1) for pdf in (empty, full))
+        changed = np.abs(before.astype(int) - after.astype(int)) > 60
+        for place in page.stamps:
+            if place.what in long:
+                left, top, right, bottom = (e * 150 / 72 for e in box_pt(place.box, slack=0.5))
+                there = np.s_[int(top) : int(bottom) + 1, int(left) : int(right) + 1]
+                assert changed[there].sum() > 20
+                changed[there] = False
+        assert not changed.any()
+
+
+def test_words_over_two_lines_are_shared_out_evenly() -> None:
+    size, lines = stamps.fit(
+        "Give back the radio and the books by Friday, then say sorry", 150, 19, 13
+    )
+    assert len(lines) == 2
+    assert min(line.width for line in lines) > 0.7 * max(line.width for line in lines)
+    assert size > 6
+
+
 def test_no_copies_is_an_error_and_writes_nothing(form: Published, tmp_path: Path) -> None:
     with pytest.raises(NothingToPrint):
         print_to(tmp_path / "out.pdf", form, [])

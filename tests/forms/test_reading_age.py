@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from forms import library
+from forms.library import definition
 from forms.texts import asks_for_consent, texts_of
 from forms.wording import OFFER
 from kiosk.translations import ENGLISH_ONLY, screen_strings, translations
@@ -75,6 +76,8 @@ def for_prisoners() -> Iterator[tuple[str, str]]:
     yield "offer", OFFER
 
 
+FOR_REPS = "rj-7"
+"""Printed in English only, and read by prisoners who help."""
 TEXTS = sorted(set(for_prisoners()))
 
 
@@ -142,6 +145,12 @@ def test_each_form_and_screen_can_be_read_by_somebody_of_nine() -> None:
         if sum(len(text.split()) for text in texts) >= ENOUGH
     }
     assert {place: age for place, age in ages.items() if age > OLDEST} == {}
+
+
+def test_what_a_rep_is_handed_can_be_read_by_somebody_of_nine() -> None:
+    texts = list(texts_of(definition(FOR_REPS)))
+    assert reading_age(" ".join(text.rstrip(".") + "." for text in texts)) <= OLDEST
+    assert all(len(line) <= LONGEST_SENTENCE for text in texts for line in sentences(text))
 
 
 def test_easy_read_is_no_harder_than_the_english() -> None:

@@ -62,6 +62,11 @@ def test_forms_are_listed_with_their_pages(data: Path) -> None:
         "rj-3h": 4,
         "rj-3r": 4,
         "rj-3w": 1,
+        "rj-4": 2,
+        "rj-5": 4,
+        "rj-6": 2,
+        "rj-7": 1,
+        "rj-8": 1,
         "rj-0": 1,
     }
     assert not data.exists()
@@ -113,6 +118,8 @@ def test_what_is_printed_is_registered_and_missing_until_it_comes_back(
         (["rj-1", "--copies", "0"], 2, "--copies"),
         (["rj-1", "--copies", "2", "--fillable"], 2, "one copy"),
         (["rj-1", "--colour"], 2, "--colour"),
+        (["rj-5"], 1, "printed from a case"),
+        (["rj-7", "--fillable"], 1, "printed from a case"),
     ],
 )
 def test_what_cannot_be_printed_is_refused_and_nothing_is_issued(

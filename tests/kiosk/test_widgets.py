@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forms import library
 from forms.fields import (
     NAME_CHARACTERS,
     PRISON_NUMBER,
@@ -51,7 +52,7 @@ def read(field: str, **how: object) -> Reading:
     return replace(plain, **how)
 
 
-@pytest.mark.parametrize("form", ["rj-1", "rj-2", "rj-3h", "rj-3r", "rj-3w"])
+@pytest.mark.parametrize("form", sorted({form.id for form in library.FORMS if not form.seed}))
 def test_every_field_of_every_form_can_be_asked(form: str) -> None:
     for asked in published(form).definition.fillable():
         control = control_for(asked, None)

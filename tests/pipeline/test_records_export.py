@@ -119,5 +119,10 @@ def test_the_seed_sheet_makes_no_columns() -> None:
         "rj-3h",
         "rj-3r",
         "rj-3w",
+        "rj-4",
+        "rj-5",
+        "rj-6",
+        "rj-7",
+        "rj-8",
     }
     assert "in_order" not in columns(definitions_for(None))

@@ -31,6 +31,7 @@ NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 WORDS = {
     "sheets.person": "CANARYAA",
+    "sheets.filled": "CANARYAS",
     "intakes.name": "CANARYAB",
     "pages.people": "CANARYAC",
     "readings.value": "CANARYAD",
@@ -53,7 +54,7 @@ WORDS = {
 
 def fill(desk: Any, box: IntakeBox, blobs: SealedBlobs, folder: Path) -> str:
     """Put a word of its own into every private place; give the page's id."""
-    (serial,) = desk.issue(person=WORDS["sheets.person"])
+    (serial,) = desk.issue(person=WORDS["sheets.person"], filled={"case": WORDS["sheets.filled"]})
     scan = folder / f"{WORDS['intakes.name']}.pdf"
     scan.write_bytes(WORDS["a file"].encode() * 100)
     (taken,) = box.take_in([scan], by="pat", at=NOW)
@@ -167,6 +168,7 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
     return repr(
         [
             page.issued_to,
+            kept.sheets.find(kept.records.get(page.record).serial).filled,
             intake.name,
             [(p.match, p.candidates) for p in page.people],
             [(r.value, r.why, r.candidates, r.options, r.suggestion) for r in page.readings],
