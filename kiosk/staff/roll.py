@@ -115,7 +115,9 @@ def routers() -> tuple[APIRouter, ...]:
         try:
             await run_in_threadpool(_keep, came, user, office)
         except UserError as problem:
-            return await run_in_threadpool(_page, request, user, office, problem)
+            return await run_in_threadpool(
+                _page, request, user, office, problem, came.form.one("book")
+            )
         return see_other(HERE)
 
     @deciding.post(HERE + "/files/{delivery}")
@@ -186,7 +188,11 @@ def _may_change(user: User, places: tuple[str, ...]) -> bool:
 
 
 def _page(
-    request: Request, user: User, office: Office, problem: UserError | None = None
+    request: Request,
+    user: User,
+    office: Office,
+    problem: UserError | None = None,
+    book: str = "",
 ) -> Response:
     now = office.kit.now()
     with office.kit.store.look() as kept:
@@ -202,6 +208,7 @@ def _page(
         title=_("Roll and keep-apart"),
         status=422 if problem else 200,
         problem=problem,
+        book=book,
         books=books,
         stale=any(each["stale"] for each in books),
         waiting=[_shown(each, names, now, user) for each in waiting],
