@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 from forms.errors import UserError
 from kiosk.logs import kinds_and_places, log
 from storage.blobs import BlobStore
+from storage.deliveries import WAITING
 from storage.store import Store
 
 LEAST_FREE_BYTES = 200_000_000
@@ -119,7 +120,7 @@ class Pulse:
             events = kept.events.head().number
             newest, without = kept.backups.newest(), kept.backups.oldest_without()
             books = {"roll": kept.roll.current(), "keep-apart": kept.keep_apart.current()}
-            waiting = len(kept.deliveries.listed(("waiting",)))
+            waiting = len(kept.deliveries.listed(WAITING))
         pages = GaugeMetricFamily("counterfoil_pages", "Pages by state", labels=["state"])
         for state, number in counts.items():
             pages.add_metric([state.value], number)

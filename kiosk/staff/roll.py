@@ -21,7 +21,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.small_files import SentFile, small_file
 from kiosk.staff.speech import _, counted
-from pipeline.freshness import is_stale
+from pipeline.freshness import Limits, is_stale
 from pipeline.keep_apart import read_keep_apart
 from pipeline.kept import ApartImport, RollImport
 from pipeline.roll import read_roll
@@ -239,6 +239,17 @@ def _book(
         "age": wording.clock(current.as_of, now),
         "holds": _holds(current),
     }
+
+
+def roll_line(kept: Kept, now: datetime, limits: Limits) -> str:
+    """Say how old the roll is, for the foot of any page that goes by it."""
+    current = kept.roll.current()
+    if current is None:
+        return _("There is no roll yet.")
+    when = wording.clock(current.as_of, now)
+    if is_stale(current.as_of, now, limits.roll):
+        return _("Roll from {when}: too old to book by.", when=when)
+    return _("Roll from {when}.", when=when)
 
 
 def _holds(done: RollImport | ApartImport) -> str:

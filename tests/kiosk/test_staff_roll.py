@@ -9,6 +9,7 @@ import pytest
 
 from kiosk.staff import roll as page
 from kiosk.staff.app import create_app
+from pipeline.freshness import Limits
 from pipeline.keep_apart import COLUMNS
 from storage.roll_file import import_keep_apart, import_roll, take_deliveries
 
@@ -162,6 +163,20 @@ def test_a_manager_of_one_prison_changes_the_roll_of_that_prison_alone(prison, s
     assert "Confirm: it is right" not in local.get("/roll").text
     assert decide(local, waits.id, "confirm").status_code == 404
     assert decide(local, "0" * 32, "confirm").status_code == 404
+
+
+def test_any_page_can_say_from_when_the_roll_is(prison) -> None:
+    def says() -> str:
+        with prison.store.look() as kept:
+            return page.roll_line(kept, prison.clock(), Limits())
+
+    assert says() == "There is no roll yet."
+    import_roll(
+        prison.store, (HEADER + men(1)).splitlines(keepends=True), by="nightly", at=prison.clock()
+    )
+    assert says().startswith("Roll from today at ")
+    prison.clock.move(timedelta(hours=37))
+    assert says().endswith("too old to book by.")
 
 
 def test_the_intake_desk_leads_there_for_whoever_may_go(prison, site, visit) -> None:

@@ -22,7 +22,7 @@ from storage.purge import erased_scopes
 from storage.retention import clocks
 from storage.roll_book import KeptApart, SameNumber, StillOnRoll
 from storage.roll_file import MassChange, import_keep_apart, import_roll, take_deliveries
-from storage.store import Store, rows_of
+from storage.store import RollInForce, Store, rows_of
 
 NOW = datetime(2026, 11, 23, 6, 10, tzinfo=UTC)
 HEADER = ",".join(COLUMNS) + "\n"
@@ -346,6 +346,38 @@ def test_paper_with_an_old_number_finds_the_person_and_not_his_neighbour(store: 
     assert says(ONE, "JOHN SMITH") == ONE
     assert says("B9999ZZ", "OWEN BROWN") is None
     assert says("C8888ZZ", "JOHN SMITH") is None
+
+
+def test_a_reader_is_told_of_a_merge_without_a_new_roll(store: Store) -> None:
+    roll(store, man(0))
+    in_force = RollInForce(store)
+    before = in_force.people()
+    assert in_force.people() is before
+    with store.begin() as kept:
+        kept.roll.merge("B9999ZZ", ONE, by="pat", at=NOW)
+    assert [each.formerly for each in in_force.people()] == [("B9999ZZ",)]
+
+
+@pytest.mark.both_databases
+def test_a_file_that_another_worker_has_taken_up_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.begin() as kept:
+        kept.deliveries.add("roll", (ROLL_HEADER + man(0)).encode(), by="milan", at=NOW)
+    taken: list[int] = []
+    due = type(kept.deliveries).due
+
+    def twice(deliveries: Any) -> Any:
+        found = due(deliveries)
+        if not taken:
+            taken.append(1)
+            take_deliveries(store, at=NOW)
+        return found
+
+    monkeypatch.setattr(type(kept.deliveries), "due", twice)
+    take_deliveries(store, at=NOW)
+    with store.look() as kept:
+        assert [(each.refused, each.people) for each in kept.roll.imports()] == [("", 1)]
 
 
 def test_a_roll_of_before_there_were_hashes_is_searched_line_by_line(
