@@ -1336,6 +1336,7 @@ def serve_staff(
                 oidc=house.settings.oidc,
                 judge=house.judge,
                 keep_years=house.settings.keep_years,
+                limits=house.settings.limits,
             )
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):

@@ -21,6 +21,7 @@ from pipeline.kept import ApartImport, RollImport
 from pipeline.rights import SEES_CONFIDENTIAL, is_one
 from pipeline.sandbox import Sandbox, SandboxMissing
 from storage import clock
+from storage.deliveries import WAITING
 from storage.heads import EVERY_EVENTS, NotedHeads
 from storage.keys import CannotOpen
 from storage.status_book import FRESH_SECONDS
@@ -599,7 +600,7 @@ def _age_of(current: RollImport | ApartImport | None, after: timedelta) -> str:
 def _deliveries(house: House) -> str:
     """Look for what waits to be confirmed."""
     with house.store.look() as kept:
-        waiting = len(kept.deliveries.listed(("waiting",)))
+        waiting = len(kept.deliveries.listed(WAITING))
     if waiting:
         raise _Wrong(f"{waiting} would change very much, and wait for somebody to confirm them.")
     return "nothing waits"

@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 from forms.errors import UserError
 from kiosk.logs import kinds_and_places, log
 from storage.blobs import BlobStore
+from storage.deliveries import WAITING
 from storage.store import Store
 
 LEAST_FREE_BYTES = 200_000_000
@@ -118,6 +119,8 @@ class Pulse:
             counts, backlog = kept.pages.counts(), kept.pages.backlog()
             events = kept.events.head().number
             newest, without = kept.backups.newest(), kept.backups.oldest_without()
+            books = {"roll": kept.roll.current(), "keep-apart": kept.keep_apart.current()}
+            waiting = len(kept.deliveries.listed(WAITING))
         pages = GaugeMetricFamily("counterfoil_pages", "Pages by state", labels=["state"])
         for state, number in counts.items():
             pages.add_metric([state.value], number)
@@ -138,6 +141,14 @@ class Pulse:
         alone = (now - without).total_seconds() if without else 0
         yield GaugeMetricFamily(
             "counterfoil_without_backup_seconds", "Of the oldest file that is in none", alone
+        )
+        roll = GaugeMetricFamily("counterfoil_roll_age_seconds", "Of what is known", labels=["of"])
+        for name, current in books.items():
+            if current is not None:
+                roll.add_metric([name], (now - current.as_of).total_seconds())
+        yield roll
+        yield GaugeMetricFamily(
+            "counterfoil_roll_waiting", "Files that somebody has to confirm", waiting
         )
         yield CounterMetricFamily("counterfoil_events", "Number of the newest event", events)
         yield GaugeMetricFamily(

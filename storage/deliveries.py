@@ -7,6 +7,7 @@ and its key is destroyed when it is settled what becomes of it.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ State = Literal["came", "waiting", "confirmed", "in-force", "refused", "withdraw
 OPEN: tuple[State, ...] = ("came", "waiting", "confirmed")
 """What is not settled; the file is there."""
 
+WAITING: tuple[State, ...] = ("waiting",)
+"""What somebody has to confirm or refuse."""
+
 TO_DO: tuple[State, ...] = ("came", "confirmed")
 """What a worker takes up."""
 
@@ -41,6 +45,10 @@ class DeliveryUnknown(UserError):
     message = "That file does not wait for anybody any more."
     remedy = "Look at what has become of it on the page of the roll."
     status = 404
+
+
+class DeliveryTaken(Exception):
+    """Another worker has taken a file up meanwhile."""
 
 
 class DeliveryLarge(UserError):
@@ -124,7 +132,7 @@ class Deliveries:
             at=at,
             dated=dated,
             by=by,
-            digest=self._keys.lookup("delivery", file.hex()),
+            digest=self._keys.lookup("delivery", hashlib.sha256(file).hexdigest()),
             size=len(file),
             state=state,
             counts=dict(counts or {}),
@@ -173,6 +181,16 @@ class Deliveries:
         found = select(DeliveryRow.id).where(DeliveryRow.state.in_(TO_DO))
         return tuple(self._rows.scalars(found.order_by(DeliveryRow.at, DeliveryRow.id)))
 
+    def take_up(self, delivery: str) -> None:
+        """Keep a file for this transaction alone.
+
+        Raises:
+            DeliveryTaken: it is settled, or waits.
+        """
+        row = self._rows.get(DeliveryRow, delivery, with_for_update=True)
+        if row is None or row.state not in TO_DO:
+            raise DeliveryTaken
+
     def confirm(self, delivery: str, *, by: str, at: datetime) -> Delivery:
         """Say that a file which would change so much is right; a worker takes it up.
 
@@ -209,9 +227,7 @@ class Deliveries:
 
     def supersede(self, book: Book, *, by: str, at: datetime) -> int:
         """Withdraw everything of a book that waits, since something newer came; give how many."""
-        found = select(DeliveryRow).where(
-            DeliveryRow.book == book, DeliveryRow.state.in_(("waiting",))
-        )
+        found = select(DeliveryRow).where(DeliveryRow.book == book, DeliveryRow.state.in_(WAITING))
         rows = self._rows.scalars(found).all()
         for row in rows:
             row.state, row.decided_at, row.decided_by = "withdrawn", at, by

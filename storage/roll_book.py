@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -210,6 +210,10 @@ class RollBook:
         rows = self._rows.scalars(select(NumberAliasRow).order_by(NumberAliasRow.old)).all()
         self._keys.fetch([row.sealed_scope for row in rows])
         return {row.numbers["old"]: row.numbers["new"] for row in rows}
+
+    def merges(self) -> int:
+        """Say how many numbers were found to be another's."""
+        return self._rows.scalar(select(func.count()).select_from(NumberAliasRow)) or 0
 
     def present(self, number: str) -> str:
         """Give the number by which somebody is known now."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from forms.errors import UserError
 from pipeline.freshness import Limits
-from pipeline.keep_apart import KeepApart, pair, read_keep_apart
+from pipeline.keep_apart import KeepApart, KeepApartRefused, pair, read_keep_apart
 from pipeline.kept import ApartImport, RollImport
 from pipeline.ports import Person
-from pipeline.roll import read_roll
+from pipeline.roll import RollRefused, read_roll
 from pipeline.roll_changes import (
     Change,
     apart_changes,
@@ -26,7 +27,8 @@ from pipeline.roll_changes import (
     is_mass_of_roll,
     roll_changes,
 )
-from storage.roll_book import Book
+from storage.deliveries import DeliveryTaken, DeliveryUnknown
+from storage.roll_book import Book, RollEmpty
 from storage.store import Kept, Store
 
 Read = TypeVar("Read")
@@ -113,33 +115,39 @@ def take_deliveries(store: Store, *, at: datetime, limits: Limits | None = None)
     with store.look(()) as kept:
         due = kept.deliveries.due()
     for delivery in due:
-        with store.look(()) as kept:
-            found, file = kept.deliveries.get(delivery), kept.deliveries.file(delivery)
-        how = _How(
-            found.by,
-            at,
-            found.dated or found.at,
-            found.state == "confirmed",
-            limits or Limits(),
-            delivery,
-        )
-        lines = io.StringIO(file.decode("utf-8", "surrogateescape"), newline="")
-        try:
-            if found.book == "roll":
-                _bring(_ROLL, store, lines, how)
-            else:
-                _bring(_APART, store, lines, how)
-        except MassChange:
-            continue
-        except UserError as problem:
-            with store.begin(()) as kept:
-                kept.deliveries.settle(delivery, "refused", at=at, told=problem.message)
+        with suppress(DeliveryTaken):
+            _take_up(store, delivery, at, limits or Limits())
     with store.look(()) as kept:
         left = kept.deliveries.left_over()
     if left:
         with store.begin(()) as kept:
             kept.deliveries.forget_settled()
     return len(due)
+
+
+def _take_up(store: Store, delivery: str, at: datetime, limits: Limits) -> None:
+    try:
+        with store.look(()) as kept:
+            found, file = kept.deliveries.get(delivery), kept.deliveries.file(delivery)
+    except DeliveryUnknown:
+        raise DeliveryTaken from None
+    confirmed = found.state == "confirmed"
+    how = _How(found.by, at, found.dated or found.at, confirmed, limits, delivery)
+    lines = io.StringIO(file.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        if found.book == "roll":
+            _bring(_ROLL, store, lines, how)
+        else:
+            _bring(_APART, store, lines, how)
+    except MassChange:
+        return
+    except _REFUSALS as problem:
+        with store.begin(()) as kept:
+            kept.deliveries.settle(delivery, "refused", at=at, told=problem.message)
+
+
+_REFUSALS = (RollRefused, KeepApartRefused, RollEmpty)
+"""What speaks against a file itself; a database that is away does not."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,7 @@ def _bring(way: _Way[Read, Done], store: Store, lines: Iterable[str], how: _How)
         found = way.read(copying())
         with store.begin(()) as kept:
             done = _in_force_or_waiting(way, kept, found, copied, how)
-    except UserError as problem:
+    except _REFUSALS as problem:
         with store.begin(()) as kept:
             way.refuse(kept, problem, how)
         raise
@@ -188,6 +196,8 @@ def _bring(way: _Way[Read, Done], store: Store, lines: Iterable[str], how: _How)
 def _in_force_or_waiting(
     way: _Way[Read, Done], kept: Kept, found: Read, copied: list[str], how: _How
 ) -> Done | MassChange:
+    if how.delivery:
+        kept.deliveries.take_up(how.delivery)
     changes, is_mass = way.compare(kept, found, how.limits)
     if is_mass and not how.confirmed:
         counts, places = count(changes), way.places(found) | kept.roll.establishments()

@@ -76,6 +76,7 @@ def forget_in_roll(kept: Kept, digest: str, *, by: str, at: datetime) -> Gone:
     for delivery in waiting:
         scopes.append(delivery.sealed_scope)
         kept.deliveries.settle(delivery.id, "withdrawn", at=at)
+        lines += 1
     rows.flush()
     return tuple(scopes), lines
 
@@ -107,6 +108,7 @@ def old_in_roll(kept: Kept, before: datetime, *, by: str, at: datetime) -> Gone:
     for delivery in rows.scalars(late).all():
         scopes.append(delivery.sealed_scope)
         kept.deliveries.settle(delivery.id, "withdrawn", at=at)
+        lines += 1
     rows.flush()
     return tuple(scopes), lines
 

@@ -369,11 +369,11 @@ class Store:
 
 
 class RollInForce:
-    """The roll as the readers want it (`pipeline.ports.Roll`); fetched anew after each import."""
+    """The roll as the readers want it (`pipeline.ports.Roll`); fetched anew when it changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._number = 0
+        self._known = (0, 0)
         self._people: Sequence[Person] = ()
 
     def people(self) -> Sequence[Person]:
@@ -382,9 +382,9 @@ class RollInForce:
             current = kept.roll.current()
             if current is None:
                 return ()
-            if current.number != self._number:
-                self._people = kept.roll.people()
-                self._number = current.number
+            now = (current.number, kept.roll.merges())
+            if now != self._known:
+                self._people, self._known = kept.roll.people(), now
         return self._people
 
 

@@ -29,6 +29,7 @@ from kiosk.staff import (
     progress,
     queue,
     records,
+    roll,
     signing,
     single_sign_on,
     taking,
@@ -84,6 +85,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         bound,
         intake,
         box_round,
+        roll,
         figures,
         trail,
         tokens,
@@ -95,7 +97,11 @@ def create_app(kit: StaffKit) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         most=LARGEST_BODY,
-        at={taking.HERE: taking.MOST_DRAINED, api.SCANS: api.LARGEST},
+        at={
+            taking.HERE: taking.MOST_DRAINED,
+            api.SCANS: api.LARGEST,
+            roll.BRING: roll.MOST_SENT,
+        },
     )
     app.add_middleware(api.WhoCalls, office=office)
     app.add_middleware(signing.WhoAsks, office=office)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from forms.errors import UserError
 from forms.library import definition
 from forms.page_id import show_serial
-from kiosk.access import SignedIn, User, router_for
+from kiosk.access import Role, SignedIn, User, router_for
 from kiosk.staff import wording
 from kiosk.staff.desk import TOLD_OF_STAFF, dirty_glass
 from kiosk.staff.kit import Given, Shown
@@ -93,6 +93,7 @@ def routers() -> tuple[APIRouter, ...]:
             request,
             "intake.html",
             title=_("Intake desk"),
+            sees_roll=user.has(Role.PRACTITIONER, Role.MANAGER),
             warnings=warnings,
             missed=missed_rows(missed, now),
             heads=[_(wording.STATUS[each]) for each in _SHOWN],

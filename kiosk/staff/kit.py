@@ -20,6 +20,7 @@ from kiosk.access import SignedIn, SignInDelays, User
 from kiosk.settings import KEEP_YEARS, OidcSettings
 from kiosk.staff.pictures import Pictures
 from kiosk.staff.seen import Seen, Showing
+from pipeline.freshness import Limits
 from pipeline.ports import Blobs
 from pipeline.stages import PersonMatch, Reading
 from pipeline.triage import triage
@@ -94,6 +95,7 @@ class StaffKit:
         second_factor: "offered", or "required": then nobody works without one.
         origin: how browsers reach the site; "" for what each request says.
         oidc: an identity provider that staff may sign in with; None for none.
+        limits: how old the roll and the keep-apart list may be.
     """
 
     store: Store
@@ -113,6 +115,7 @@ class StaffKit:
     second_factor: str = "offered"
     origin: str = ""
     oidc: OidcSettings | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 class Desk:

@@ -79,6 +79,9 @@ TABLE = {
     ("POST", "/set-aside/{page_id}/again"): VERIFIERS | {"admin"},
     ("POST", "/set-aside/again"): VERIFIERS | {"admin"},
     ("POST", "/set-aside/files/{number}/again"): VERIFIERS | {"admin"},
+    ("GET", "/roll"): frozenset({"practitioner", "manager"}),
+    ("POST", "/roll/bring"): frozenset({"manager"}),
+    ("POST", "/roll/files/{delivery}"): frozenset({"manager"}),
     ("GET", "/take-in"): SIGNED_IN - {"auditor"},
     ("POST", "/take-in"): SIGNED_IN - {"auditor"},
     ("GET", "/take-in/sent"): SIGNED_IN - {"auditor"},
@@ -213,6 +216,8 @@ def place(open_prison, samples):
         prison.alert = kept.alerts.sound("stop", at=at, establishment="MTI")
         invited, _ = kept.terminals.invite("A wing", establishment="MTI", wing="A", by="x", at=at)
         prison.terminal = invited.id
+        waits = kept.deliveries.add("roll", b"x", by="x", at=at, counts={"left": 12})
+        prison.delivery = waits.id
         order = Order(form="rj-2", copies=2, establishment="MTI", wing="A")
         prison.pad = issue_pad(kept, order, by="x", at=at)
         kept.staff.add(
@@ -276,6 +281,7 @@ def address(place, path: str) -> str:
         ask=ask,
         export=place.export,
         token_id=place.machine,
+        delivery=place.delivery,
         pad=place.bound if path.startswith("/made-out") else place.pad,
     ).replace("/static/me_number", "/static/staff.css")
 

@@ -574,6 +574,7 @@ def test_axe_finds_nothing_wrong_on_any_page(full_site, arrive) -> None:
     page = arrive(full_site, "milan")
     for path in (
         "/alerts",
+        "/roll",
         "/terminals",
         "/figures",
         "/pads",

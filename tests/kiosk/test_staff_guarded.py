@@ -14,6 +14,7 @@ from typing import Any
 import pyotp
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.access import Role, User
 from kiosk.compose import open_house
@@ -30,6 +31,7 @@ from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
 from storage.looks import Whose
 from storage.paper import Pages
+from storage.roll_file import take_deliveries
 from storage.sealed_blobs import SealedBlobs
 from storage.store import Store, rows_of
 from storage.tokens import SCOPES
@@ -235,6 +237,46 @@ def test_the_office_works_in_the_role_of_the_site_and_each_prison_alone(
     assert there.get(where).status_code == 404
     for browser in (here, there):
         assert browser.get("/intake").status_code == 200
+
+
+def test_a_roll_is_brought_and_confirmed_in_the_role_of_the_site_and_changed_by_a_worker(
+    place: Any, visit: Any
+) -> None:
+    header = "prison_number,surname,forenames,cell,establishment,date_of_birth\n"
+    milan = visit(place.app, "milan")
+
+    def bring(count: int) -> None:
+        file = header + "".join(f"A{1000 + n}BC,X,Y,B-1-1,MTI,\n" for n in range(count))
+        csrf = milan.token("/roll")
+        answer = milan.post(
+            "/roll/bring", data={"csrf": csrf, "book": "roll"}, files={"file": ("r.csv", file)}
+        )
+        assert answer.status_code == 303, answer.text
+        take_deliveries(place.store, at=place.clock())
+
+    def people() -> int:
+        with place.store.look(()) as kept:
+            return len(kept.roll.people())
+
+    bring(40)
+    bring(20)
+    assert people() == 40
+    with place.site.look(()) as kept:
+        (waits,) = kept.deliveries.listed()
+    where = f"/roll/files/{waits.id}"
+    sent = milan.post(where, data={"csrf": milan.token("/roll"), "act": "confirm"})
+    assert sent.status_code == 303, sent.text
+    take_deliveries(place.store, at=place.clock())
+    assert people() == 20
+    with place.site.look(()) as kept:
+        for statement in (
+            "DELETE FROM roll_people",
+            "UPDATE apart_pairs SET open = false",
+            "UPDATE deliveries SET counts = '{}'",
+        ):
+            with pytest.raises(SQLAlchemyError):
+                rows_of(kept).execute(text(statement))
+            rows_of(kept).rollback()
 
 
 def test_health_counts_every_prisons_pages_in_the_role_of_the_site(

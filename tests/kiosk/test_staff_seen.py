@@ -66,6 +66,8 @@ ACTS = {
     "/set-aside/again": "page-again",
     "/set-aside/{page_id}/again": "page-again",
     "/set-aside/files/{number}/again": "file-again",
+    "/roll/bring": "delivery-came",
+    "/roll/files/{delivery}": "delivery-confirmed",
     "/take-in": "file-taken-in",
     "/records": "records-searched",
     "/records/{record_id}/without-missing": "record-without-missing",
@@ -97,6 +99,12 @@ ACTS = {
     "/trail/check": "audit-verified",
 }
 """What every unsafe route leaves when it does what it is there for."""
+
+
+ROLL = (
+    b"prison_number,surname,forenames,cell,establishment,date_of_birth\n"
+    b"A1234BC,SMITH,JOHN,B-2-014,MTI,1990-05-01\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +245,7 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
         who = kept.staff.find("milan")
         made, _ = kept.tokens.make(who, "robot.one", ("status:read",), days=9, at=at)
         machine = made.id
+        delivery = kept.deliveries.add("roll", b"x", by="x", at=at, counts={"left": 12}).id
     began = newest(place)
     with place.store.begin() as kept:
         ask = kept.people_asks.ask("victor", "factors", by="x", at=at)
@@ -259,7 +268,13 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             pad=place.bound if path.startswith("/made-out") else place.pad,
             round_id=place.round,
             sending=place.sending,
+            delivery=delivery,
         )
+        if path == "/roll/bring":
+            files = [("file", ("roll.csv", ROLL))]
+            return milan.post(where, data={"csrf": token, "book": "roll"}, files=files)
+        if path == "/roll/files/{delivery}":
+            return milan.post(where, data={"csrf": token, "act": "confirm"})
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)

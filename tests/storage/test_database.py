@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.keep_apart import KeepApart, pair
 from pipeline.verification import Look
 from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config, _script, connect
 from storage.figures import Scope
@@ -380,6 +381,33 @@ def test_data_kept_at_revision_0014_is_all_there_and_programs_can_be_let_in_besi
         assert token is not None
         assert token.username == "token:robot"
         assert rows_of(kept).get_one(RecordRow, "7KQ4M2XD-1").state == "open"
+    store.close()
+
+
+REVISION_16 = """
+INSERT INTO roll_imports (number, at, "by", people, refused, in_force)
+    VALUES (1, '2026-11-22 06:10:00', 'nightly', 0, 'a bad line', false);
+INSERT INTO roll_imports (number, at, "by", people, refused, in_force)
+    VALUES (2, '2026-11-23 06:10:00', 'nightly', 1, '', true)
+"""
+
+
+def test_a_roll_kept_at_revision_0016_is_as_old_as_it_was_and_lists_can_be_kept_beside_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0016", REVISION_16), vault)
+    store.upgrade()
+    came = datetime(2026, 11, 23, 6, 10, tzinfo=UTC)
+    with store.begin() as kept:
+        current = kept.roll.current()
+        assert current is not None
+        assert (current.number, current.as_of, current.dated) == (2, came, None)
+        assert [each.refused for each in kept.roll.imports()] == ["", "a bad line"]
+        assert kept.roll.find("A1234BC") is None
+        assert (kept.keep_apart.current(), kept.deliveries.due()) == (None, ())
+        kept.keep_apart.replace(KeepApart([pair("A1234BC", "A5678DE")]), by="pat", at=came)
+        assert kept.keep_apart.are_apart("A5678DE", "A1234BC")
+        assert kept.people_index.digest("A1234BC") == kept.people_index.bare_digest("A1234BC")
     store.close()
 
 

@@ -2,6 +2,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,17 @@ from pipeline.keep_apart import COLUMNS, KeepApartRefused, Restriction
 from pipeline.roll import COLUMNS as ROLL_COLUMNS
 from pipeline.roll import RollIndex, RollRefused
 from pipeline.stages import Reading, State
+from storage import retention
+from storage.blobs import FolderBlobs
 from storage.deliveries import DeliveryLarge, DeliveryUnknown
+from storage.erasure import erase, purge_what_has_no_key
 from storage.keep_apart import joint_check
 from storage.people_index import NumberOdd
+from storage.purge import erased_scopes
+from storage.retention import clocks
 from storage.roll_book import KeptApart, SameNumber, StillOnRoll
 from storage.roll_file import MassChange, import_keep_apart, import_roll, take_deliveries
-from storage.store import Store, rows_of
+from storage.store import RollInForce, Store, rows_of
 
 NOW = datetime(2026, 11, 23, 6, 10, tzinfo=UTC)
 HEADER = ",".join(COLUMNS) + "\n"
@@ -342,6 +348,38 @@ def test_paper_with_an_old_number_finds_the_person_and_not_his_neighbour(store: 
     assert says("C8888ZZ", "JOHN SMITH") is None
 
 
+def test_a_reader_is_told_of_a_merge_without_a_new_roll(store: Store) -> None:
+    roll(store, man(0))
+    in_force = RollInForce(store)
+    before = in_force.people()
+    assert in_force.people() is before
+    with store.begin() as kept:
+        kept.roll.merge("B9999ZZ", ONE, by="pat", at=NOW)
+    assert [each.formerly for each in in_force.people()] == [("B9999ZZ",)]
+
+
+@pytest.mark.both_databases
+def test_a_file_that_another_worker_has_taken_up_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.begin() as kept:
+        kept.deliveries.add("roll", (ROLL_HEADER + man(0)).encode(), by="milan", at=NOW)
+    taken: list[int] = []
+    due = type(kept.deliveries).due
+
+    def twice(deliveries: Any) -> Any:
+        found = due(deliveries)
+        if not taken:
+            taken.append(1)
+            take_deliveries(store, at=NOW)
+        return found
+
+    monkeypatch.setattr(type(kept.deliveries), "due", twice)
+    take_deliveries(store, at=NOW)
+    with store.look() as kept:
+        assert [(each.refused, each.people) for each in kept.roll.imports()] == [("", 1)]
+
+
 def test_a_roll_of_before_there_were_hashes_is_searched_line_by_line(
     store: Store, sql: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
@@ -390,3 +428,63 @@ def test_a_file_with_every_oddity_of_a_spreadsheet_waits_as_it_came(store: Store
     with store.look() as kept:
         assert [each.numbers for each in kept.keep_apart.list().pairs()] == [(ONE, OTHER)]
         assert "A1000BC" not in json.dumps([e.code + e.subject for e in kept.events.last()])
+
+
+@pytest.mark.both_databases
+def test_an_erased_person_is_out_of_the_list_the_changes_and_what_waits(
+    store: Store, raw: FolderBlobs, desk: Any
+) -> None:
+    desk.issue(person=ONE)
+    roll(store, *(man(n) for n in range(60)))
+    roll(store, man(0, acct="yes"), *(man(n) for n in range(1, 60)))
+    bring(store, line(ONE, OTHER), line(OTHER, THIRD))
+    bring(store, line(ONE, OTHER, "cell-landing-wing"), line(OTHER, THIRD), line("Z9999ZZ", ONE))
+    with store.begin() as kept:
+        kept.roll.merge("B9999ZZ", ONE, by="pat", at=NOW)
+    with pytest.raises(MassChange):
+        roll(store, man(0))
+    with store.begin() as kept:
+        digest = kept.people_index.digest(ONE)
+        number = kept.erasures.ask(ONE, reason="asked", by="pat", at=NOW)
+    done = erase(store, raw, number, by="sam", at=NOW)
+    assert (done.counts["roll"], done.counts["pairs"]) == (1, 6)
+    with store.look() as kept:
+        assert [each.numbers for each in kept.keep_apart.list().pairs()] == [(OTHER, THIRD)]
+        assert kept.keep_apart.current().as_of == NOW
+        every = (*kept.roll.changes_since(0), *kept.keep_apart.changes_since(0))
+        assert not {n for each in every for n in (each.number, each.other)} & {ONE, "B9999ZZ"}
+        assert (kept.roll.merged(), kept.deliveries.listed()) == ({}, ())
+        assert kept.people_index.digest("B9999ZZ") != digest
+        shredded = set(erased_scopes(rows_of(kept)))
+    assert {"apart/1", "apart/2", "changes/roll-2-0", "changes/apart-2-0"} <= shredded
+    assert any(each.startswith("delivery/") for each in shredded)
+    assert "apart/3" not in shredded
+
+
+def test_lists_changes_and_files_that_wait_go_with_the_old_roll(
+    store: Store, tmp_path: Path
+) -> None:
+    spans = clocks(tmp_path / "none.toml", keep_years=7)
+    roll(store, *(man(n) for n in range(60)))
+    roll(store, *(man(n) for n in range(59)))
+    bring(store, line(ONE, OTHER))
+    with pytest.raises(MassChange):
+        roll(store, man(0))
+    assert retention.run(store, spans, by="pat", at=NOW + timedelta(days=89)).counts == {}
+    done = retention.run(store, spans, by="pat", at=NOW + timedelta(days=90))
+    assert (done.counts["roll"], done.counts["pairs"]) == (59, 3)
+    with store.look() as kept:
+        assert (len(kept.keep_apart.list()), kept.roll.changes_since(0)) == (0, ())
+        assert (kept.deliveries.listed(), kept.deliveries.scopes()) == ((), [])
+        assert not joint_check(kept, [ONE], NOW + timedelta(days=90)).fresh
+
+
+def test_a_restored_list_whose_keys_were_destroyed_since_is_cleared_away(
+    store: Store, sql: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    bring(store, line(ONE, OTHER))
+    bring(store, line(ONE, OTHER), line(ONE, THIRD))
+    sql("DELETE FROM data_keys WHERE scope LIKE 'apart/%' OR scope LIKE 'changes/%'")
+    purge_what_has_no_key(store, by="pat", at=NOW)
+    assert sql("SELECT count(*) FROM apart_pairs") == [(0,)]
+    assert sql("SELECT count(*) FROM roll_changes") == [(0,)]

@@ -16,6 +16,7 @@ from kiosk.access import EVERY_ROLE
 from kiosk.staff import rights
 from kiosk.staff.rights import VERIFIERS
 from kiosk.staff.signing import user_from
+from pipeline.keep_apart import KeepApart, pair
 from pipeline.ports import Person, page_scope
 from pipeline.rights import may_see_file
 from pipeline.stages import Quarantined
@@ -77,8 +78,9 @@ def site(store: Store, place: Path, shut_folder: KeyFolder, desk_of_keys: KeyDes
 
 
 def signed_in(store: Store, username: str, **to: Any) -> str:
+    to = {"roles": ["verifier"], **to}
     with store.begin() as kept:
-        kept.staff.add(username, PASSWORD, name="Pat", roles=["verifier"], by="x", at=NOW, **to)
+        kept.staff.add(username, PASSWORD, name="Pat", by="x", at=NOW, **to)
         return kept.sessions.open(username, at=NOW)
 
 
@@ -187,6 +189,39 @@ def test_nobody_opens_what_belongs_to_another_prison_or_wing(desk: Any, site: St
             except KeyRefused:
                 found[scope] = False
     assert found == allowed
+
+
+@pytest.mark.parametrize(
+    ("role", "establishment", "given"),
+    [
+        ("practitioner", "MTI", True),
+        ("manager", "MTI", True),
+        ("manager", "CLI", False),
+        ("verifier", "MTI", False),
+        ("auditor", "MTI", False),
+    ],
+)
+def test_who_must_be_kept_apart_opens_for_whoever_works_cases_of_a_prison_on_the_roll(
+    desk: Any, site: Store, role: str, establishment: str, given: bool
+) -> None:
+    person = Person(
+        prison_number="A1234BC", surname="x", forenames="y", cell="z", establishment="MTI"
+    )
+    with desk.store.begin() as kept:
+        kept.roll.replace([person], by="pat", at=NOW)
+        kept.keep_apart.replace(KeepApart([pair("A1234BC", "A5678DE")]), by="pat", at=NOW)
+        kept.deliveries.add("roll", b"x", by="pat", at=NOW)
+        (file,) = kept.deliveries.scopes()
+    secret = signed_in(desk.store, "pat", roles=[role], establishments=[establishment])
+    with site.look() as kept, asking_for(secret):
+        assert kept.keep_apart.are_apart("A5678DE", "A1234BC")
+        if given:
+            assert kept.keep_apart.apart("A5678DE", "A1234BC") is not None
+        else:
+            with pytest.raises(KeyRefused):
+                kept.keep_apart.apart("A5678DE", "A1234BC")
+        with pytest.raises(KeyRefused):
+            kept.keys.get(file)
 
 
 def test_a_second_factor_opens_for_its_owner_only_and_that_on_the_way_in_too(
