@@ -143,7 +143,7 @@ class World:
             pepper = kept.submissions.pepper()
         self.letters.meet(pepper)
         used: set[str] = set()
-        while len(self.men) < 300:
+        while len(self.men) < 160:
             number = (
                 f"{self.draw.choice(LETTERS)}{self.draw.randrange(1000, 9999)}"
                 f"{self.draw.choice(LETTERS)}{self.draw.choice(LETTERS)}"
@@ -296,7 +296,7 @@ class World:
         self.mailbox.post(Letter(key=f"key-of-a-day-{self.files:06}", kind=kind, body=body))
         self.mailbox.collect(self.store, self.letters, at=self.now, ready=self.letters.ready)
         with self.store.begin() as kept:  # a person looks at whatever the kiosk's form needs
-            for record in kept.records.newest(3):
+            for record in kept.records.newest(1):
                 for page in record.pages:
                     for by in ("vera", "victor"):
                         each = kept.pages.get(page.id)
@@ -318,7 +318,7 @@ class World:
         self.take_up()
         if is_working_day(day):
             self.now = self.now.replace(hour=10, minute=0)
-            self._work(35 if ill else 70)
+            self._work(8 if ill else 70)
         self.take_up()
         self.now = (self.now + timedelta(days=1)).replace(hour=7, minute=0)
 
@@ -332,12 +332,12 @@ class World:
         for man in self.draw.sample(self.men, 4):
             if man.here:
                 man.wing = self.draw.choice(WINGS)
-        for man in self.draw.sample(self.men, 1):
-            man.here = False
-        for man in self.draw.sample(self.men, 1):
-            man.alerts = self.draw.choice(["", "HA", "XGANG", "VLES", "ONCR"])
-        for man in self.draw.sample(self.men, 1):
-            man.prison = "BWI"
+        if self.draw.random() < 0.4:  # noqa: PLR2004
+            self.draw.choice(self.men).here = False
+        for man in self.draw.sample(self.men, 2):
+            man.alerts = self.draw.choice(["", "", "HA", "XGANG", "VLES", "ONCR"])
+        if self.draw.random() < 0.2:  # noqa: PLR2004
+            self.draw.choice(self.men).prison = "BWI"
         lines = ["prison_number,surname,forenames,cell,establishment,date_of_birth,alerts"]
         lines += [man.line(n) for n, man in enumerate(self.men) if man.here]
         import_roll(self.store, [f"{e}\n" for e in lines], by="night", at=self.now, confirmed=True)
@@ -383,7 +383,7 @@ class World:
     def _work(self, capacity: int) -> None:
         with self.store.look() as kept:
             today = day_of(self.now)
-            tasks = kept.cases.tasks(EVERYBODY, capacity * 3, until=today + timedelta(days=3))
+            tasks = kept.cases.tasks(EVERYBODY, capacity * 3, until=today + timedelta(days=40))
         for line in tasks[:capacity]:
             self.now += timedelta(minutes=4)
             with self.store.look() as kept:
