@@ -332,11 +332,11 @@ class World:
         for man in self.draw.sample(self.men, 4):
             if man.here:
                 man.wing = self.draw.choice(WINGS)
-        if self.draw.random() < 0.4:  # noqa: PLR2004
+        if self.draw.random() < 0.4:
             self.draw.choice(self.men).here = False
         for man in self.draw.sample(self.men, 2):
             man.alerts = self.draw.choice(["", "", "HA", "XGANG", "VLES", "ONCR"])
-        if self.draw.random() < 0.2:  # noqa: PLR2004
+        if self.draw.random() < 0.2:
             self.draw.choice(self.men).prison = "BWI"
         lines = ["prison_number,surname,forenames,cell,establishment,date_of_birth,alerts"]
         lines += [man.line(n) for n, man in enumerate(self.men) if man.here]

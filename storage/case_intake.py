@@ -49,6 +49,7 @@ AT_ONCE = 20
 """Records taken up in one transaction."""
 
 TAKEN = "taken"
+BEFORE = "closed-before"
 WHICH_CASE = "which-case"
 NOTHING = "nothing-said"
 FAILED = "failed"
@@ -308,6 +309,9 @@ class CaseIntake:
 
     def _take(self, record: KeptRecord, at: datetime) -> None:
         said = said_by(record)
+        if record.form in REFERRALS and self._kept.filings.closed(record.serial):
+            self._note(record, "", "", BEFORE, at)  # closed before there were cases
+            return
         if record.form in REFERRALS:
             self._note(record, self._refer(record, said, at), "", TAKEN, at)
             return
@@ -439,8 +443,8 @@ class CaseIntake:
         row.verified_at = record.verified_at or at
         row.establishment, row.wing = record.establishment, record.wing
         row.confidential = record.confidential
-        row.done_at = at if outcome == TAKEN else None
-        row.done_by = MACHINE if outcome == TAKEN else ""
+        done = outcome in (TAKEN, BEFORE)
+        row.done_at, row.done_by = (at, MACHINE) if done else (None, "")
         self._rows.flush()
         self._events.add("case-record-taken", record.id, by=MACHINE, at=at, code=outcome[:40])
 

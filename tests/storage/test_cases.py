@@ -483,3 +483,11 @@ def test_a_case_lives_on_the_wing_of_whoever_asked(office: Office) -> None:
 def test_there_is_no_case_of_another_name(office: Office) -> None:
     with pytest.raises(CaseUnknown), office.store.look() as kept:
         kept.cases.get("C-000000")
+
+
+def test_an_ask_that_was_closed_before_there_were_cases_opens_none(office: Office) -> None:
+    record = office.comes("rj-1", SELF)
+    with office.store.begin() as kept:
+        kept.filings.close(record.rpartition("-")[0], by="petra", at=NOW)
+    assert office.takes_up() == 1
+    assert office.cases() == []
