@@ -125,6 +125,7 @@ class Party:
         name: as they are called; "" where the roll says it.
         needs: what they need to take part, as the forms' codes ("reading", "interpreter").
         no_rep: no prisoner rep is to know of it.
+        rep_first: they said that a prisoner rep may come to them first.
         quiet: slips to them do not say what they are for.
         language: code of what they speak best; "" when nobody said.
     """
@@ -136,6 +137,7 @@ class Party:
     name: str = field(default="", repr=False)
     needs: tuple[str, ...] = field(default=(), repr=False)
     no_rep: bool = False
+    rep_first: bool = False
     quiet: bool = False
     language: str = ""
 
@@ -320,6 +322,7 @@ class Assessed(_Act):
         supervised: a supervisor has signed.
         rep: a prisoner rep may help.
         hold_facts: police or a hearing is pending, and no adviser has agreed.
+        senior_only: only a senior practitioner may lead it.
     """
 
     what: Literal["assessed"] = "assessed"
@@ -371,7 +374,7 @@ class Prepared(_Act):
 
 @dataclass(frozen=True, kw_only=True)
 class Booked(_Act):
-    """A time and a place."""
+    """A time and a place; `senior`: whoever leads is a senior practitioner."""
 
     what: Literal["booked"] = "booked"
     booking: str
@@ -382,6 +385,7 @@ class Booked(_Act):
     parties: tuple[str, ...]
     lead: str
     second: str = ""
+    senior: bool = False
     rep: str = ""
     check: KeepApart
 

@@ -168,6 +168,7 @@ def _by_himself(said: Said, at: datetime) -> Received:
         name=said.one("me_name"),
         needs=said.many("help"),
         no_rep=bool(said.many("no_rep")),
+        rep_first=said.one("first_contact") in ("rj_rep", "do_not_mind"),
         quiet=bool(said.many("quiet")),
         language=said.one("lang"),
     )

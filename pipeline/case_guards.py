@@ -303,6 +303,8 @@ def before_booking(case: Case, act: Booked, limits: Limits) -> list[Block]:
         found.append(Block.ENDS_BEFORE)
     if act.mode is Mode.CONFERENCE and not act.second:
         found.append(Block.TWO_LEADS)
+    if any(each.senior_only for each in case.assessments) and not act.senior:
+        found.append(Block.SENIOR)
     if act.rep or act.mode is Mode.REP_TALK:
         found += before_rep(case, case.rep_clashes)
     return found
@@ -443,7 +445,8 @@ def before_briefing(case: Case, party: str, at: datetime) -> list[Block]:
     found += _contact(side)
     if side.gone:
         found.append(Block.GONE)
-    if party == case.sender and not (side.consent and not side.consent.yes("c_rep")):
+    asked_for = side.party.rep_first if side.consent is None else _lets_rep(side, day_of(at))
+    if party == case.sender and asked_for:
         return found
     if not all(_lets_rep(each, day_of(at)) for each in case.between):
         found.append(Block.REP_CONSENT)

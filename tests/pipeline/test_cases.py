@@ -210,6 +210,8 @@ def brief(story: Story, party: str) -> dict[str, Any]:
 
 def test_a_rep_hears_of_the_other_only_when_both_said_yes_to_it() -> None:
     story = Story().confirmed()
+    assert Block.REP_CONSENT in story.fails(on.Briefed, **brief(story, "a")), "he did not ask so"
+    story = Story(a={"rep_first": True}).confirmed()
     story.does(on.Briefed, **brief(story, "a"))
     assert Block.REP_CONSENT in story.fails(on.Briefed, **brief(story, "b"))
     story.does(on.ConsentTaken, **story.consent("a"))
@@ -359,6 +361,13 @@ def test_who_owns_no_part_may_still_write_letters() -> None:
     story.does(on.Assessed, **story.assessed())
     assert spoilt(story) == (Block.OWN_PART,)
     story.does(on.Booked, **story.booking(mode=Mode.LETTER))
+
+
+def test_what_is_domestic_or_sexual_is_led_by_a_senior() -> None:
+    story = Story().both()
+    story.does(on.Assessed, **story.assessed(senior_only=True))
+    assert spoilt(story) == (Block.SENIOR,)
+    story.does(on.Booked, **story.booking(senior=True))
 
 
 def test_a_conference_takes_two_who_lead() -> None:
