@@ -29,7 +29,7 @@ from forms.page_id import PageId, new_serial
 from pipeline import case_acts as on
 from pipeline import work
 from pipeline.case_acts import Act, Kind, Party, Reason, Role
-from pipeline.case_guards import needs_second, why_not
+from pipeline.case_guards import NotAllowed, needs_second
 from pipeline.case_tasks import What
 from pipeline.cases import Case, Side, Step, replay
 from pipeline.ports import Sheet
@@ -46,6 +46,7 @@ from storage.store import Store
 from storage.submissions import KioskLetters
 
 EVERYBODY = Whose(confidential=True)
+_FIRST = frozenset({What.URGENT, What.MEETING, What.OUTCOME, What.BOOK, What.ASSESS, What.VISIT})
 PRISON = "MTI"
 WINGS = "ABCD"
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -318,7 +319,7 @@ class World:
         self.take_up()
         if is_working_day(day):
             self.now = self.now.replace(hour=10, minute=0)
-            self._work(8 if ill else 70)
+            self._work(6 if ill else 40)
         self.take_up()
         self.now = (self.now + timedelta(days=1)).replace(hour=7, minute=0)
 
@@ -384,7 +385,8 @@ class World:
         with self.store.look() as kept:
             today = day_of(self.now)
             tasks = kept.cases.tasks(EVERYBODY, capacity * 3, until=today + timedelta(days=40))
-        for line in tasks[:capacity]:
+        soon = sorted(tasks, key=lambda each: each.task.what not in _FIRST)
+        for line in soon[:capacity]:
             self.now += timedelta(minutes=4)
             with self.store.look() as kept:
                 case = kept.cases.get(line.case).case
@@ -397,11 +399,11 @@ class World:
         """Do something with a case, unless something speaks against it."""
         done = act(at=self.now, by="petra", **what)
         with self.store.begin() as kept:
-            blocks = why_not(kept.cases.get(case_id).case, done, kept.cases.limits())
-            if blocks:
-                self.refused.update(blocks)
+            try:
+                kept.cases.do(case_id, done)
+            except NotAllowed as problem:
+                self.refused.update(problem.blocks)
                 return False
-            kept.cases.do(case_id, done)
             kept.case_intake.tell(case_id, at=self.now)
         return True
 

@@ -113,6 +113,7 @@ class CaseIntake:
                     self._take(record, at)
             except Exception as bug:  # one form that we cannot take up keeps no other waiting
                 _log.warning("case intake: %s", type(bug).__name__)
+                self._cases.forget()
                 self._note(record, "", "", FAILED, at)
             done += 1
         return done

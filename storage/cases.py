@@ -167,6 +167,7 @@ class Cases:
 
     def __init__(self, rows: Rows, events: Events, keys: Keys, people: PeopleIndex) -> None:
         self._rows, self._events, self._keys, self._people = rows, events, keys, people
+        self._met: dict[str, tuple[Act, ...]] = {}
         self._limits: Limits | None = None
         self._closed: dict[str, ClosedDays] = {}
 
@@ -550,9 +551,16 @@ class Cases:
             raise CaseUnknown
         return row
 
+    def forget(self) -> None:
+        """Forget what was read in this transaction: some of it was undone."""
+        self._met.clear()
+
     def _acts(self, row: CaseRow) -> tuple[Act, ...]:
-        found = select(CaseActRow).where(CaseActRow.case == row.id).order_by(CaseActRow.number)
-        return tuple(_ACT.validate_python(each.body) for each in self._rows.scalars(found))
+        if row.id not in self._met:
+            found = select(CaseActRow).where(CaseActRow.case == row.id)
+            rows = self._rows.scalars(found.order_by(CaseActRow.number))
+            self._met[row.id] = tuple(_ACT.validate_python(each.body) for each in rows)
+        return self._met[row.id]
 
     def _kept_case(self, row: CaseRow) -> KeptCase:
         acts = self._acts(row)
@@ -565,6 +573,7 @@ class Cases:
         )
 
     def _add(self, row: CaseRow, after: Case, act: Act) -> None:
+        self._met[row.id] = (*self._acts(row), act)
         self._rows.add(
             CaseActRow(
                 case=row.id,

@@ -1,8 +1,9 @@
 """What of a page or record somebody may see, beyond which addresses their role may open.
 
 From the table of who may see what: a verifier sees identity and ticks but never sealed free
-text, and of a record that is verified no longer who else it names; a form that names staff leaves
-the ordinary queue; everybody is kept to their own establishments and wings. What is not allowed
+text, and of a record that is verified no longer who else it names; a manager sees what is ticked
+on a risk checklist, and words only when they have opened them; a form that names staff leaves the
+ordinary queue; everybody is kept to their own establishments and wings. What is not allowed
 here is refused.
 """
 
@@ -33,7 +34,8 @@ def may_see(user: User, asked: Fillable, *, settled: bool = False, opened: bool 
         opened: they have opened the record's sealed words, for a reason that is kept.
     """
     if asked.visibility is Visibility.SEALED:
-        return user.has(Role.PRACTITIONER) or (opened and user.has(Role.MANAGER))
+        ticks = not isinstance(asked, FreeText)
+        return user.has(Role.PRACTITIONER) or (user.has(Role.MANAGER) and (opened or ticks))
     if user.has(Role.PRACTITIONER, Role.MANAGER):
         return True
     return user.has(Role.VERIFIER) and not (settled and _is_other(asked))
