@@ -72,7 +72,8 @@ def test_however_few_pages_are_looked_through_first_everything_is_given_safety_f
         given += give(busy, who, 1)
     assert len(set(given)) == len(given) == everything
     urgent = [page in busy.urgent and field == "safe" for page, field in given]
-    assert urgent[0] and not any(urgent[1:])
+    assert urgent[0]
+    assert not any(urgent[1:])
     assert give(busy, VICTOR, 1) == []
 
 
