@@ -271,8 +271,8 @@ def refuse_open_routes(app: FastAPI) -> None:
             raise ValueError(f"nobody said who {getattr(route, 'path', route)} is for")
 
 
-def signed_in(request: Request) -> User:
-    """Give who is asking.
+async def signed_in(request: Request) -> User:
+    """Give who is asking; async because it waits for nothing, so it needs no thread of its own.
 
     Raises:
         SignInNeeded: nobody is.

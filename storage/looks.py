@@ -44,6 +44,10 @@ from storage.paper import awaiting, names_staff
 HELD_FOR = timedelta(minutes=2)
 """So long a field is one person's; asking for more renews what they have."""
 
+NEAR = 300
+"""So many of the pages that have waited longest are looked through first: all of what waits is
+only when these hold too little for somebody. What they ask does not grow with what waits."""
+
 CHECK_LASTS = timedelta(minutes=10)
 """What somebody was given to check them is an ordinary field again after so long."""
 
@@ -110,6 +114,8 @@ class Looks:
     ) -> tuple[Given, ...]:
         """Give somebody the next fields: safety first, then one kind of look at a time.
 
+        That is among the pages that have waited longest; those that came later follow them.
+
         Call it in `Store.begin()`: nobody else is given them for `HELD_FOR`.
 
         Args:
@@ -120,6 +126,25 @@ class Looks:
             busy: pages that others have open as a whole.
             after: the page and field they are leaving for later: those behind it come first.
         """
+        limit = most if after is None else most + 200
+        near, every = self._near(whose)
+        items = self._found(whose, near, at=at, limit=limit, only=only, busy=busy, after=after)
+        if len(items) < most and not every:
+            items = self._found(whose, None, at=at, limit=limit, only=only, busy=busy, after=after)
+        return self._hold(items[:most], whose.by, at)
+
+    def _found(
+        self,
+        whose: Whose,
+        near: Sequence[str] | None,
+        *,
+        at: datetime,
+        limit: int,
+        only: Look | None,
+        busy: Collection[str],
+        after: tuple[str, str] | None,
+    ) -> list[Given]:
+        """Find what may be given to somebody, in order; on some pages only, or None for all."""
         look = self._rank(whose)
         held = exists().where(
             LookRow.page == ReadingRow.page,
@@ -146,16 +171,36 @@ class Looks:
             found = found.where(look == list(Look).index(only))
         if busy:
             found = found.where(PageRow.id.not_in(list(busy)))
-        limit = most if after is None else most + 200
+        if near is not None:
+            found = found.where(PageRow.id.in_(near))
         items = [
             Given(page, field, list(Look)[rank], urgent)
             for page, field, rank, urgent in self._rows.execute(found.limit(limit))
         ]
-        if after is not None:
-            places = [(each.page, each.field) for each in items]
-            start = places.index(after) + 1 if after in places else 0
-            items = [*items[start:], *items[: max(0, start - 1)]]
-        return self._hold(items[:most], whose.by, at)
+        places = [(each.page, each.field) for each in items]
+        start = places.index(after) + 1 if after in places else 0
+        return [*items[start:], *items[: max(0, start - 1)]]
+
+    def _near(self, whose: Whose) -> tuple[list[str], bool]:
+        """Give the pages that have waited longest for somebody, and whether these are all.
+
+        Urgent ones alone when there are so many of them. An index gives them in this order, so
+        that it costs the same however many wait.
+        """
+        near: list[str] = []
+        for urgent in (True, False):
+            found = (
+                awaiting(whose.role, whose.establishments, whose.wings)
+                .with_only_columns(PageRow.id, maintain_column_froms=True)
+                .where(PageRow.urgent.is_(urgent))
+                .order_by(PageRow.received_at, PageRow.id)
+                .limit(NEAR)
+            )
+            some = self._rows.scalars(found).all()
+            near += some
+            if len(some) == NEAR:
+                return near, False
+        return near, True
 
     def waiting(self, whose: Whose) -> dict[Look, int]:
         """Count what waits for somebody, by kind of look; others may have some of it now."""

@@ -330,7 +330,7 @@ class PageRow(Sealed, Base):
             sqlite_where=text("record IS NOT NULL"),
             postgresql_where=text("record IS NOT NULL"),
         ),
-        Index("ix_pages_status", "status", "urgent"),
+        Index("ix_pages_status", "status", "urgent", "received_at", "id"),
         Index("ix_pages_serial", "serial"),
     )
 

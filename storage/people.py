@@ -141,9 +141,17 @@ class StaffBook:
         row = self._rows.get(StaffRow, username.strip().lower())
         return convert.staff(row, named=named) if row else None
 
-    def list(self, *, named: bool = True) -> tuple[Staff, ...]:
-        """Give everybody, by user name; their names stay sealed unless they are asked for."""
-        found = self._rows.scalars(select(StaffRow).order_by(StaffRow.username)).all()
+    def list(self, only: Collection[str] | None = None, *, named: bool = True) -> tuple[Staff, ...]:
+        """Give everybody, by user name; their names stay sealed unless they are asked for.
+
+        Args:
+            only: these user names; None for everybody.
+            named: give what they are called.
+        """
+        every = select(StaffRow).order_by(StaffRow.username)
+        if only is not None:
+            every = every.where(StaffRow.username.in_(only))
+        found = self._rows.scalars(every).all()
         if named:
             self._keys.fetch([row.sealed_scope for row in found])
         return tuple(convert.staff(row, named=named) for row in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -213,28 +214,34 @@ class Desk:
 class Waits:
     """How much waits for each person, counted again after some seconds: every field shows it.
 
+    What takes long to count, as where tens of thousands of pages wait, is counted less often.
+
     Args:
         now: the clock.
         count: counts it.
     """
 
     FOR = timedelta(seconds=5)
+    _REST = 50
+    """So many times as long as a count took it is good for, where that is longer."""
 
     def __init__(self, now: Callable[[], datetime], count: Callable[[Kept, User], int]) -> None:
         self._now, self._count = now, count
         self._lock = Lock()
-        self._last: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
+        self._last: OrderedDict[str, tuple[datetime, timedelta, int]] = OrderedDict()
 
     def of(self, kept: Kept, user: User) -> int:
         """Give how much waits for somebody, at most some seconds old."""
         now = self._now()
         with self._lock:
-            at, n = self._last.get(user.id, (now - self.FOR, 0))
-            if abs(now - at) < self.FOR:
+            at, good, n = self._last.get(user.id, (now, timedelta(), 0))
+            if abs(now - at) < good:
                 return n
+        began = time.perf_counter()
         n = self._count(kept, user)
+        took = timedelta(seconds=time.perf_counter() - began)
         with self._lock:
-            self._last[user.id] = (now, n)
+            self._last[user.id] = (now, max(self.FOR, self._REST * took), n)
             while len(self._last) > 500:
                 self._last.popitem(last=False)
         return n
@@ -269,8 +276,8 @@ class Office:
         )
 
 
-def office_of(request: Request) -> Office:
-    """Find what the app that answers this request was given."""
+async def office_of(request: Request) -> Office:
+    """Find what the app that answers this request was given; waits for nothing, needs no thread."""
     office: Office = request.app.state.office
     return office
 
@@ -278,8 +285,8 @@ def office_of(request: Request) -> Office:
 Given = Annotated[Office, Depends(office_of)]
 
 
-def showing_to(request: Request, user: SignedIn, office: Given) -> Showing:
-    """Give what writes down that whoever asks is shown something."""
+async def showing_to(request: Request, user: SignedIn, office: Given) -> Showing:
+    """Give what writes down that whoever asks is shown something; waits for nothing itself."""
     return Showing(seen=office.seen, user=user, secret=request.state.secret)
 
 

@@ -264,7 +264,7 @@ def which_sheet(kept: Kept, page: KeptPage) -> str:
     """Say which sheet of several with one serial a page belongs to; "" for the only one."""
     if not page.record:
         return ""
-    record = kept.records.get(page.record)
+    record = kept.records.line(page.record)
     return wording.which_sheet(record.occurrence, record.flags)
 
 
@@ -281,4 +281,4 @@ def people_meant(kept: Kept, page: KeptPage) -> Mapping[str, Person]:
 def names_of(kept: Kept, usernames: Iterable[str]) -> Mapping[str, str]:
     """Find what people are called, by user name."""
     wanted = {u for u in usernames if u}
-    return {s.username: s.name for s in kept.staff.list() if s.username in wanted}
+    return {s.username: s.name for s in kept.staff.list(wanted)} if wanted else {}

@@ -108,7 +108,7 @@ def page_for(kept: Kept, user: User, page_id: str) -> KeptPage:
     page = kept.pages.get(page_id)
     if not may_open(user, page):
         raise PageUnknown
-    if page.record and not may_open(user, kept.records.get(page.record)):
+    if page.record and not may_open(user, kept.records.line(page.record)):
         raise PageUnknown
     return page
 

@@ -29,7 +29,7 @@ from storage.database import DatabaseForbidden, roles
 from storage.figures import Scope
 from storage.intake_box import IntakeBox
 from storage.jobs import Jobs
-from storage.looks import Whose
+from storage.looks import HELD_FOR, Whose
 from storage.paper import Pages
 from storage.roll_file import take_deliveries
 from storage.sealed_blobs import SealedBlobs
@@ -453,7 +453,7 @@ def test_two_people_verify_and_check_in_the_role_of_the_site(place: Any, samples
         kept.looks.done(page, "me_number")
     with site.begin(establishments=["MTI"]) as kept:
         assert (page, "me_number") not in places(kept.looks.give(vera, at=at, most=500))
-        kept.looks.let_go(vera.by)
+        kept.looks.sweep(at=at + HELD_FOR)  # what she had before her is nobody's again
         assert (page, "me_number") in places(kept.looks.give(nora, at=at, most=500))
         assert kept.looks.holder(page, "me_number", at=at) == nora.by
         kept.decisions.add(kept.pages.get(page).decide("me_number", machine, by=nora.by, at=at))

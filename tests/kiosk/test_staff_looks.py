@@ -10,6 +10,7 @@ import pytest
 from kiosk.access import Role, User
 from kiosk.staff import queue
 from pipeline.verification import Look
+from storage import looks
 
 VERA = User(id="vera", name="Vera", roles=frozenset({Role.VERIFIER}))
 VICTOR = User(id="victor", name="Victor", roles=frozenset({Role.VERIFIER}))
@@ -56,6 +57,24 @@ def test_what_somebody_went_away_from_is_given_to_another_after_a_while(busy: An
 def test_whoever_goes_on_is_given_what_stands_behind(busy: Any) -> None:
     first, second, third = give(busy, VERA, 3)
     assert give(busy, VERA, 2, after=first) == [second, third]
+
+
+@pytest.mark.parametrize("near", [1, 2, 3])
+def test_however_few_pages_are_looked_through_first_everything_is_given_safety_first(
+    busy: Any, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    with busy.store.look() as kept:
+        everything = sum(kept.looks.waiting(queue.whose(VERA)).values())
+    monkeypatch.setattr(looks, "NEAR", near)
+    given: list[tuple[str, str]] = []
+    for n in range(everything):
+        who = User(id=f"v{n}", name="", roles=frozenset({Role.VERIFIER}))
+        given += give(busy, who, 1)
+    assert len(set(given)) == len(given) == everything
+    urgent = [page in busy.urgent and field == "safe" for page, field in given]
+    assert urgent[0]
+    assert not any(urgent[1:])
+    assert give(busy, VICTOR, 1) == []
 
 
 def test_a_field_that_needs_another_person_leaves_the_queue_of_the_first(busy: Any) -> None:
