@@ -199,17 +199,14 @@ class World:
     def blank(self, form: str, wing: str) -> str:
         """Take the next blank of a pad; some blanks are lost before anybody writes on them."""
         while True:
-            with self.store.look() as kept:
-                pad = kept.sheets.of_pad(f"pad-{form}-{wing}")
-                back = {s for s in pad if kept.sheets.is_back(s)}
-            free = [s for s in pad if s not in back and s not in self.lost]
+            free = self.free.setdefault((form, wing), [])
             if not free:
-                self.issue(form, 40, wing=wing, pad=f"pad-{form}-{wing}")
-                continue
+                free += self.issue(form, 40, wing=wing, pad=f"pad-{form}-{wing}")
+            serial = free.pop(0)
             if self.draw.random() < 0.06:
-                self.lost.add(free[0])
+                self.lost.add(serial)
                 continue
-            return free[0]
+            return serial
 
     def comes(self, serial: str, form: str, answers: Mapping[str, Any], verify: bool = True) -> str:
         """Have a filled sheet come in through the scanner, and people look at it."""

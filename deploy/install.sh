@@ -126,13 +126,18 @@ start() {
     runs || { say "No systemd runs here, so nothing was started."; return 0; }
     # shellcheck disable=SC2046
     systemctl enable --quiet --now $(services) counterfoil-backup.timer counterfoil-retention.timer
+    # Those that somebody has switched on, once there is a folder to bring the roll in from.
+    local each
+    for each in counterfoil-roll.timer counterfoil-keep-apart.timer; do
+        if systemctl is-enabled --quiet "$each" 2>/dev/null; then systemctl start "$each"; fi
+    done
 }
 
 # The timers too, and what they may just have started: both open the database.
 halt() {
     if ! runs; then return 0; fi
     # shellcheck disable=SC2046
-    systemctl stop $(services) counterfoil-{backup,retention}.{timer,service} 2>/dev/null || true
+    systemctl stop $(services) counterfoil-{backup,retention,roll,keep-apart}.{timer,service} 2>/dev/null || true
 }
 
 # Everything that should run does, a little while after it was started.
@@ -239,7 +244,7 @@ do_status() {
 
 do_remove() {
     halt
-    if runs; then systemctl disable --quiet $(services) counterfoil-backup.timer counterfoil-retention.timer || true; fi
+    if runs; then systemctl disable --quiet $(services) counterfoil-{backup,retention,roll,keep-apart}.timer || true; fi
     rm -f /etc/systemd/system/counterfoil{.slice,-*.service,-*.timer} /usr/local/bin/counterfoil-run /usr/local/sbin/counterfoil-admin
     if runs; then systemctl daemon-reload; fi
     rm -rf "$ROOT"

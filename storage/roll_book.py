@@ -29,7 +29,8 @@ from storage.models import (
     RollPersonRow,
     SubmissionRow,
 )
-from storage.people_index import PeopleIndex
+from storage.people_index import NumberOdd, PeopleIndex
+from storage.sealing import add_all
 
 Book = Literal["roll", "apart"]
 
@@ -175,16 +176,19 @@ class RollBook:
         formerly: dict[str, list[str]] = {}
         for gone, stays in self.merged().items():
             formerly.setdefault(stays, []).append(gone)
-        self._rows.add_all(
-            RollPersonRow(
-                number=row.number,
-                establishment=each.establishment,
-                digest=self._index.digest_for(ROLL, each.prison_number),
-                person=convert.person_to_json(
-                    replace(each, formerly=tuple(sorted(formerly.get(each.prison_number, ()))))
-                ),
-            )
-            for each in people
+        add_all(
+            self._rows,
+            [
+                RollPersonRow(
+                    number=row.number,
+                    establishment=each.establishment,
+                    digest=self._digest(each.prison_number),
+                    person=convert.person_to_json(
+                        replace(each, formerly=tuple(sorted(formerly.get(each.prison_number, ()))))
+                    ),
+                )
+                for each in people
+            ],
         )
         self._events.add("roll-imported", str(row.number), by=by, at=at)
         if changes:
@@ -286,6 +290,12 @@ class RollBook:
             line.person = convert.person_to_json(replace(person, formerly=tuple(known)))
             self._rows.flush()
         self._events.add("numbers-merged", gone[:16], by=by, at=at, code=str(moved))
+
+    def _digest(self, number: str) -> str:
+        try:
+            return self._index.digest_for(ROLL, number)
+        except NumberOdd:  # found by opening every line
+            return ""
 
     def _move_pairs(self, gone: str, stays: str) -> None:
         found = select(ApartPairRow).where(

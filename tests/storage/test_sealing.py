@@ -12,7 +12,9 @@ from forms.fields import Choice, FormDefinition
 from forms.layout import Rect
 from forms.page_id import new_serial
 from pipeline import work
+from pipeline.keep_apart import KeepApart, pair
 from pipeline.ports import Person, file_scope, page_scope
+from pipeline.roll_changes import Change, Kind
 from pipeline.stages import Draft, Mark, MarkState, PersonMatch, Reading, State
 from pipeline.submissions import Submission, to_letter
 from storage import rows as convert
@@ -49,6 +51,10 @@ WORDS = {
     "alerts.number": "CANARYAP",
     "export_asks.why": "CANARYAQ",
     "second_factors.label": "CANARYAR",
+    "apart_pairs.pair": "CANARYAS",
+    "roll_changes.changes": "CANARYAT",
+    "number_aliases.numbers": "Q4321ZX",
+    "deliveries.file": "CANARYAV",
 }
 
 
@@ -99,7 +105,13 @@ def fill(desk: Any, box: IntakeBox, blobs: SealedBlobs, folder: Path) -> str:
         date_of_birth=date(1990, 1, 2),
     )
     with desk.store.begin() as kept:
-        kept.roll.replace([person], by="pat", at=NOW)
+        left = Change(number="x", kind=Kind.LEFT, before=WORDS["roll_changes.changes"])
+        kept.roll.replace([person], by="pat", at=NOW, changes=[left])
+        why = WORDS["apart_pairs.pair"]
+        two = pair("B2345CD", "B2345CE", open=False, close_reason=why)
+        kept.keep_apart.replace(KeepApart([two]), by="pat", at=NOW)
+        kept.roll.merge(WORDS["number_aliases.numbers"], "B2345CD", by="pat", at=NOW)
+        kept.deliveries.add("roll", WORDS["deliveries.file"].encode(), by="pat", at=NOW)
         kept.staff.add(
             "pat",
             "correct horse battery",
@@ -179,6 +191,10 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             [each.asked.beside for each in kept.records.newest() if each.asked],
             [each.number for each in kept.alerts.waiting()],
             [each.label for each in kept.factors.of("pat")],
+            [each.close_reason for each in kept.keep_apart.list().pairs()],
+            [each.before for each in kept.roll.changes_since(0)],
+            kept.roll.merged(),
+            [kept.deliveries.file(each) for each in kept.deliveries.due()],
             [kept.exports.why(each.id) for each in kept.exports.asks(9)],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
@@ -238,6 +254,10 @@ def test_database_and_files_without_the_folder_of_keys_give_nothing(
         for ask in (
             lambda: kept.pages.get(page),
             lambda: kept.roll.people(),
+            lambda: kept.keep_apart.list(),
+            lambda: kept.roll.merged(),
+            lambda: kept.roll.changes_since(0),
+            lambda: kept.deliveries.file(kept.deliveries.due()[0]),
             lambda: kept.staff.find("pat"),
             lambda: kept.intakes.last(),
         ):
