@@ -316,8 +316,11 @@ class World:
         self.take_up()
         if is_working_day(day):
             self.now = self.now.replace(hour=10, minute=0)
-            self._work(6 if ill else 40)
+            self._work(4 if ill else 30)
         self.take_up()
+        with self.store.look() as kept:
+            late = kept.cases.unanswered(EVERYBODY, day_of(self.now), 500)
+        self.told["days with somebody on the late list"] += bool(late)
         self.now = (self.now + timedelta(days=1)).replace(hour=7, minute=0)
 
     def take_up(self) -> None:
@@ -381,7 +384,7 @@ class World:
     def _work(self, capacity: int) -> None:
         with self.store.look() as kept:
             today = day_of(self.now)
-            tasks = kept.cases.tasks(EVERYBODY, capacity * 3, until=today + timedelta(days=40))
+            tasks = kept.cases.tasks(EVERYBODY, 2000, until=today + timedelta(days=40))
         soon = sorted(tasks, key=lambda each: each.task.what not in _FIRST)
         for line in soon[:capacity]:
             self.now += timedelta(minutes=4)
