@@ -23,6 +23,7 @@ from kiosk import compose, keeping
 from kiosk.cli import app
 from kiosk.compose import House
 from pipeline import work
+from pipeline.case_acts import Party, Received
 from pipeline.kept import Status
 from pipeline.ports import Person, Sheet, page_scope
 from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading, State
@@ -547,6 +548,33 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
         assert "Destroyed again" in back.stderr, back.output
         assert exported() == left
         assert "as written" in done("audit", "verify")
+
+
+def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(data: Path) -> None:
+    cases: list[str] = []
+
+    def fill(house: House) -> None:
+        parties = (Party(key="a", number="A1234BC"), Party(key="b", number="B2345CD"))
+        with house.store.begin() as kept:
+            for some in (parties, parties[:1]):
+                act = Received(at=NOW, by="pat", parties=some)
+                cases.append(kept.cases.open(act, establishment="MTI", wing="B"))
+
+    in_house(fill)
+    staff("vera", "sam")
+    shared, alone = cases
+    done("hold", "add", "--case", alone.lower(), "--reason", "court-order")
+    assert alone in done("hold", "list")
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked", "--by", "vera")
+    assert "A legal hold is on this" in run(*asked, given=PASSWORD + "\n").stderr
+    done("hold", "remove", "1")
+    told = done(*asked, given=PASSWORD + "\n")
+    assert f"Case {shared} is another's as well" in told
+    certificate = done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert f"  {shared}  their part of the case" in certificate.splitlines()
+    assert f"  {alone}  the whole case" in certificate.splitlines()
+    assert "1  cases with all that happened" in certificate
+    assert f"  {shared}" in certificate.partition("Cases of others")[2].splitlines()
 
 
 def erased(person: str) -> None:
