@@ -1262,9 +1262,9 @@ def confirm_erasure(
             f"This destroys, with {_count(len(theirs.sheets), 'blank copy', 'blank copies')}:"
         )
         _show_going(going)
-        for each in theirs.cases:
-            shared = each in theirs.shared
-            typer.echo(f"  {each}  {'their part of the case' if shared else 'the whole case'}")
+        for case_id in theirs.cases:
+            part = "their part of the case" if case_id in theirs.shared else "the whole case"
+            typer.echo(f"  {case_id}  {part}")
         with house.store.look() as kept:
             confirmer = keeping.prove(kept, by, _password(by))
         done = erase_person(house.store, house.raw, number, by=confirmer, at=_now())

@@ -29,6 +29,7 @@ from pipeline.ports import Person, Sheet, page_scope
 from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading, State
 from storage import people
 from storage.archive import Archive
+from storage.cases import CaseUnknown
 from storage.certificates import Certificate
 from storage.erasure import erase, reach_backups
 from storage.purge import erased_scopes
@@ -550,7 +551,9 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
         assert "as written" in done("audit", "verify")
 
 
-def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(data: Path) -> None:
+def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cases: list[str] = []
 
     def fill(house: House) -> None:
@@ -568,6 +571,8 @@ def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(data: P
     asked = ("erase", "--person", "A1234BC", "--reason", "asked", "--by", "vera")
     assert "A legal hold is on this" in run(*asked, given=PASSWORD + "\n").stderr
     done("hold", "remove", "1")
+    before, after = tmp_path / "before.backup", tmp_path / "after.backup"
+    done("backup", before)
     told = done(*asked, given=PASSWORD + "\n")
     assert f"Case {shared} is another's as well" in told
     certificate = done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
@@ -575,6 +580,28 @@ def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(data: P
     assert f"  {alone}  the whole case" in certificate.splitlines()
     assert "1  cases with all that happened" in certificate
     assert f"  {shared}" in certificate.partition("Cases of others")[2].splitlines()
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            acts = kept.cases.get(shared).acts
+            assert [each.what for each in acts] == ["received", "party-erased"]
+            assert kept.cases.of_number("B2345CD")[0].id == shared
+            assert kept.cases.of_number("A1234BC") == ()
+
+    def look_before(house: House) -> None:
+        with house.store.look() as kept:
+            for case in cases:
+                with pytest.raises(CaseUnknown):
+                    kept.cases.get(case)
+
+    in_house(look)
+    done("backup", after)
+    in_house(lambda house: reach_backups(house.store, by="pat", at=NOW))
+    key = tmp_path / "before.backup.recovery-key"
+    for name, file, there in (("one", before, look_before), ("two", after, look)):
+        monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / name))
+        done("restore", file, "--key", key)
+        in_house(there)
 
 
 def erased(person: str) -> None:
