@@ -1140,12 +1140,13 @@ def add_hold(
     serial: Annotated[str, typer.Option(help="A copy's serial.")] = "",
     record: Annotated[str, typer.Option(help="A record's id.")] = "",
     person: Annotated[str, typer.Option(help="A prison number; - reads it from input.")] = "",
+    case: Annotated[str, typer.Option(help="A case's id.")] = "",
 ) -> None:
     """Keep something from being destroyed until the hold is lifted."""
     from kiosk import keeping
 
-    if sum(map(bool, (serial, record, person))) != 1:
-        raise typer.BadParameter("Name one of --serial, --record and --person.")
+    if sum(map(bool, (serial, record, person, case))) != 1:
+        raise typer.BadParameter("Name one of --serial, --record, --person and --case.")
     with _house() as house:
         keeping.fill_index(house)
         with house.store.begin() as kept:
@@ -1153,6 +1154,7 @@ def add_hold(
                 serial=serial.strip().upper(),
                 record=record.strip().upper(),
                 person=_typed(person),
+                case=case.strip().upper(),
                 reason=reason,
                 by=_who(),
                 at=_now(),
@@ -1226,6 +1228,8 @@ def ask_to_erase(
         counts = rehearse(house.store, digest, records, at=_now())
         typer.echo(f"This would destroy: {keeping.told_counts(counts)}.")
         _show_going(going)
+        for each in theirs.shared:
+            typer.echo(f"Case {each} is another's as well: they are taken out of it.")
         for each in theirs.named:
             typer.echo(f"Record {each} of others names them; --also {each} takes it along.")
         if dry_run:
@@ -1258,6 +1262,9 @@ def confirm_erasure(
             f"This destroys, with {_count(len(theirs.sheets), 'blank copy', 'blank copies')}:"
         )
         _show_going(going)
+        for case_id in theirs.cases:
+            part = "their part of the case" if case_id in theirs.shared else "the whole case"
+            typer.echo(f"  {case_id}  {part}")
         with house.store.look() as kept:
             confirmer = keeping.prove(kept, by, _password(by))
         done = erase_person(house.store, house.raw, number, by=confirmer, at=_now())

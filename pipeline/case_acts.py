@@ -615,6 +615,14 @@ class Reopened(_Act):
     why: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartyErased(_Act):
+    """A party asked to be erased, and was: who they were is not known here any more."""
+
+    what: Literal["party-erased"] = "party-erased"
+    party: str
+
+
 Act: TypeAlias = (
     Received
     | AskedAgain
@@ -653,4 +661,5 @@ Act: TypeAlias = (
     | CloseRefused
     | Closed
     | Reopened
+    | PartyErased
 )

@@ -39,6 +39,7 @@ from pipeline.case_acts import (
     Moved,
     Offered,
     OnTheSpot,
+    PartyErased,
     PartyNamed,
     Paused,
     Prepared,
@@ -61,7 +62,7 @@ from pipeline.case_acts import (
     UrgencyMet,
     Withdrew,
 )
-from pipeline.cases import LIMITS, TOGETHER, Case, Limits, Side, Step, fold, lacks
+from pipeline.cases import ERASED, LIMITS, TOGETHER, Case, Limits, Side, Step, fold, lacks
 from pipeline.promises import day_of
 
 
@@ -186,6 +187,7 @@ def _why_not(case: Case, act: Act, limits: Limits) -> list[Block]:
             | FollowedUp()
             | ManagerAgreed()
             | CloseRefused()
+            | PartyErased()
         ):
             return []
         case Reopened():
@@ -196,8 +198,14 @@ def _why_not(case: Case, act: Act, limits: Limits) -> list[Block]:
             return _against_closing(case)
         case Closed():
             return [*_against_closing(case), *second_person(case, act)]
-        case Triaged() | PartyNamed() | Assessed():
+        case Triaged() | Assessed():
             return [] if case.open else [Block.CLOSED]
+        case PartyNamed():
+            found = [] if case.open else [Block.CLOSED]
+            side = case.side(act.party.key)
+            if side is not None and side.gone == ERASED:  # nobody writes them in from memory
+                found.append(Block.GONE)
+            return found
         case SenderConfirmed():
             return _against_confirming(case, act)
         case Offered():
@@ -257,6 +265,8 @@ def _against_consent(case: Case, act: ConsentTaken, limits: Limits) -> list[Bloc
         found.append(Block.CONSENT_OLD)
     side = case.side(act.party)
     assert side is not None
+    if side.gone == ERASED:
+        found.append(Block.GONE)
     stop = side.stop_day
     if stop is not None and act.signed_on is not None and act.signed_on <= stop:
         found.append(Block.STOPPED)
@@ -287,7 +297,7 @@ def before_offer(case: Case, party: str) -> list[Block]:
 
 def _contact(side: Side) -> list[Block]:
     found = []
-    if side.gone == "released":
+    if side.gone in ("released", ERASED):
         found.append(Block.GONE)
     if side.standing and side.standing.manager_needed and not side.manager_agreed:
         found.append(Block.MANAGER)

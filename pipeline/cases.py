@@ -37,6 +37,7 @@ from pipeline.case_acts import (
     OnTheSpot,
     Outcome,
     Party,
+    PartyErased,
     PartyNamed,
     Pause,
     Paused,
@@ -85,6 +86,8 @@ class Step(StrEnum):
 
 
 ORDER = tuple(Step)
+ERASED = "erased"
+"""Where somebody is of whom nothing may be known any more."""
 AFTER = frozenset({Step.AGREED, Step.NO_AGREEMENT, Step.FOLLOW_UP})
 """It has taken place."""
 
@@ -165,7 +168,7 @@ class Side:
         urgent_at: since when somebody has to see them today; None when nobody has to.
         welcomed: after a withdrawal somebody has been with them.
         stages: follow-ups that were done.
-        gone: "" or "released", or the prison that they are at now.
+        gone: "" or "released" or "erased", or the prison that they are at now.
     """
 
     party: Party
@@ -441,6 +444,8 @@ def _fold(case: Case, act: Act) -> Case:
             return _closed(case, act)
         case Reopened():
             return _reopen(case)
+        case PartyErased():
+            return _erased(case, act)
     assert_never(act)
 
 
@@ -708,6 +713,39 @@ def _reopen(case: Case) -> Case:
         reopened=case.reopened + 1,
     )
     return _reached(again)
+
+
+def _erased(case: Case, act: PartyErased) -> Case:
+    """Leave a party's place empty: nothing joint goes on, and nobody is sent to them."""
+    side = case.side(act.party)
+    if side is None:
+        return case
+    nobody = Party(key=side.key, role=side.party.role, kind=side.party.kind)
+    left = _with(
+        case,
+        act.party,
+        party=nobody,
+        consent=None,
+        stopped_at=act.at,
+        stop_day=day_of(act.at),
+        slip_waits=False,
+        visit_due=None,
+        urgent_at=None,
+        prepared_at=None,
+        standing=None,
+        manager_agreed=False,
+        well=None,
+        safe=None,
+        wing="",
+        gone=ERASED,
+    )
+    left = replace(
+        left,
+        consented_at=None,
+        assessments=tuple(each for each in left.assessments if each.party != act.party),
+        briefs=tuple(each for each in left.briefs if each.party != act.party),
+    )
+    return _reached(_cancel_for(left, act.party, ERASED))
 
 
 def _with(case: Case, key: str, **changes: object) -> Case:

@@ -8,10 +8,10 @@ its acts and written beside them in the same transaction. Nothing of that is a s
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy import and_, case, delete, func, or_, select
@@ -21,7 +21,7 @@ from forms.errors import UserError
 from pipeline.case_acts import Act, Party, Received
 from pipeline.case_guards import perform
 from pipeline.case_tasks import ESCALATES, ClosedDays, Task, What, tasks_of
-from pipeline.cases import Case, Limits, Step, fold, replay
+from pipeline.cases import ERASED, Case, Limits, Step, fold, replay
 from pipeline.promises import day_of
 from storage.data_keys import Keys
 from storage.events import Events
@@ -33,12 +33,20 @@ from storage.models import (
     CaseRow,
     CaseTaskRow,
     ClosedDayRow,
+    ErasedScopeRow,
     LimitsRow,
+    case_scope,
 )
 from storage.people_index import NumberOdd, PeopleIndex
 
+T = TypeVar("T")
+R = TypeVar("R", CaseActRow, CasePartyRow)
+
 _ACT: TypeAdapter[Any] = TypeAdapter(Act)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+FIRST = 1
+"""Edition of a case that nobody has been taken out of."""
+
 RANK: Mapping[str, int] = {what: n for n, what in enumerate(What)}
 
 
@@ -157,11 +165,6 @@ class Clash:
     ends: datetime
 
 
-def case_scope(case: str) -> str:
-    """Name the key of everything a case says."""
-    return f"case/{case}"
-
-
 class Cases:
     """Cases inside one transaction."""
 
@@ -190,9 +193,10 @@ class Cases:
             wings: where each party lives, by key.
         """
         case_id = self._draw()
-        self._keys.make(case_scope(case_id))
+        self._keys.make(case_scope(case_id, FIRST))
         row = CaseRow(
             id=case_id,
+            edition=FIRST,
             opened_at=act.at,
             changed_at=act.at,
             establishment=establishment,
@@ -251,6 +255,34 @@ class Cases:
         """Work out anew what is found by: after a limit or a closed day has changed."""
         row = self._row(case_id)
         self._project(row, replay(self._acts(row)))
+
+    def seal_anew(self, case_id: str, acts: Sequence[Act], shred: Callable[[str], object]) -> None:
+        """Write a case's acts anew under a new key, in place of those it has.
+
+        It is for taking a person out of it, and for nothing else: acts are only ever added.
+
+        Args:
+            case_id: which.
+            acts: what it says from now on, oldest first.
+            shred: destroys the key of what it said until now.
+
+        Raises:
+            CaseUnknown: there is none.
+        """
+        row = self._row(case_id)
+        wings = self._forget(CasePartyRow, case_id, lambda each: (each.key, each.wing))
+        shred(case_scope(case_id, row.edition))
+        self._forget(CaseActRow, case_id, lambda each: each.number)
+        row.edition += 1
+        self._keys.make(case_scope(case_id, row.edition))
+        for number, act in enumerate(acts, start=1):
+            self._write(row, number, act)
+        case = replay(acts)
+        self._project(row, case)
+        for key, wing in wings:
+            side = case.side(key)
+            if side is not None and side.gone != ERASED:
+                self.lives(case_id, key, wing)
 
     # Looking at cases
 
@@ -542,7 +574,8 @@ class Cases:
     def _draw(self) -> str:
         while True:
             drawn = "C-" + "".join(secrets.choice(_ALPHABET) for _ in range(6))
-            if self._rows.get(CaseRow, drawn) is None:
+            gone = self._rows.get(ErasedScopeRow, case_scope(drawn, FIRST))
+            if gone is None and self._rows.get(CaseRow, drawn) is None:
                 return drawn
 
     def _row(self, case_id: str) -> CaseRow:
@@ -574,10 +607,16 @@ class Cases:
 
     def _add(self, row: CaseRow, after: Case, act: Act) -> None:
         self._met[row.id] = (*self._acts(row), act)
+        self._write(row, after.acts, act)
+        self._events.add(f"case-{act.what}", row.id, by=act.by, at=act.at)
+        self._project(row, after)
+
+    def _write(self, row: CaseRow, number: int, act: Act) -> None:
         self._rows.add(
             CaseActRow(
                 case=row.id,
-                number=after.acts,
+                number=number,
+                edition=row.edition,
                 at=act.at,
                 by=act.by,
                 what=act.what,
@@ -585,8 +624,6 @@ class Cases:
                 body=_ACT.dump_python(act, mode="json"),
             )
         )
-        self._events.add(f"case-{act.what}", row.id, by=act.by, at=act.at)
-        self._project(row, after)
 
     def _project(self, row: CaseRow, case: Case) -> None:
         row.acts, row.step = case.acts, case.step
@@ -606,7 +643,14 @@ class Cases:
             held = self._rows.get(CasePartyRow, (row.id, side.key))
             person = _PARTY.dump_python(side.party, mode="json")
             if held is None:
-                held = CasePartyRow(case=row.id, key=side.key, digest="", wing="", person=person)
+                held = CasePartyRow(
+                    case=row.id,
+                    key=side.key,
+                    edition=row.edition,
+                    digest="",
+                    wing="",
+                    person=person,
+                )
                 self._rows.add(held)
             elif held.person != person:
                 held.person = person
@@ -661,6 +705,15 @@ class Cases:
                 )
                 self._rows.add(held)
             held.state = each.state
+
+    def _forget(self, kind: type[R], case_id: str, note: Callable[[R], T]) -> list[T]:
+        """Delete a case's rows of one kind; give what was noted of each."""
+        found = self._rows.scalars(select(kind).where(kind.case == case_id)).all()
+        noted = [note(each) for each in found]
+        self._rows.execute(delete(kind).where(kind.case == case_id))
+        for each in found:
+            self._rows.expunge(each)
+        return noted
 
     def _digests(self, case_id: str, parties: Iterable[str]) -> set[str]:
         found = select(CasePartyRow.digest).where(
@@ -764,3 +817,11 @@ def _paper(row: CasePaperRow) -> Paper:
         at=row.at,
         by=row.by,
     )
+
+
+def shared_cases(rows: Rows, cases: Collection[str], digest: str) -> frozenset[str]:
+    """Say which of some cases are another prisoner's as well, by the keyed hash of one person."""
+    others = select(CasePartyRow.case).where(
+        CasePartyRow.case.in_(cases), CasePartyRow.digest.not_in(["", digest])
+    )
+    return frozenset(rows.scalars(others))

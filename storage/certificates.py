@@ -21,6 +21,8 @@ from storage.models import CertificateRow, EventHeadRow, LedgerRow
 
 WORDS = {
     "records": "records",
+    "cases": "cases with all that happened",
+    "parties": "parties taken out of cases that are another's as well",
     "pages": "pages",
     "copies": "issued copies",
     "files": "files with everything in them",
@@ -118,6 +120,7 @@ _LISTS = {
     "backups_left": "Backups that could not be reached: destroy each by its date.",
     "backups_reached": "Backups out of which the person can no longer be opened.",
     "named": "Records of others that name the person: somebody must decide on each.",
+    "cases": "Cases of others that the person was taken out of: what others said in them stays.",
     "elsewhere": "What no program can reach from here:",
 }
 

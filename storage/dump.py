@@ -11,7 +11,7 @@ import binascii
 import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import IO, Any
 
 from sqlalchemy import (
@@ -271,6 +271,8 @@ def told(value: Any) -> Any:
         case datetime():
             moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
             return {"t": moment.isoformat(timespec="microseconds")}
+        case date():
+            return {"d": value.isoformat()}
         case bytes() | memoryview():
             return {"b": base64.b64encode(bytes(value)).decode()}
         case list() | dict():
@@ -290,6 +292,8 @@ def read_back(told: Any) -> Any:
     match kind:
         case "t":
             return datetime.fromisoformat(value)
+        case "d":
+            return date.fromisoformat(value)
         case "b":
             try:
                 return base64.b64decode(value, validate=True)

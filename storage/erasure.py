@@ -23,6 +23,7 @@ from storage.events import MACHINE
 from storage.holds import Held, OnHold
 from storage.models import (
     AlertRow,
+    CaseRow,
     DataKeyRow,
     ErasureRow,
     IntakeRow,
@@ -30,6 +31,7 @@ from storage.models import (
     RollImportRow,
     RollPersonRow,
     SheetRow,
+    case_scope,
 )
 from storage.purge import Purge, Remover, erased_scopes, remove_blobs
 from storage.restore import write_erasures
@@ -48,7 +50,7 @@ def rehearse(store: Store, digest: str, also: Sequence[str], *, at: datetime) ->
         if digest in kept.holds.held().people:
             raise OnHold
         theirs = kept.erasures.theirs(digest, also)
-        for kind, each in _steps(theirs):
+        for kind, each in _steps(theirs, digest):
             counts += _one(kept, kind, *each, by="", at=at, certificate=0, why="rehearsal")
     return {name: n for name, n in sorted(counts.items()) if n}
 
@@ -84,7 +86,8 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
         # Their ids are gone from the index after the first transaction, so they are noted here.
         before = kept.certificates.noted(certificate, "records", theirs.records)
         named = kept.certificates.noted(certificate, "named", theirs.named)
-    for kind, each in _steps(theirs):
+        cases = kept.certificates.noted(certificate, "cases", theirs.shared)
+    for kind, each in _steps(theirs, digest):
         with store.begin() as kept:
             gone = _one(kept, kind, *each, by=by, at=at, certificate=certificate, why=reason)
             kept.certificates.count(certificate, gone)
@@ -107,6 +110,7 @@ def erase(store: Store, blobs: Remover, number: int, *, by: str, at: datetime) -
             backups_reached=reached,
             backups_left=left,
             named=list(named),
+            cases=list(cases),
         )
         rows_of(kept).get_one(ErasureRow, number).person = ""
     with store.begin() as kept:
@@ -215,8 +219,14 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
             for number in rows.scalars(select(RollPersonRow.number).distinct())
             if f"roll/{number}" not in keys
         ]
+        cases = [
+            row.id
+            for row in rows.scalars(select(CaseRow).order_by(CaseRow.id)).all()
+            if case_scope(row.id, row.edition) not in keys
+        ]
         keyless = keyless_in_roll(rows, keys)
     steps = (
+        *(("case", each) for each in cases),
         *(("record", each) for each in sorted(records)),
         *(("page", each) for each, _ in lone),
         *(("original", each) for each in files),
@@ -250,12 +260,13 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
     return {name: n for name, n in sorted(counts.items()) if n}
 
 
-def _steps(theirs: Theirs) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _steps(theirs: Theirs, digest: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Give what goes, transaction by transaction.
 
     Their lone pages go first and together, so that they stand in no way of a record's file.
     """
     return (
+        *(("party", (each, digest)) for each in theirs.cases),
         *([("page", theirs.pages)] if theirs.pages else []),
         *(("record", (each,)) for each in theirs.records),
         *(("sheet", (each,)) for each in theirs.sheets),
@@ -291,6 +302,10 @@ def _one(
             purge.original(*ids)
         case "alerts":
             purge.alerts(*ids)
+        case "case":
+            purge.case(*ids)
+        case "party":
+            purge.party(*ids)
         case _:
             purge.sheet(*ids)
     return purge.counts

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline.kept import RecordState, Status
+from storage.cases import shared_cases
 from storage.events import Events
 from storage.holds import reason_code
-from storage.models import AlertRow, ErasureRow, PageRow, RecordRow
+from storage.models import AlertRow, CasePartyRow, ErasureRow, PageRow, RecordRow
 from storage.people_index import NAMED, OF, PeopleIndex
 
 VERIFIED = RecordState.VERIFIED
@@ -54,6 +55,8 @@ class Theirs:
         sheets: serials of copies issued to them, of which no record is left.
         named: records of others that name them.
         alerts: ids of alerts about them.
+        cases: cases that they are a party of; one that is another prisoner's as well goes on.
+        shared: those of them that go on.
     """
 
     records: tuple[str, ...]
@@ -62,11 +65,14 @@ class Theirs:
     named: tuple[str, ...]
 
     alerts: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
     @property
     def anything(self) -> bool:
         """Say whether there is anything at all."""
-        return bool(self.records or self.pages or self.sheets or self.named or self.alerts)
+        found = (self.records, self.pages, self.sheets, self.named, self.alerts, self.cases)
+        return any(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +123,12 @@ class Erasures:
             PageRow.id.in_(self._people.pages_of(digest, [NAMED])), PageRow.record.is_not(None)
         )
         gone = select(RecordRow.serial).where(RecordRow.id.in_(records))
+        cases = self._rows.scalars(
+            select(CasePartyRow.case).where(CasePartyRow.digest == digest).distinct()
+        ).all()
         return Theirs(
+            cases=tuple(sorted(cases)),
+            shared=tuple(sorted(shared_cases(self._rows, cases, digest))),
             records=tuple(sorted(records)),
             pages=tuple(sorted(lone)),
             sheets=tuple(sorted(serials - set(self._rows.scalars(gone)))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,7 +11,17 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from storage.events import Events
-from storage.models import HoldRow, PageRow, PersonIndexRow, RecordRow, SheetRow
+from storage.models import (
+    CasePaperRow,
+    CasePartyRow,
+    CaseRecordRow,
+    CaseRow,
+    HoldRow,
+    PageRow,
+    PersonIndexRow,
+    RecordRow,
+    SheetRow,
+)
 from storage.people_index import PeopleIndex
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -37,7 +47,7 @@ class HeldNothing(UserError):
     """What is to be held is not here."""
 
     code = "held-nothing"
-    message = "There is no such serial or record here, so nothing was put on hold."
+    message = "There is no such serial, record or case here, so nothing was put on hold."
     remedy = "Look at the paper or the list again."
 
 
@@ -55,8 +65,8 @@ class Hold:
 
     Attributes:
         number: its own.
-        kind: "serial", "record" or "person".
-        subject: the serial, the record's id, or a person's keyed hash.
+        kind: "serial", "record", "case" or "person".
+        subject: the serial, the record's or the case's id, or a person's keyed hash.
         reason: a code.
     """
 
@@ -97,6 +107,7 @@ class Holds:
         serial: str = "",
         record: str = "",
         person: str = "",
+        case: str = "",
     ) -> Hold:
         """Hold one thing.
 
@@ -106,7 +117,8 @@ class Holds:
             at: when, UTC.
             serial: of a copy; or
             record: a record's id; or
-            person: a prison number, of which only a keyed hash is kept.
+            person: a prison number, of which only a keyed hash is kept; or
+            case: a case's id.
 
         Raises:
             ReasonOdd, HeldNothing, NumberOdd: see their words.
@@ -116,6 +128,8 @@ class Holds:
             kind, subject, known = "serial", serial, self._rows.get(SheetRow, serial) is not None
         elif record:
             kind, subject, known = "record", record, self._rows.get(RecordRow, record) is not None
+        elif case:
+            kind, subject, known = "case", case, self._rows.get(CaseRow, case) is not None
         else:
             kind, subject, known = "person", self._people.digest(person), True
         if not known:
@@ -148,9 +162,19 @@ class Holds:
 
     def held(self) -> Held:
         """Give what is held now, to ask about many things."""
-        of: dict[str, set[str]] = {"serial": set(), "record": set(), "person": set()}
+        of: dict[str, set[str]] = {
+            "serial": set(),
+            "record": set(),
+            "person": set(),
+            "case": set(),
+        }
         for each in self.list():
             of[each.kind].add(each.subject)
+        if of["case"]:  # all that is in a case is held with it
+            theirs = select(CaseRecordRow.record).where(CaseRecordRow.case.in_(of["case"]))
+            of["record"] |= set(self._rows.scalars(theirs))
+            papers = select(CasePaperRow.serial).where(CasePaperRow.case.in_(of["case"]))
+            of["serial"] |= set(self._rows.scalars(papers))
         on_index = select(PersonIndexRow).where(PersonIndexRow.digest.in_(of["person"]))
         serials = of["serial"]
         pages: set[str] = set()
@@ -167,13 +191,31 @@ class Holds:
         # A record is held as a whole, and so is the file that a page of it came in.
         whole = select(PageRow).where(PageRow.record.in_(records))
         every = {row.id: row for row in (*rows, *self._rows.scalars(whole))}
-        return Held(
+        held = Held(
             records=frozenset(records),
             pages=frozenset(every) | pages,
             files=frozenset(row.intake for row in every.values()),
             serials=frozenset(serials) | frozenset(row.serial for row in every.values()),
             people=frozenset(of["person"]),
         )
+        return replace(held, cases=frozenset(of["case"]) | self._cases(held))
+
+    def _cases(self, held: Held) -> frozenset[str]:
+        """Give the cases that somebody, or something, on hold is in."""
+        found: set[str] = set()
+        if held.people:
+            found |= set(
+                self._rows.scalars(
+                    select(CasePartyRow.case).where(CasePartyRow.digest.in_(held.people))
+                )
+            )
+        if held.records:
+            taken = select(CaseRecordRow.case).where(CaseRecordRow.record.in_(held.records))
+            found |= set(self._rows.scalars(taken.where(CaseRecordRow.case != "")))
+        if held.serials:
+            papers = select(CasePaperRow.case).where(CasePaperRow.serial.in_(held.serials))
+            found |= set(self._rows.scalars(papers))
+        return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +227,7 @@ class Held:
     files: frozenset[str] = frozenset()
     serials: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
+    cases: frozenset[str] = frozenset()
 
 
 def _hold(row: HoldRow) -> Hold:

@@ -36,6 +36,7 @@ from storage.data_keys import factor_scope
 from storage.keys import KEY_BYTES, CannotOpen, KeyGone, KeyRefused, Locked, NotTheirs
 from storage.models import (
     AlertRow,
+    CaseRow,
     ExportAskRow,
     PageRow,
     RollImportRow,
@@ -282,6 +283,10 @@ def may_open(kept: Kept, who: Staff, scope: str) -> bool:
         )
     if kind == "file":
         return rights.may_see_file(who, _pages(rows, PageRow.intake == name))
+    if kind == "case":
+        case = rows.get(CaseRow, name.partition(".")[0])
+        works = rights.is_one(who, rights.WORKS_CASES)
+        return case is not None and works and rights.may_open(who, kept.cases.line(case.id))
     if kind == "sheet":
         sheet = rows.get(SheetRow, name)
         page = _Page(

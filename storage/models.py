@@ -813,7 +813,7 @@ class HoldRow(Base):
     lifted_by: Mapped[str] = mapped_column(String(80), default="")
 
     __table_args__ = (
-        CheckConstraint("kind IN ('serial', 'record', 'person')", name="kind"),
+        CheckConstraint("kind IN ('serial', 'record', 'person', 'case')", name="kind"),
         {"sqlite_autoincrement": True},
     )
 
@@ -1273,8 +1273,28 @@ class BoxLogRow(Base):
     )
 
 
+class _OfCase:
+    """What is sealed under a case's key: a new one, of the next edition, when somebody goes."""
+
+    case: Any
+    edition: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    @property
+    def sealed_scope(self) -> str:
+        """Name the key it is sealed under."""
+        return case_scope(self.case, self.edition)
+
+
+def case_scope(case: str, edition: int) -> str:
+    """Name the key of everything a case says: "case/C-7KQ4M2", and later "case/C-7KQ4M2.2"."""
+    return f"case/{case}" if edition == 1 else f"case/{case}.{edition}"
+
+
 class CaseRow(Base):
-    """A case, as its acts come to: everything here but the id is worked out of them anew."""
+    """A case, as its acts come to: everything here but the id is worked out of them anew.
+
+    `edition` counts up when a party is taken out of it: then all of it is sealed anew.
+    """
 
     __tablename__ = "cases"
 
@@ -1285,6 +1305,7 @@ class CaseRow(Base):
     wing: Mapped[str] = mapped_column(String(40), default="")
     step: Mapped[str] = mapped_column(String(20))
     acts: Mapped[int]
+    edition: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     confidential: Mapped[bool] = mapped_column(Boolean, default=False)
     urgent: Mapped[bool] = mapped_column(Boolean, default=False)
     paused: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -1302,11 +1323,10 @@ class CaseRow(Base):
     )
 
 
-class CaseActRow(Sealed, Base):
+class CaseActRow(_OfCase, Sealed, Base):
     """What happened to a case: only ever added."""
 
     __tablename__ = "case_acts"
-    scope_of = "case/{0.case}"
     place_of = "{0.case}/{0.number}"
 
     case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
@@ -1320,11 +1340,10 @@ class CaseActRow(Sealed, Base):
     __table_args__ = (Index("ix_case_acts_what", "what", "at"),)
 
 
-class CasePartyRow(Sealed, Base):
+class CasePartyRow(_OfCase, Sealed, Base):
     """Somebody in a case; `digest` is the keyed hash of their number, "" without one."""
 
     __tablename__ = "case_parties"
-    scope_of = "case/{0.case}"
     place_of = "{0.case}/{0.key}"
 
     case: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)

@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
@@ -363,6 +363,8 @@ def _said(value: Any) -> Any:
         case datetime():
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
             return moment.astimezone(UTC).isoformat(timespec="microseconds")
+        case date():
+            return ["date", value.isoformat()]
         case bytes() | memoryview():
             return ["bytes", bytes(value).hex()]
         case float():

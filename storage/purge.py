@@ -20,12 +20,22 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
+from pipeline.case_erasing import without
+from pipeline.cases import Step
 from pipeline.kept import Status
+from storage.case_intake import UNREAD
+from storage.cases import shared_cases
 from storage.holds import Held, OnHold
 from storage.models import (
     AlertRow,
     ArrivalRow,
+    Base,
     BlobDueRow,
+    CaseBriefRow,
+    CasePaperRow,
+    CasePartyRow,
+    CaseRecordRow,
+    CaseRow,
     DecisionRow,
     DraftDueRow,
     DraftRow,
@@ -37,11 +47,15 @@ from storage.models import (
     RecordRow,
     SheetRow,
     UnsealedRow,
+    case_scope,
 )
 from storage.store import Kept, Store, rows_of
 
 WAITING = (Status.RECEIVED, Status.READING)
 _CHUNK = 200
+
+CASE_GONE = "case-gone"
+"""What became of a record's case, until the record's own time is over."""
 
 
 class FileStillRead(UserError):
@@ -113,6 +127,7 @@ class Purge:
             return
         mine = self._rows.scalars(select(PageRow.id).where(PageRow.record == record_id)).all()
         self._pages(mine)
+        self._rows.execute(delete(CaseRecordRow).where(CaseRecordRow.record == record_id))
         self._rows.delete(row)
         self._rows.flush()
         self.counts["records"] += 1
@@ -152,12 +167,79 @@ class Purge:
         self._keys([f"sheet/{serial}"])
         self.counts["submissions"] += self._kept.submissions.forget(serial)
         self._kept.filings.forget(serial)
+        self._rows.execute(delete(CasePaperRow).where(CasePaperRow.serial == serial))
+        self._rows.execute(delete(CaseBriefRow).where(CaseBriefRow.sheet == serial))
         self.alerts(*self._rows.scalars(select(AlertRow.id).where(AlertRow.serial == serial)))
         self.counts["index"] += self._kept.people_index.forget(serials=[serial])
         self._rows.delete(row)
         self._rows.flush()
         self.counts["copies"] += 1
         self._kept.events.add("sheet-purged", serial, by=self._by, at=self._at, code=self._why)
+
+    def case(self, case_id: str) -> None:
+        """Destroy a case: all that happened, whom it was between, and what was to be done.
+
+        Its records stay until their own time is over, and no case takes them up again. Only when
+        its key was destroyed elsewhere while it was open here (an older backup came back, and
+        somebody who was in it has been erased since) are they taken up anew: whoever else was in
+        it must not be lost with it.
+
+        Raises:
+            OnHold: a hold is on it, on somebody in it, or on a record of it; nothing is changed.
+        """
+        row = self._case(case_id)
+        if row is None:
+            return
+        self._keys([case_scope(case_id, row.edition)])
+        records = CaseRecordRow.case == case_id
+        if self._keyless and row.step != Step.CLOSED:
+            self._rows.execute(delete(CaseRecordRow).where(records))
+        else:
+            read = update(CaseRecordRow).where(records, CaseRecordRow.outcome != UNREAD)
+            self._rows.execute(read.values(outcome=CASE_GONE, done_at=self._at, done_by=self._by))
+            self._rows.execute(update(CaseRecordRow).where(records).values(case="", party=""))
+        for table in reversed(Base.metadata.sorted_tables):
+            for key in table.foreign_keys:
+                if key.column.table.name == CaseRow.__tablename__:
+                    self._rows.execute(delete(table).where(key.parent == case_id))
+        self._rows.delete(row)
+        self._rows.flush()
+        self.counts["cases"] += 1
+        self._kept.events.add("case-purged", case_id, by=self._by, at=self._at, code=self._why)
+
+    def party(self, case_id: str, digest: str) -> None:
+        """Destroy what a case says of one person; all of it where it knows of no other prisoner.
+
+        Args:
+            case_id: which.
+            digest: keyed hash of the person's number.
+
+        Raises:
+            OnHold: a hold is on it, on somebody in it, or on a record of it; nothing is changed.
+        """
+        row = self._case(case_id)
+        if row is None:
+            return
+        if case_id not in shared_cases(self._rows, [case_id], digest):
+            self.case(case_id)
+            return
+        theirs = select(CasePartyRow.key).where(
+            CasePartyRow.case == case_id, CasePartyRow.digest == digest
+        )
+        acts = self._kept.cases.get(case_id).acts
+        for key in self._rows.scalars(theirs.order_by(CasePartyRow.key)).all():
+            acts = without(acts, key, by=self._by, at=self._at)
+        self._kept.cases.seal_anew(case_id, acts, lambda scope: self._keys([scope]))
+        self.counts["parties"] += 1
+        self._kept.events.add(
+            "case-party-erased", case_id, by=self._by, at=self._at, code=self._why
+        )
+
+    def _case(self, case_id: str) -> CaseRow | None:
+        row = self._rows.get(CaseRow, case_id)
+        if row is not None and case_id in self._held.cases and not self._keyless:
+            raise OnHold
+        return row
 
     def alerts(self, *ids: str) -> None:
         """Destroy alerts, and whom they were about; their ids stay in the events."""

@@ -13,10 +13,15 @@
     receipts = "90 days"     the codes of a kiosk's requests, from when they ended
     checks = "2 years"       how somebody did on what they were given to check them
     openings = "2 years"     that sealed words were opened for a reason; its event stays
+    case = "7 years"         a case, from when it was closed; as long as a consent says at least
+    case-short = "12 months" one closed as not safe, or whose people could not be found, or in
+                             which nobody was ever seen
 
-A record that is open has no clock: somebody still waits for it. Events are never purged; they
-hold ids only. The run is resumable: each subject is one transaction, and the certificate that it
-is counted in stays open until the run has ended.
+A record or a case that is open has no clock: somebody still waits for it. A record that a case has
+taken up waits for the case; a blank copy made out for a case, and an original, wait until it is
+closed. What a rep wrote on his sheet is in the case, so the sheet itself does not wait. Events are
+never purged; they hold ids only. The run is resumable: each subject is one transaction, and the
+certificate that it is counted in stays open until the run has ended.
 """
 
 from __future__ import annotations
@@ -31,19 +36,36 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import Select, delete, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session as Rows
 from sqlalchemy.orm import aliased
 
 from forms import library
 from forms.errors import UserError
 from forms.texts import asks_for_consent
+from pipeline.case_acts import Reason
+from pipeline.cases import Step
 from pipeline.kept import RecordState, Status
 from storage.certificates import Certificate
 from storage.data_keys import export_scope
 from storage.holds import Held, OnHold
 from storage.models import (
     AlertRow,
+    CaseActRow,
+    CasePaperRow,
+    CaseRecordRow,
+    CaseRow,
     CheckRow,
     ExportAskRow,
     ExportedRow,
@@ -139,6 +161,8 @@ OTHERS = {
     "receipts": "90 days",
     "checks": "2 years",
     "openings": "2 years",
+    "case": "7 years",
+    "case-short": "12 months",
 }
 """Where nobody says otherwise. None of these is law: a governor or data protection officer sets
 them. Seven years from the end of a case is what restorative justice services publish."""
@@ -183,7 +207,7 @@ def clocks(path: Path, *, keep_years: int) -> Clocks:
             name: f"{keep_years} years" if form.bound else SOONER.get(name, RECORDS)
             for name, form in forms.items()
         },
-        "others": OTHERS,
+        "others": OTHERS | {"case": f"{keep_years} years"},
     }
     found: dict[str, dict[str, Span]] = {}
     for part in said:
@@ -233,6 +257,10 @@ class Ran:
 def due(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
     """Give what is due. What would stand in the way of something else comes before it."""
     others = spans.others
+    for rule, over in _cases_over(spans, at).items():
+        ended = select(CaseRow.id).where(over).order_by(CaseRow.closed_at, CaseRow.id)
+        for case_id in rows.scalars(ended).all():
+            yield Due(kind="case", ids=(case_id,), rule=rule)
     if (before := others["set-aside"].before(at)) is not None:
         found = select(PageRow.intake, PageRow.id).where(
             PageRow.status == Status.SET_ASIDE, PageRow.read_at <= before
@@ -240,7 +268,7 @@ def due(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
         aside = rows.execute(found.order_by(PageRow.intake, PageRow.id)).all()
         for _, some in groupby(aside, key=lambda each: each[0]):
             yield Due(kind="pages", ids=tuple(page for _, page in some), rule="set-aside")
-    yield from _due_records(rows, spans, at)
+    yield from _due_records(rows, spans, held, at)
     if (before := others["unread"].before(at)) is not None:
         unread = select(IntakeRow.id).where(
             IntakeRow.state == "received", IntakeRow.received_at <= before
@@ -254,13 +282,49 @@ def due(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
     if (before := others["blanks"].before(at)) is not None:
         back = exists().where(PageRow.serial == SheetRow.serial)
         kept = exists().where(RecordRow.serial == SheetRow.serial)
-        blank = select(SheetRow.serial).where(SheetRow.issued_at <= before, ~back, ~kept)
+        wanted = exists().where(
+            CasePaperRow.serial == SheetRow.serial,
+            CasePaperRow.case == CaseRow.id,
+            CaseRow.step != Step.CLOSED,
+        )
+        blank = select(SheetRow.serial).where(SheetRow.issued_at <= before, ~back, ~kept, ~wanted)
         for serial in rows.scalars(blank.order_by(SheetRow.serial)).all():
             if serial not in held.serials:
                 yield Due(kind="sheet", ids=(serial,), rule="blanks")
 
 
-def _due_records(rows: Rows, spans: Clocks, at: datetime) -> Iterator[Due]:
+def _cases_over(spans: Clocks, at: datetime) -> dict[str, ColumnElement[bool]]:
+    """Give, by rule, which cases have been closed for long enough."""
+    seen = exists().where(CaseActRow.case == CaseRow.id, CaseActRow.what.in_(_SEEN))
+    short = or_(CaseRow.reason.in_(_SHORT), and_(~CaseRow.seen, ~seen))
+    found = {}
+    for rule, which in (("case", ~short), ("case-short", short)):
+        if (before := spans.others[rule].before(at)) is not None:
+            closed = and_(CaseRow.step == Step.CLOSED, CaseRow.closed_at <= before)
+            found[rule] = and_(closed, which)
+    return found
+
+
+_SHORT = (Reason.NOT_SAFE, Reason.NOT_FOUND)
+_SEEN = (
+    "seen",
+    "sender-confirmed",
+    "offered",
+    "consent-taken",
+    "on-the-spot",
+    "met",
+    "agreement",
+    "followed-up",
+    "urgency-met",
+)
+"""Acts after which a case is not one in which nobody was ever seen; a visit in vain counts too."""
+
+
+def _due_records(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
+    going = and_(or_(false(), *_cases_over(spans, at).values()), CaseRow.id.not_in(held.cases))
+    waits = exists().where(
+        CaseRecordRow.record == RecordRow.id, CaseRecordRow.case == CaseRow.id, ~going
+    )
     for form, span in spans.records.items():
         before = span.before(at)
         if before is None:
@@ -275,6 +339,8 @@ def _due_records(rows: Rows, spans: Clocks, at: datetime) -> Iterator[Due]:
             )
             .order_by(RecordRow.verified_at, RecordRow.id)
         )
+        if form not in SOONER:
+            found = found.where(~waits)
         for record in rows.scalars(found).all():
             yield Due(kind="record", ids=(record,), rule=form)
 
@@ -283,7 +349,7 @@ def _originals(before: datetime) -> Select[str]:
     """Select files all of whose pages have been verified for long enough.
 
     A duplicate counts as its first picture. A file with a consent in it keeps its original: the
-    ink itself is what was agreed to.
+    ink itself is what was agreed to. One with something of an open case in it waits.
     """
     first = aliased(PageRow)
     same = aliased(PageRow)
@@ -291,6 +357,11 @@ def _originals(before: datetime) -> Select[str]:
         RecordRow.id == first.record,
         RecordRow.state == RecordState.VERIFIED,
         RecordRow.verified_at <= before,
+    )
+    wanted = exists().where(
+        CaseRecordRow.record == first.record,
+        CaseRecordRow.case == CaseRow.id,
+        CaseRow.step != Step.CLOSED,
     )
     consents = [form.id for form in library.FORMS if asks_for_consent(form)]
     open_page = (
@@ -300,7 +371,7 @@ def _originals(before: datetime) -> Select[str]:
         .join(first, first.id == func.coalesce(same.id, PageRow.id))
         .where(
             PageRow.intake == IntakeRow.id,
-            or_(~done, first.form.in_(consents), first.upright.is_(None)),
+            or_(~done, first.form.in_(consents), first.upright.is_(None), wanted),
         )
         .exists()
     )
@@ -393,6 +464,7 @@ class _Run:
             "file": purge.file,
             "original": purge.original,
             "sheet": purge.sheet,
+            "case": purge.case,
         }
         try:
             acts[each.kind](*each.ids)

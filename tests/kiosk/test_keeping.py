@@ -23,11 +23,13 @@ from kiosk import compose, keeping
 from kiosk.cli import app
 from kiosk.compose import House
 from pipeline import work
+from pipeline.case_acts import Party, Received
 from pipeline.kept import Status
 from pipeline.ports import Person, Sheet, page_scope
 from pipeline.stages import PageRead, PersonMatch, Quarantined, Reading, State
 from storage import people
 from storage.archive import Archive
+from storage.cases import CaseUnknown
 from storage.certificates import Certificate
 from storage.erasure import erase, reach_backups
 from storage.purge import erased_scopes
@@ -547,6 +549,59 @@ def test_erasing_a_person_takes_two_and_reaches_backups_and_names_exports(
         assert "Destroyed again" in back.stderr, back.output
         assert exported() == left
         assert "as written" in done("audit", "verify")
+
+
+def test_a_case_is_held_shown_before_it_goes_and_told_in_the_certificate(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases: list[str] = []
+
+    def fill(house: House) -> None:
+        parties = (Party(key="a", number="A1234BC"), Party(key="b", number="B2345CD"))
+        with house.store.begin() as kept:
+            for some in (parties, parties[:1]):
+                act = Received(at=NOW, by="pat", parties=some)
+                cases.append(kept.cases.open(act, establishment="MTI", wing="B"))
+
+    in_house(fill)
+    staff("vera", "sam")
+    shared, alone = cases
+    done("hold", "add", "--case", alone.lower(), "--reason", "court-order")
+    assert alone in done("hold", "list")
+    asked = ("erase", "--person", "A1234BC", "--reason", "asked", "--by", "vera")
+    assert "A legal hold is on this" in run(*asked, given=PASSWORD + "\n").stderr
+    done("hold", "remove", "1")
+    before, after = tmp_path / "before.backup", tmp_path / "after.backup"
+    done("backup", before)
+    told = done(*asked, given=PASSWORD + "\n")
+    assert f"Case {shared} is another's as well" in told
+    certificate = done("erase", "confirm", "1", "--by", "sam", given=PASSWORD + "\n")
+    assert f"  {shared}  their part of the case" in certificate.splitlines()
+    assert f"  {alone}  the whole case" in certificate.splitlines()
+    assert "1  cases with all that happened" in certificate
+    assert f"  {shared}" in certificate.partition("Cases of others")[2].splitlines()
+
+    def look(house: House) -> None:
+        with house.store.look() as kept:
+            acts = kept.cases.get(shared).acts
+            assert [each.what for each in acts] == ["received", "party-erased"]
+            assert kept.cases.of_number("B2345CD")[0].id == shared
+            assert kept.cases.of_number("A1234BC") == ()
+
+    def look_before(house: House) -> None:
+        with house.store.look() as kept:
+            for case in cases:
+                with pytest.raises(CaseUnknown):
+                    kept.cases.get(case)
+
+    in_house(look)
+    done("backup", after)
+    in_house(lambda house: reach_backups(house.store, by="pat", at=NOW))
+    key = tmp_path / "before.backup.recovery-key"
+    for name, file, there in (("one", before, look_before), ("two", after, look)):
+        monkeypatch.setenv("COUNTERFOIL_DATA", str(tmp_path / name))
+        done("restore", file, "--key", key)
+        in_house(there)
 
 
 def erased(person: str) -> None:

@@ -2,7 +2,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,15 @@ from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config
 from storage.figures import Scope
 from storage.keys import Vault
 from storage.looks import Whose
-from storage.models import Base, DecisionRow, ExportedRow, RecordRow
+from storage.models import (
+    Base,
+    CaseActRow,
+    CasePartyRow,
+    CaseRow,
+    DecisionRow,
+    ExportedRow,
+    RecordRow,
+)
 from storage.store import Store, rows_of
 from storage.tokens import SCOPES
 
@@ -408,6 +416,41 @@ def test_a_roll_kept_at_revision_0016_is_as_old_as_it_was_and_lists_can_be_kept_
         kept.keep_apart.replace(KeepApart([pair("A1234BC", "A5678DE")]), by="pat", at=came)
         assert kept.keep_apart.are_apart("A5678DE", "A1234BC")
         assert kept.people_index.digest("A1234BC") == kept.people_index.bare_digest("A1234BC")
+    store.close()
+
+
+REVISION_18 = """
+INSERT INTO holds (kind, subject, reason, at, "by", lifted_by)
+    VALUES ('record', '7KQ4M2XD-1', 'inquest', '2026-11-23 09:00:00', 'pat', '');
+INSERT INTO cases VALUES ('C-7KQ4M2','2026-11-23 09:00:00','2026-11-23 09:00:00','MTI','B',
+    'received',1,0,0,0,0,0,'','2026-11-24',NULL,'');
+INSERT INTO case_acts VALUES ('C-7KQ4M2',1,'2026-11-23 09:00:00','pat','received','',NULL);
+INSERT INTO case_parties VALUES ('C-7KQ4M2','a','abc',1,'B',NULL)
+"""
+
+
+def test_data_kept_at_revision_0018_is_all_there_and_a_case_can_be_held(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0018", REVISION_18), vault)
+    store.upgrade()
+    with store.begin() as kept:
+        held = kept.holds.add(case="C-7KQ4M2", reason="inquest", by="pat", at=_NOW)
+        assert [(e.number, e.kind) for e in kept.holds.list()] == [(1, "record"), (2, "case")]
+        assert kept.holds.held().cases == {held.subject}
+        rows = rows_of(kept)
+        found = [
+            rows.get_one(CaseRow, "C-7KQ4M2"),
+            rows.get_one(CaseActRow, ("C-7KQ4M2", 1)),
+            rows.get_one(CasePartyRow, ("C-7KQ4M2", "a")),
+        ]
+        assert [each.edition for each in found] == [1, 1, 1]
+        assert {found[1].sealed_scope, found[2].sealed_scope} == {"case/C-7KQ4M2"}
+        assert kept.cases.line("C-7KQ4M2").due == date(2026, 11, 24)
+        kept.keys.make("case/C-7KQ4M2")
+    if store.database.file is not None:  # on a server, rights say who may not
+        with pytest.raises(IntegrityError, match="only ever added"), store.begin() as kept:
+            rows_of(kept).execute(text("DELETE FROM case_acts"))
     store.close()
 
 

@@ -16,6 +16,8 @@ from kiosk.access import EVERY_ROLE
 from kiosk.staff import rights
 from kiosk.staff.rights import VERIFIERS
 from kiosk.staff.signing import user_from
+from pipeline.case_acts import Party, Received
+from pipeline.case_erasing import without
 from pipeline.keep_apart import KeepApart, pair
 from pipeline.ports import Person, page_scope
 from pipeline.rights import may_see_file
@@ -302,6 +304,43 @@ def test_each_role_is_given_the_keys_of_what_the_site_shows_it_and_no_other(
             assert not given(opener, secret, "backup/x")
             assert not given(opener, secret, "page/none")
             assert given(opener, secret, "sheet/" + closed) == (role in ("senior", "manager")), role
+
+
+def test_who_works_with_cases_is_given_the_keys_of_those_they_may_see(
+    desk: Any, place: Path
+) -> None:
+    opened: dict[str, str] = {}
+    with desk.store.begin() as kept:
+        for name, prison, confidential in (
+            ("ours", "MTI", False),
+            ("theirs", "LEI", False),
+            ("staff", "MTI", True),
+        ):
+            parties = (Party(key="a", number="A1234BC"), Party(key="b", number="B2345CD"))
+            act = Received(at=NOW, by="x", parties=parties, confidential=confidential)
+            opened[name] = kept.cases.open(act, establishment=prison, wing="B")
+        acts = kept.cases.get(opened["ours"]).acts
+        kept.cases.seal_anew(opened["ours"], without(acts, "b", by="sam", at=NOW), kept.keys.delete)
+    scopes = {name: f"case/{case}" for name, case in opened.items()}
+    scopes["ours"] += ".2"
+    with KeyDesk(desk.store, place, users={os.geteuid()}, a_minute=500, now=lambda: NOW):
+        opener = AskedOpener(place)
+        for role in ROLES:
+            with desk.store.begin() as kept:
+                kept.staff.add(
+                    role.replace(" ", ""),
+                    PASSWORD,
+                    name="Pat",
+                    roles=[role],
+                    by="x",
+                    at=NOW,
+                    establishments=("MTI",),
+                )
+                secret = kept.sessions.open(role.replace(" ", ""), at=NOW)
+            got = {name for name, scope in scopes.items() if given(opener, secret, scope)}
+            works = {"ours"} if role in ("practitioner", "senior", "manager") else set()
+            assert got == works | ({"staff"} if role in ("senior", "manager") else set()), role
+            assert not given(opener, secret, "case/C-000000")
 
 
 def given(opener: AskedOpener, secret: str, scope: str) -> bool:
