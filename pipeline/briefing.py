@@ -26,9 +26,11 @@ from pipeline.case_guards import Block, why_not
 from pipeline.cases import LIMITS, Case, Limits
 from pipeline.cells import cell_parts
 from pipeline.ports import Person
+from pipeline.promises import day_of
 
 LINES = 6
 """Lines of a sheet."""
+_PARTS = ("who", "where", "why", "care")
 
 
 class Why(StrEnum):
@@ -114,16 +116,21 @@ NO_REP_GOES = frozenset(
 _WING = re.compile(r"[A-Z]{1,2}[0-9]?|[A-Z]{3}|[0-9]{1,2}|[A-Z]{3}[0-9]")
 _LANDING = re.compile(r"[0-9]{1,2}|[A-Z][0-9]?")
 _NAME = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-_LONGEST_NAME = 20
+_LONGEST_NAME, _MOST_NAMES = 20, 3
 _NO_NAMES = frozenset(
     {
-        *("victim", "offender", "harmed", "responsible", "accused", "witness", "prisoner"),
-        *("fight", "fought", "threat", "threats", "bully", "bullying", "bullied", "debt"),
-        *("debts", "owes", "owed", "gang", "race", "racist", "hate", "assault", "assaulted"),
-        *("staff", "alert", "acct", "csip", "self", "harm", "suicide", "drugs", "weapon", "knife"),
-        *("rape", "murder", "robbery", "theft", "arson", "sex", "sexual", "abuse", "domestic"),
-        *("violence", "violent", "grass", "informant", "stalking", "terrorism"),
-        *("vulnerable", "risk"),
+        *("abuse", "acct", "accused", "adhd", "adjudication", "alert", "alerts", "arson"),
+        *("assault", "assaulted", "association", "autism", "blind", "bullied", "bully"),
+        *("bullying", "charge", "conviction", "csip", "deaf", "debt", "debts", "disability"),
+        *("domestic", "drug", "drugs", "dyslexia", "faith", "family", "fight", "fighting"),
+        *("fought", "gang", "grass", "harassment", "harm", "harmed", "hate", "informant"),
+        *("intelligence", "isolated", "keep-apart", "knife", "medication", "murder"),
+        *("non-", "non-associations", "offence", "offender", "owed", "owes"),
+        *("perpetrator", "prisoner", "race", "racist", "rape", "responsible", "risk"),
+        *("robbery", "security", "segregation", "self", "self-harm", "sentence", "sex"),
+        *("sexual", "spice", "stabbed", "staff", "stalking", "stole", "suicidal", "suicide"),
+        *("terrorism", "theft", "threat", "threatened", "threats", "vape", "victim"),
+        *("violence", "violent", "vulnerable", "weapon", "witness"),
     }
 )
 """What stands in a name column by mistake and must not go out as one."""
@@ -263,12 +270,7 @@ def stamps_of(
         "back_by": f"{back_by:%H:%M}",
     }
     for n, each in enumerate(lines, start=1):
-        told |= {
-            f"line{n}_who": each.who,
-            f"line{n}_where": each.where,
-            f"line{n}_why": each.why,
-            f"line{n}_care": each.care,
-        }
+        told |= {f"line{n}_{part}": getattr(each, part) for part in _PARTS}
     return told
 
 
@@ -296,16 +298,20 @@ def who_words(person: Person) -> str:
     return f"{first} {surname[0][0].upper()}."
 
 
-def matches(lines: Iterable[Mapping[str, str]], said: Sequence[str]) -> bool:
-    """Say whether all of some words that turned up stand on a sheet just so.
+def matches(stamped: Mapping[str, str], said: Sequence[str]) -> bool:
+    """Say whether a copy that turned up may have been made from a sheet.
 
     Args:
-        lines: what is stamped, as `stamps_of` gives it.
-        said: what a copy says, a piece at a time.
+        stamped: what stands on the sheet, as `stamps_of` gives it.
+        said: what the copy says, a line at a time, in its order; a line may be cut short.
     """
-    printed = {_folded(words) for each in lines for words in each.values() if words}
+    printed = [
+        _folded(" ".join(stamped.get(f"line{n}_{part}", "") for part in _PARTS))
+        for n in range(1, LINES + 1)
+    ]
+    rest = iter(printed)
     wanted = [_folded(each) for each in said if each.strip()]
-    return bool(wanted) and all(each in printed for each in wanted)
+    return bool(wanted) and all(any(each in line for line in rest) for each in wanted)
 
 
 # Inside
@@ -325,7 +331,10 @@ def _against(each: Candidate, rep: str, at: datetime, limits: Limits) -> Iterabl
         return
     if each.who and each.who == each.rep:
         yield Out.IS_THE_REP
-    if not (each.rep_first or (side.consent and side.consent.yes("c_rep", "c_rep_what"))):
+    if side.consent is not None and side.consent.until < day_of(at):
+        yield Block.CONSENT_OLD
+    asked = side.consent.yes("c_rep", "c_rep_what") if side.consent else each.rep_first
+    if not asked:
         yield Out.OTHER_FIRST
     if each.person is None or each.standing is None or not each.who:
         yield Out.NOT_ON_ROLL
@@ -427,7 +436,8 @@ def _cased(word: str) -> str:
 
 def _plain_name(name: str) -> str:
     words = name.split()
-    return " ".join(words) if words and all(_is_name(each) for each in words) else ""
+    fits = 0 < len(words) <= _MOST_NAMES and all(_is_name(each) for each in words)
+    return " ".join(words) if fits and all(each == _cased(each) for each in words) else ""
 
 
 def _folded(words: str) -> str:

@@ -443,7 +443,7 @@ def before_briefing(case: Case, party: str, at: datetime) -> list[Block]:
     found += _contact(side)
     if side.gone:
         found.append(Block.GONE)
-    if party == case.sender and not (side.consent and not side.consent.yes("c_rep")):
+    if party == case.sender and not (side.consent and not side.consent.yes("c_rep", "c_rep_what")):
         return found
     if not all(_lets_rep(each, day_of(at)) for each in case.between):
         found.append(Block.REP_CONSENT)
