@@ -61,6 +61,7 @@ class Out(StrEnum):
     NOT_ON_ROLL = "not-on-roll"
     ROLL_OLD = "roll-old"
     ODD_NAME = "odd-name"
+    ELSEWHERE = "elsewhere"
     NOT_ON_A_WING = "not-on-a-wing"
     NOT_SHARED = "not-shared"
     HAS_ALERT = "has-alert"
@@ -154,6 +155,7 @@ class Candidate:
         room, meets_at: where and when he is brought to, local time.
         rep: who the rep is, as `who`.
         clashes: what speaks against the rep in this case now.
+        prison: where the rep is; "" when that is not to be looked at.
     """
 
     case_id: str
@@ -170,6 +172,7 @@ class Candidate:
     meets_at: datetime | None = None
     rep: str = field(default="", repr=False)
     clashes: tuple[str, ...] = ()
+    prison: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,6 +348,8 @@ def _against(each: Candidate, rep: str, at: datetime, limits: Limits) -> Iterabl
     wing, _landing = _place(each.person)
     if not wing or wing in NO_REP_GOES or each.standing.where.away:
         yield Out.NOT_ON_A_WING
+    if each.prison and each.standing.where.establishment != each.prison:
+        yield Out.ELSEWHERE
     if each.why is Why.BRING and each.meets_at is None:
         yield Out.NO_TIME
 
@@ -365,7 +370,8 @@ def _said_by_alerts(standing: Standing) -> Iterable[str]:
 
 def _beside(each: Candidate, on: Collection[Candidate], held: InHand) -> Iterable[str]:
     """Say whether somebody may stand on it beside those who do, or whom the rep has heard of."""
-    if each.case_id in held.cases or each.against & held.people:
+    heard_of = each.case_id in held.cases and each.who not in held.people
+    if heard_of or each.against & held.people:
         yield Out.OTHER_PARTY
     if each.apart & held.people:
         yield Out.KEPT_APART
