@@ -35,7 +35,7 @@ LOOKED_UP: dict[str, tuple[str, ...]] = {
     "staff/queue.py": ("LOOKS",),
     "staff/records.py": ("OPENINGS",),
     "staff/reps.py": ("CLASHES", "TICKS", "AGAINST", "LEFT_WORDS"),
-    "staff/sheets.py": ("LEFT_OUT", "STATES", "ACTS"),
+    "staff/sheets.py": ("WHYS", "LEFT_OUT", "STATES", "ACTS"),
     "staff/showing.py": ("_LINKS",),
     "staff/speech.py": ("MONTHS",),
     "staff/views.py": ("_TAGS", "_BY"),

@@ -316,7 +316,7 @@ def _list(
         number=number,
         problem=problem,
         wrong=_WRONG.get(type(problem), "number") if problem else "",
-        status=problem.status if problem else 200,
+        status=422 if problem else 200,
     )
 
 
@@ -382,7 +382,7 @@ def _one(
         problem=problem,
         act=act,
         wrong=_WRONG.get(type(problem), "trained_on") if problem else "",
-        status=problem.status if problem else 200,
+        status=422 if problem else 200,
     )
 
 
@@ -433,5 +433,5 @@ def _choices(
         blocks=[_(AGAINST.get(each, "The case does not let it be done now.")) for each in blocks],
         problem=problem,
         told=against(problem) if problem else (),
-        status=problem.status if problem else 200,
+        status=422 if problem else 200,
     )

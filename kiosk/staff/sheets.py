@@ -25,7 +25,7 @@ from kiosk.staff.reps import AGAINST, rep_of
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
-from pipeline.briefing import WHY_WORDS, Out, Why
+from pipeline.briefing import Out, Why
 from pipeline.case_guards import Block
 from pipeline.promises import HERE, day_of
 from storage.events import MACHINE
@@ -34,6 +34,15 @@ from storage.reps import Rep
 from storage.store import Kept
 
 WHO = (Role.PRACTITIONER, Role.MANAGER)
+
+WHYS: Mapping[Why, str] = {
+    Why.NEW: "New - wants to talk",
+    Why.CHECK_IN: "Check in",
+    Why.BRING: "Bring to room",
+    Why.COOL_OFF: "Cool-off chat",
+    Why.EXPLAIN: "Explain the service",
+}
+"""What a rep may be told to do, as staff choose it; what is printed says the same."""
 
 AHEAD = 4
 """Days ahead that a sheet may be printed for: over a long weekend."""
@@ -105,7 +114,7 @@ class SheetDayOdd(UserError):
 
     code = "rep-sheet-day-odd"
     message = "A sheet cannot be for that day, or be back at that time, so it was not printed."
-    remedy = f"Choose today or one of the next {AHEAD} days, and a time that is still to come."
+    remedy = "Choose today or one of the next days, and a time that is still to come."
     status = 422
 
 
@@ -137,7 +146,7 @@ def routers() -> tuple[APIRouter, ...]:
         """Show what a rep's sheet would say, and who is left out."""
         with office.kit.store.look() as kept:
             rep_of(kept, user, rep)
-        shown("rep-sheet-planned", rep)
+        shown("rep-sheet-viewed", rep)
         return _plan(request, user, office, rep, Sent({"day": (day,)} if day else {}))
 
     @people.post("/sheets/new/{rep}")
@@ -188,7 +197,7 @@ def routers() -> tuple[APIRouter, ...]:
             if not may_print(pad, user, office):
                 raise PrintedBefore
             print_bound(kept, pad.id, made, keep_years=office.kit.keep_years)
-        shown("paper-viewed", f"pad-{sheet}")
+        shown("paper-viewed", sheet)
         headers = {"Content-Disposition": f'attachment; filename="sheet-{sheet}.pdf"'}
         return Response(made.getvalue(), media_type="application/pdf", headers=headers)
 
@@ -351,7 +360,7 @@ def _plan(
         ],
         back_by=sent.one("back_by") or f"{BACK_BY:%H:%M}",
         problem=problem,
-        status=problem.status if problem else 200,
+        status=422 if problem else 200,
     )
 
 
@@ -389,7 +398,7 @@ def _rows(
                 "ticked": key in picked if picked is not None else line is not None,
                 "reasons": _reasons(reasons),
                 "whys": [
-                    {"value": each.value, "text": _(WHY_WORDS[each][0]), "selected": each is why}
+                    {"value": each.value, "text": _(WHYS[each]), "selected": each is why}
                     for each in Why
                 ],
             }
@@ -511,5 +520,5 @@ def _one(
         strip=bool(lines) and row["state"] != "shredded",
         all_back=all(each["back"] for each in lines),
         paper=f"/sheets/{serial}/paper.pdf" if pad and may_print(pad, user, office) else "",
-        status=problem.status if problem else 200,
+        status=422 if problem else 200,
     )
