@@ -84,6 +84,15 @@ _WRONG: Mapping[type[UserError], str] = {
 }
 
 
+class NoRepPicked(UserError):
+    """Nobody was chosen."""
+
+    code = "rep-not-picked"
+    message = "No rep was chosen."
+    remedy = "Choose one of the reps first."
+    status = 422
+
+
 def routers() -> tuple[APIRouter, ...]:
     """Make the routers of the register, and of choosing a rep."""
     people = router_for(*WHO)
@@ -149,6 +158,8 @@ def routers() -> tuple[APIRouter, ...]:
                 seen = _seen(form.one("seen"))
                 if form.one("act") == "left":
                     kept.cases.do(case_id, RepLeft(at=now, by=user.id), seen=seen)
+                elif not form.one("rep"):
+                    raise NoRepPicked
                 else:
                     rep = rep_of(kept, user, form.one("rep"))
                     if not rep.active or rep.establishment != case.establishment:
@@ -157,7 +168,7 @@ def routers() -> tuple[APIRouter, ...]:
                     act = RepChosen(at=now, by=user.id, rep=rep.id, clashes=clashes)
                     kept.cases.do(case_id, act, seen=seen)
                 kept.case_intake.tell(case_id, at=now)
-        except NotAllowed as problem:
+        except (NotAllowed, NoRepPicked) as problem:
             return _choices(request, user, office, case_id, problem=problem, form=form)
         return see_other(f"/cases/{case_id}/rep")
 
@@ -188,8 +199,10 @@ def case_of(kept: Kept, user: User, case_id: str) -> KeptCase:
     return found
 
 
-def against(problem: NotAllowed) -> list[str]:
+def against(problem: UserError) -> list[str]:
     """Say in sentences what speaks against an act."""
+    if not isinstance(problem, NotAllowed):
+        return [_(problem.remedy)]
     said = {**AGAINST, Block.REP_CLASH: "Something speaks against this rep."}
     return [_(said.get(each, "The case does not let it be done now.")) for each in problem.blocks]
 
@@ -392,7 +405,7 @@ def _choices(
     office: Office,
     case_id: str,
     *,
-    problem: NotAllowed | None = None,
+    problem: NotAllowed | NoRepPicked | None = None,
     form: Sent | None = None,
 ) -> Response:
     sent = form or Sent({})
