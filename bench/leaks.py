@@ -27,6 +27,7 @@ import zxingcpp
 from forms.page_id import decode, new_serial
 from forms.printing import CopyToPrint, print_copies
 from forms.published import published
+from forms.stamps import page_of
 from pipeline import alert_rules
 from pipeline import case_acts as on
 from pipeline.briefing import Briefing, Candidate, InHand, Room, Why, brief, stamps_of
@@ -336,6 +337,20 @@ class Day:
             paper=paper,
         )
 
+    def slip_facts(self, man: Man, paper: str = "") -> CaseFacts:
+        """Say what must not stand on a slip that is made out to one of them: of anybody else."""
+        others = [each for each in self.men if each is not man]
+        return CaseFacts(
+            numbers=[each.number for each in others],
+            hidden=[*((o.person.forenames, o.person.surname) for o in others), *_OFFICERS],
+            codes=sorted(_STOPS | _SECRET | set(man.codes)),
+            cells=[each.person.cell for each in others if each.person.cell],
+            births=[m.person.date_of_birth for m in self.men if m.person.date_of_birth],
+            private=[words for case in self.cases for words in case.private],
+            own=[f"{man.person.forenames} {man.person.surname}", man.number],
+            paper=paper,
+        )
+
     def opposed(self) -> Iterator[tuple[Man, Man]]:
         """Give every two who must not stand on one sheet."""
         together = {
@@ -491,7 +506,6 @@ def _case(draw: Random, n: int, men: list[Man]) -> RandomCase:
         for key, man, hidden in zip(keys, inside, no_rep, strict=True)
     )
     at = NOW - timedelta(days=9)
-    who = {"by": "petra"}
     acts: list[on.Act] = [
         on.Received(
             at=at,
@@ -501,12 +515,12 @@ def _case(draw: Random, n: int, men: list[Man]) -> RandomCase:
             hide_sender=draw.random() < 0.2,
             by=draw.choice(("vera", private[2])),
         ),
-        on.Triaged(at=at, practitioner="petra", **who),
+        on.Triaged(at=at, practitioner="petra", by="petra"),
     ]
     confirmed = draw.random() < 0.9
     if confirmed:
         acts.append(
-            on.SenderConfirmed(at=at, party="a", sent=True, alone=True, pressed=False, **who)
+            on.SenderConfirmed(at=at, party="a", sent=True, alone=True, pressed=False, by="petra")
         )
     said: dict[str, str] = {}
     for key in keys:
@@ -515,23 +529,25 @@ def _case(draw: Random, n: int, men: list[Man]) -> RandomCase:
     level = draw.choice((on.Level.LOW,) * 9 + (on.Level.MEDIUM,))
     if draw.random() < 0.5:
         acts.append(
-            on.Assessed(at=at, level=level, mode=None, until=NOW.date() + timedelta(days=5), **who)
+            on.Assessed(
+                at=at, level=level, mode=None, until=NOW.date() + timedelta(days=5), by="petra"
+            )
         )
         risky = level is not on.Level.LOW
     else:
         risky = False
     chosen = draw.choice((REP,) * 8 + (OTHER_REP, ""))
     if chosen:
-        acts.append(on.RepChosen(at=at, rep=chosen, **who))
+        acts.append(on.RepChosen(at=at, rep=chosen, by="petra"))
     paused = draw.random() < 0.06
     if paused:
-        acts.append(on.Paused(at=at, reason=draw.choice(tuple(on.Pause)), **who))
+        acts.append(on.Paused(at=at, reason=draw.choice(tuple(on.Pause)), by="petra"))
     urgent = draw.random() < 0.04
     if urgent:
-        acts.append(on.Urged(at=at, party="a", why=private[1], **who))
+        acts.append(on.Urged(at=at, party="a", why=private[1], by="petra"))
     closed = draw.random() < 0.03
     if closed:
-        acts.append(on.Closed(at=at, reason=on.Reason.TALKED, **who))
+        acts.append(on.Closed(at=at, reason=on.Reason.TALKED, by="petra"))
     clashes = ("debt",) if draw.random() < 0.05 else ()
     shut = (
         bool(confidential or any(no_rep) or risky or paused or urgent or closed or clashes)
@@ -630,6 +646,42 @@ def _candidate(
 # On paper
 
 
+SLIPS = ("rj-3h", "rj-3r", "rj-3w", "rj-6", "rj-1")
+"""Forms that a prisoner gets into his hand, made out to him, and one with a counterfoil."""
+
+
+def slip_for(form: str, man: Man, serial: str) -> CopyToPrint:
+    """Make a slip out to somebody, as it is issued."""
+    person = man.person
+    bound = published(form).definition.bound
+    return CopyToPrint(
+        serial=serial,
+        establishment=person.establishment,
+        wing="B",
+        person_name=f"{person.forenames} {person.surname}".strip() if bound else "",
+        person_number=person.prison_number if bound else "",
+        keep_years="7",
+        filled={"follow_up": "7 days"} if form == "rj-6" else {},
+    )
+
+
+def slip_words(form: str, copy: CopyToPrint) -> str:
+    """Give everything that a copy adds to its paper."""
+    layout = published(form).layout
+    return "\n".join(
+        copy.words(place.what, page_of(layout, page.page, copy.serial))
+        for page in layout.pages
+        for place in page.stamps
+    )
+
+
+def print_slip(form: str, copy: CopyToPrint) -> tuple[str, list[str]]:
+    """Print a slip; give all that can be read on it, and what its square codes say."""
+    made = io.BytesIO()
+    print_copies(published(form), [copy], made)
+    return read_pdf(made.getvalue())
+
+
 def on_paper(stamps: dict[str, str], serial: str, *, large: bool = False) -> tuple[str, list[str]]:
     """Print a sheet; give all that can be read on it, and what its square codes say."""
     made = io.BytesIO()
@@ -675,7 +727,8 @@ def main() -> None:
     parser.add_argument("--paper", type=int, default=40, help="sheets that are printed and read")
     asked = parser.parse_args()
     began = time.monotonic()
-    cases = sheets = lines = bad = printed = beside = 0
+    cases = sheets = lines = bad = printed = beside = slips = 0
+    blanks: dict[str, str] = {}
     out: Counter[str] = Counter()
     papers = {large: blank_paper(large=large) for large in (False, True)}
     seed = 0
@@ -692,13 +745,24 @@ def main() -> None:
             text, codes = on_paper(made.stamps, serial, large=large)
             found += leaks(text, made.facts(papers[large])) + code_leaks(codes, serial)
             printed += 1
+        for form in SLIPS:
+            man, serial = made.men[seed % len(made.men)], new_serial()
+            copy = slip_for(form, man, serial)
+            found += leaks(slip_words(form, copy), made.slip_facts(man))
+            slips += 1
+            if slips <= asked.paper // 4:
+                text, codes = print_slip(form, copy)
+                found += leaks(
+                    text, made.slip_facts(man, blanks.setdefault(form, blank_paper(form)))
+                )
+                found += code_leaks(codes, serial, form)
         if found:
             bad += 1
             print(f"seed {seed - 1}: {found}")
     left = ", ".join(f"{code} {n}" for code, n in out.most_common())
     print(
         f"{cases} cases, {sheets} sheets, {lines} lines printed, {printed} on paper,"
-        f" {beside} pairs that must not meet: {bad} sheets with a leak,"
+        f" {slips} slips, {beside} pairs that must not meet: {bad} sheets with a leak,"
         f" in {time.monotonic() - began:.0f} s\nleft out: {left}"
     )
     if bad:

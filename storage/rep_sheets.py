@@ -22,7 +22,7 @@ from pipeline.briefing import Briefing, Candidate, InHand, Line, Why, brief, mat
 from pipeline.case_acts import BriefBack, Briefed, Kind
 from pipeline.case_forms import said_by
 from pipeline.cases import Booking, Side, Step
-from pipeline.keep_apart import is_stale
+from pipeline.freshness import is_stale
 from pipeline.promises import HERE, day_of
 from pipeline.rep_clash import RepClash, RepFacts, rep_clashes
 from storage.cases import KeptCase

@@ -258,6 +258,26 @@ def due(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
         for serial in rows.scalars(blank.order_by(SheetRow.serial)).all():
             if serial not in held.serials:
                 yield Due(kind="sheet", ids=(serial,), rule="blanks")
+    yield from _due_sooner(rows, spans, held, at)
+
+
+def _due_sooner(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
+    """Give copies that never came back and say as much as their records would."""
+    never = spans.others["blanks"].before(at)
+    for form in SOONER:
+        before = spans.records[form].before(at)
+        if before is None or (never is not None and never >= before):
+            continue
+        back = exists().where(PageRow.serial == SheetRow.serial)
+        kept = exists().where(RecordRow.serial == SheetRow.serial)
+        found = select(SheetRow.serial).where(
+            SheetRow.form == form, SheetRow.issued_at <= before, ~back, ~kept
+        )
+        if never is not None:
+            found = found.where(SheetRow.issued_at > never)
+        for serial in rows.scalars(found.order_by(SheetRow.serial)).all():
+            if serial not in held.serials:
+                yield Due(kind="sheet", ids=(serial,), rule=form)
 
 
 def _due_records(rows: Rows, spans: Clocks, at: datetime) -> Iterator[Due]:
