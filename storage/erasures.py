@@ -13,7 +13,7 @@ from forms.errors import UserError
 from pipeline.kept import RecordState, Status
 from storage.events import Events
 from storage.holds import reason_code
-from storage.models import AlertRow, ErasureRow, PageRow, RecordRow
+from storage.models import AlertRow, ErasureRow, PageRow, RecordRow, RepRow
 from storage.people_index import NAMED, OF, PeopleIndex
 
 VERIFIED = RecordState.VERIFIED
@@ -54,6 +54,7 @@ class Theirs:
         sheets: serials of copies issued to them, of which no record is left.
         named: records of others that name them.
         alerts: ids of alerts about them.
+        reps: their id on the register of reps.
     """
 
     records: tuple[str, ...]
@@ -62,11 +63,13 @@ class Theirs:
     named: tuple[str, ...]
 
     alerts: tuple[str, ...] = ()
+    reps: tuple[str, ...] = ()
 
     @property
     def anything(self) -> bool:
         """Say whether there is anything at all."""
-        return bool(self.records or self.pages or self.sheets or self.named or self.alerts)
+        some = (self.records, self.pages, self.sheets, self.named, self.alerts, self.reps)
+        return any(some)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +130,7 @@ class Erasures:
                     select(AlertRow.id).where(AlertRow.person == digest).order_by(AlertRow.id)
                 )
             ),
+            reps=tuple(self._rows.scalars(select(RepRow.id).where(RepRow.digest == digest))),
         )
 
     def shown(self, theirs: Theirs) -> tuple[Shown, ...]:

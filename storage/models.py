@@ -1484,6 +1484,7 @@ class RepRow(Sealed, Base):
     signed_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(Boolean, default=False)
     left: Mapped[str] = mapped_column(String(24), default="")
+    ended_at: Mapped[datetime | None]
     check_due: Mapped[date | None]
     checked_on: Mapped[date | None]
     at: Mapped[datetime]

@@ -174,6 +174,11 @@ class RepBook:
         """
         return _rep(self._row(rep))
 
+    def find(self, rep: str) -> Rep | None:
+        """Give one; None when there is none of that id, or not any more."""
+        row = self._rows.get(RepRow, rep)
+        return _rep(row) if row else None
+
     def listed(
         self, establishments: Collection[str] = (), *, active: bool = False
     ) -> tuple[Rep, ...]:
@@ -251,7 +256,7 @@ class RepBook:
         row = self._row(rep)
         if not _rep(row).ready:
             raise RepNotReady
-        row.active, row.left = True, ""
+        row.active, row.left, row.ended_at = True, "", None
         self._rows.flush()
         self._events.add("rep-active", rep, by=by, at=at)
 
@@ -265,7 +270,7 @@ class RepBook:
         if why not in LEFT:
             raise ValueError("no such reason")
         row = self._row(rep)
-        row.active, row.left = False, why
+        row.active, row.left, row.ended_at = False, why, at
         self._rows.flush()
         self._events.add("rep-ended", rep, by=by, at=at, code=why)
 

@@ -12,6 +12,7 @@
     alerts = "1 year"        an alert, from when somebody took it on
     receipts = "90 days"     the codes of a kiosk's requests, from when they ended
     checks = "2 years"       how somebody did on what they were given to check them
+    reps = "2 years"         a rep, from when he stopped; the list of his sheets with him
     openings = "2 years"     that sealed words were opened for a reason; its event stays
 
 A record that is open has no clock: somebody still waits for it. Events are never purged; they
@@ -52,6 +53,7 @@ from storage.models import (
     OpeningRow,
     PageRow,
     RecordRow,
+    RepRow,
     RollImportRow,
     RollPersonRow,
     SheetRow,
@@ -138,6 +140,7 @@ OTHERS = {
     "alerts": "1 year",
     "receipts": "90 days",
     "checks": "2 years",
+    "reps": "2 years",
     "openings": "2 years",
 }
 """Where nobody says otherwise. None of these is law: a governor or data protection officer sets
@@ -459,6 +462,14 @@ class _Run:
             held = kept.holds.held()
             purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="alerts")
             purge.alerts(*rows.scalars(_old_alerts(before, held)).all())
+            gone += purge.counts
+        if (before := self.spans.others["reps"].before(self.at)) is not None:
+            held = kept.holds.held()
+            purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="reps")
+            ended = select(RepRow.id).where(
+                ~RepRow.active, RepRow.ended_at <= before, RepRow.digest.not_in(list(held.people))
+            )
+            purge.reps(*rows.scalars(ended.order_by(RepRow.id).limit(MOST)).all())
             gone += purge.counts
         if (before := self.spans.others["receipts"].before(self.at)) is not None:
             gone["receipts"] += kept.submissions.forget_codes(before)

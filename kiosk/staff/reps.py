@@ -426,7 +426,7 @@ def _choices(
                     "chosen": each.id == case.case.rep,
                 }
             )
-        chosen = kept.reps.get(case.case.rep) if case.case.rep else None
+        chosen = kept.reps.find(case.case.rep)
         told = kept.rep_sheets.clashes(chosen, case) if chosen else ()
     blocks = [] if not case.case.open else before_rep(case.case, ())
     return show(

@@ -16,10 +16,14 @@ from pipeline.case_tasks import What
 from pipeline.keep_apart import KeepApart, pair
 from pipeline.ports import Person
 from pipeline.rep_clash import RepClash
+from storage.holds import Held
+from storage.keys import KeyGone
 from storage.people import UsernameIsNumber
 from storage.people_index import NumberOdd
+from storage.purge import Purge
 from storage.rep_sheets import NothingToTell, SheetNotOut
 from storage.reps import HoursOdd, RepDateOdd, RepKnown, RepNotReady, RepUnknown
+from storage.retention import clocks, run
 from storage.store import rows_of
 from tests.storage.test_cases import SELF, Office, consent
 
@@ -359,3 +363,37 @@ def test_a_sheet_that_a_guard_speaks_against_at_the_last_moment_is_not_kept(
         add(())
     with office.store.look() as kept:
         assert kept.rep_sheets.listed() == ()
+
+
+def test_who_stopped_long_ago_is_taken_off_the_register_with_a_certificate(
+    office: Office, tmp_path: Any
+) -> None:
+    rep, other = on_register(office), on_register(office, "D4567EF")
+    with office.store.begin() as kept:
+        kept.reps.give(rep, TODAY, 90, today=TODAY, **WHO)
+        kept.reps.end(rep, "released", **WHO)
+    spans = clocks(tmp_path / "retention.toml", keep_years=7)
+    then = office.desk.now + timedelta(days=731)
+    assert run(office.store, spans, by="x", at=office.desk.now).counts.get("reps") is None
+    ran = run(office.store, spans, by="x", at=then)
+    assert ran.counts["reps"] == 1
+    assert ran.certificate is not None
+    assert "register of reps" in ran.certificate.to_text()
+    with office.store.look() as kept:
+        assert [each.id for each in kept.reps.listed()] == [other]
+        assert kept.reps.find(rep) is None
+
+
+def test_erasing_somebody_takes_him_off_the_register_too(office: Office) -> None:
+    rep = on_register(office)
+    with office.store.look() as kept:
+        theirs = kept.erasures.theirs(kept.people_index.digest("C3456DE"))
+    assert theirs.reps == (rep,)
+    assert theirs.anything
+    with office.store.begin() as kept:
+        purge = Purge(kept, Held(), by="x", at=office.desk.now, certificate=0, why="asked")
+        purge.reps(*theirs.reps)
+    with office.store.look() as kept:
+        assert kept.reps.listed() == ()
+        with pytest.raises(KeyGone):
+            kept.keys.get(f"rep/{rep}")

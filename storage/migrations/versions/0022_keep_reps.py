@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("signed_on", sa.Date(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("left", sa.String(length=24), nullable=False),
+        sa.Column("ended_at", moment, nullable=True),
         sa.Column("check_due", sa.Date(), nullable=True),
         sa.Column("checked_on", sa.Date(), nullable=True),
         sa.Column("at", moment, nullable=False),
