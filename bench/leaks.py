@@ -24,7 +24,7 @@ import pdfplumber
 import pypdfium2
 import zxingcpp
 
-from forms.page_id import decode, new_serial
+from forms.page_id import decode, new_serial, show_serial
 from forms.printing import CopyToPrint, print_copies
 from forms.published import published
 from forms.stamps import page_of
@@ -305,8 +305,13 @@ class Day:
         """Give everything that is stamped."""
         return "\n".join(self.stamps.values())
 
-    def facts(self, paper: str = "") -> CaseFacts:
-        """Say what must not stand on the sheet of this day."""
+    def facts(self, paper: str = "", serial: str = "") -> CaseFacts:
+        """Say what must not stand on the sheet of this day.
+
+        Args:
+            paper: what the blank form says.
+            serial: the sheet's own number, which is drawn and may spell anything.
+        """
         allowed = {
             case.men[key].number
             for case in self.cases
@@ -333,11 +338,11 @@ class Day:
             cells=[man.person.cell for man in self.men if man.person.cell],
             births=[m.person.date_of_birth for m in self.men if m.person.date_of_birth],
             private=[words for case in self.cases for words in case.private],
-            own=[self.rep.person.forenames],
+            own=[self.rep.person.forenames, _shown(serial)],
             paper=paper,
         )
 
-    def slip_facts(self, man: Man, paper: str = "") -> CaseFacts:
+    def slip_facts(self, man: Man, paper: str = "", serial: str = "") -> CaseFacts:
         """Say what must not stand on a slip that is made out to one of them: of anybody else."""
         others = [each for each in self.men if each is not man]
         return CaseFacts(
@@ -347,7 +352,11 @@ class Day:
             cells=[each.person.cell for each in others if each.person.cell],
             births=[m.person.date_of_birth for m in self.men if m.person.date_of_birth],
             private=[words for case in self.cases for words in case.private],
-            own=[f"{man.person.forenames} {man.person.surname}", man.number],
+            own=[
+                f"{man.person.forenames} {man.person.surname}".strip(),
+                man.number,
+                _shown(serial),
+            ],
             paper=paper,
         )
 
@@ -363,6 +372,10 @@ class Day:
                 continue
             if frozenset((one.number, other.number)) in together | self.apart:
                 yield one, other
+
+
+def _shown(serial: str) -> str:
+    return show_serial(serial) if serial else ""
 
 
 def day(seed: int, cases: int = 0) -> Day:
@@ -743,18 +756,18 @@ def main() -> None:
         if printed < asked.paper and made.briefing.lines:
             large, serial = printed % 4 == 3, new_serial()
             text, codes = on_paper(made.stamps, serial, large=large)
-            found += leaks(text, made.facts(papers[large])) + code_leaks(codes, serial)
+            found += leaks(text, made.facts(papers[large], serial)) + code_leaks(codes, serial)
             printed += 1
         for form in SLIPS:
             man, serial = made.men[seed % len(made.men)], new_serial()
             copy = slip_for(form, man, serial)
-            found += leaks(slip_words(form, copy), made.slip_facts(man))
+            found += leaks(slip_words(form, copy), made.slip_facts(man, serial=serial))
             slips += 1
             if slips <= asked.paper // 4:
                 text, codes = print_slip(form, copy)
-                found += leaks(
-                    text, made.slip_facts(man, blanks.setdefault(form, blank_paper(form)))
-                )
+                if form not in blanks:
+                    blanks[form] = blank_paper(form)
+                found += leaks(text, made.slip_facts(man, blanks[form], serial))
                 found += code_leaks(codes, serial, form)
         if found:
             bad += 1
