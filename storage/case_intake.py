@@ -364,6 +364,7 @@ class CaseIntake:
         for each in lines:
             for act in briefs_back(said, record.serial, {each.line: each.party}, at):
                 self._cases.record_fact(each.case, act)
+        self._kept.rep_sheets.came_in(record.serial, by=MACHINE, at=at)
         case_id = lines[0].case if len({each.case for each in lines}) == 1 else ""
         self._note(record, case_id, "", TAKEN if lines else NOTHING, at)
 

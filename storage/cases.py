@@ -277,6 +277,7 @@ class Cases:
         self._keys.make(case_scope(case_id, row.edition))
         for number, act in enumerate(acts, start=1):
             self._write(row, number, act)
+        self._met[case_id] = tuple(acts)
         case = replay(acts)
         self._project(row, case)
         for key, wing in wings:

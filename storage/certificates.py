@@ -39,6 +39,7 @@ WORDS = {
     "exports": "lines of the register of exports",
     "asks": "requests for an export",
     "checks": "checks of people",
+    "reps": "people on the register of reps",
     "openings": "lines of who opened sealed words",
 }
 

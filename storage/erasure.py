@@ -28,6 +28,7 @@ from storage.models import (
     ErasureRow,
     IntakeRow,
     PageRow,
+    RepRow,
     RollImportRow,
     RollPersonRow,
     SheetRow,
@@ -214,6 +215,7 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
             for row in rows.scalars(select(AlertRow).where(AlertRow.sealed.is_not(None))).all()
             if f"alert/{row.id}" not in keys
         ]
+        reps = [each for each in rows.scalars(select(RepRow.id)) if f"rep/{each}" not in keys]
         rolls = [
             number
             for number in rows.scalars(select(RollPersonRow.number).distinct())
@@ -232,6 +234,7 @@ def purge_what_has_no_key(store: Store, *, by: str, at: datetime) -> dict[str, i
         *(("original", each) for each in files),
         *(("sheet", each) for each in sheets),
         *(("alerts", each) for each in alerts),
+        *(("reps", each) for each in reps),
     )
     for kind, each in steps:
         with store.begin() as kept:
@@ -271,6 +274,7 @@ def _steps(theirs: Theirs, digest: str) -> tuple[tuple[str, tuple[str, ...]], ..
         *(("record", (each,)) for each in theirs.records),
         *(("sheet", (each,)) for each in theirs.sheets),
         *([("alerts", theirs.alerts)] if theirs.alerts else []),
+        *([("reps", theirs.reps)] if theirs.reps else []),
     )
 
 
@@ -306,6 +310,8 @@ def _one(
             purge.case(*ids)
         case "party":
             purge.party(*ids)
+        case "reps":
+            purge.reps(*ids)
         case _:
             purge.sheet(*ids)
     return purge.counts

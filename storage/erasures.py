@@ -14,7 +14,7 @@ from pipeline.kept import RecordState, Status
 from storage.cases import shared_cases
 from storage.events import Events
 from storage.holds import reason_code
-from storage.models import AlertRow, CasePartyRow, ErasureRow, PageRow, RecordRow
+from storage.models import AlertRow, CasePartyRow, ErasureRow, PageRow, RecordRow, RepRow
 from storage.people_index import NAMED, OF, PeopleIndex
 
 VERIFIED = RecordState.VERIFIED
@@ -57,6 +57,7 @@ class Theirs:
         alerts: ids of alerts about them.
         cases: cases that they are a party of; one that is another prisoner's as well goes on.
         shared: those of them that go on.
+        reps: their id on the register of reps.
     """
 
     records: tuple[str, ...]
@@ -67,12 +68,13 @@ class Theirs:
     alerts: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
+    reps: tuple[str, ...] = ()
 
     @property
     def anything(self) -> bool:
         """Say whether there is anything at all."""
         found = (self.records, self.pages, self.sheets, self.named, self.alerts, self.cases)
-        return any(found)
+        return any((*found, self.reps))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,7 @@ class Erasures:
                     select(AlertRow.id).where(AlertRow.person == digest).order_by(AlertRow.id)
                 )
             ),
+            reps=tuple(self._rows.scalars(select(RepRow.id).where(RepRow.digest == digest))),
         )
 
     def shown(self, theirs: Theirs) -> tuple[Shown, ...]:

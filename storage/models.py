@@ -1485,3 +1485,70 @@ class ClosedDayRow(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     at: Mapped[datetime]
     by: Mapped[str] = mapped_column(String(80))
+
+
+class RepRow(Sealed, Base):
+    """A prisoner who helps. `digest` is the keyed hash of his number; he never signs in."""
+
+    __tablename__ = "reps"
+    scope_of = "rep/{0.id}"
+    place_of = "{0.id}"
+
+    id: Mapped[str] = mapped_column(String(24), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    trained_on: Mapped[date | None]
+    assessed_on: Mapped[date | None]
+    signed_on: Mapped[date | None]
+    active: Mapped[bool] = mapped_column(Boolean, default=False)
+    left: Mapped[str] = mapped_column(String(24), default="")
+    ended_at: Mapped[datetime | None]
+    check_due: Mapped[date | None]
+    checked_on: Mapped[date | None]
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    number = Private[str]()
+    name = Private[str]()
+    assessor = Private[str]()
+
+    __table_args__ = (Index("ix_reps_establishment", "establishment", "active"),)
+
+
+class RepHoursRow(Base):
+    """Time that a rep gave on a day, in minutes: only ever added."""
+
+    __tablename__ = "rep_hours"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    rep: Mapped[str] = mapped_column(ForeignKey("reps.id"), index=True)
+    day: Mapped[date]
+    minutes: Mapped[int]
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+
+
+class RepSheetRow(Base):
+    """A rep's sheet and where it is. `serial` is no foreign key; `seed` orders its words."""
+
+    __tablename__ = "rep_sheets"
+
+    serial: Mapped[str] = mapped_column(String(8), primary_key=True)
+    rep: Mapped[str] = mapped_column(ForeignKey("reps.id"), index=True)
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    day: Mapped[date]
+    lines: Mapped[int]
+    seed: Mapped[str] = mapped_column(String(32))
+    back_by: Mapped[datetime]
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(80))
+    out_at: Mapped[datetime | None]
+    out_by: Mapped[str] = mapped_column(String(80), default="")
+    back_at: Mapped[datetime | None]
+    back_by_whom: Mapped[str] = mapped_column(String(80), default="")
+    lost_at: Mapped[datetime | None]
+    lost_by: Mapped[str] = mapped_column(String(80), default="")
+    shredded_at: Mapped[datetime | None]
+    shredded_by: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (Index("ix_rep_sheets_establishment", "establishment", "at"),)

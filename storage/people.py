@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline.kept import Staff
+from pipeline.roll import PRISON_NUMBER
 from storage import rows as convert
 from storage.data_keys import Keys, staff_scope
 from storage.events import Events
@@ -54,6 +55,15 @@ class UsernameOdd(UserError):
     code = "username-odd"
     message = "A user name is 2 to 40 letters, digits, dots or hyphens."
     remedy = "Choose a user name like j.smith."
+    status = 422
+
+
+class UsernameIsNumber(UserError):
+    """A prison number: a prisoner, a rep too, never signs in."""
+
+    code = "username-is-number"
+    message = "A prison number cannot be a user name: prisoners have no account here, reps neither."
+    remedy = "Choose another user name, for somebody who works here."
     status = 422
 
 
@@ -225,6 +235,8 @@ class StaffBook:
 
 def _username(typed: str) -> str:
     username = typed.strip().lower()
+    if PRISON_NUMBER.fullmatch("".join(c for c in username.upper() if c.isalnum())):
+        raise UsernameIsNumber
     plain = all(c.isascii() and (c.isalnum() or c in ".-_@") for c in username)
     if not plain or not 2 <= len(username) <= 40:
         raise UsernameOdd

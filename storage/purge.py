@@ -45,6 +45,9 @@ from storage.models import (
     PurgingRow,
     ReadingRow,
     RecordRow,
+    RepHoursRow,
+    RepRow,
+    RepSheetRow,
     SheetRow,
     UnsealedRow,
     case_scope,
@@ -250,6 +253,18 @@ class Purge:
         self.counts["alerts"] += int(getattr(gone, "rowcount", 0))
         for each in ids:
             self._kept.events.add("alert-purged", each, by=self._by, at=self._at, code=self._why)
+
+    def reps(self, *ids: str) -> None:
+        """Take people off the register of reps, with their hours and the list of their sheets."""
+        if not ids:
+            return
+        self._keys([f"rep/{each}" for each in ids])
+        for table in (RepHoursRow, RepSheetRow):
+            self._rows.execute(delete(table).where(table.rep.in_(ids)))
+        gone = self._rows.execute(delete(RepRow).where(RepRow.id.in_(ids)))
+        self.counts["reps"] += int(getattr(gone, "rowcount", 0))
+        for each in ids:
+            self._kept.events.add("rep-purged", each, by=self._by, at=self._at, code=self._why)
 
     def original(self, intake_id: str) -> None:
         """Destroy a file's original and its name; the straightened pictures of its pages stay.

@@ -12,6 +12,7 @@
     alerts = "1 year"        an alert, from when somebody took it on
     receipts = "90 days"     the codes of a kiosk's requests, from when they ended
     checks = "2 years"       how somebody did on what they were given to check them
+    reps = "2 years"         a rep, from when he stopped; the list of his sheets with him
     openings = "2 years"     that sealed words were opened for a reason; its event stays
     case = "7 years"         a case, from when it was closed; as long as a consent says at least
     case-short = "12 months" one closed as not safe, or whose people could not be found, or in
@@ -74,6 +75,7 @@ from storage.models import (
     OpeningRow,
     PageRow,
     RecordRow,
+    RepRow,
     RollImportRow,
     RollPersonRow,
     SheetRow,
@@ -160,6 +162,7 @@ OTHERS = {
     "alerts": "1 year",
     "receipts": "90 days",
     "checks": "2 years",
+    "reps": "2 years",
     "openings": "2 years",
     "case": "7 years",
     "case-short": "12 months",
@@ -291,6 +294,26 @@ def due(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
         for serial in rows.scalars(blank.order_by(SheetRow.serial)).all():
             if serial not in held.serials:
                 yield Due(kind="sheet", ids=(serial,), rule="blanks")
+    yield from _due_sooner(rows, spans, held, at)
+
+
+def _due_sooner(rows: Rows, spans: Clocks, held: Held, at: datetime) -> Iterator[Due]:
+    """Give copies that never came back and say as much as their records would."""
+    never = spans.others["blanks"].before(at)
+    for form in SOONER:
+        before = spans.records[form].before(at)
+        if before is None or (never is not None and never >= before):
+            continue
+        back = exists().where(PageRow.serial == SheetRow.serial)
+        kept = exists().where(RecordRow.serial == SheetRow.serial)
+        found = select(SheetRow.serial).where(
+            SheetRow.form == form, SheetRow.issued_at <= before, ~back, ~kept
+        )
+        if never is not None:
+            found = found.where(SheetRow.issued_at > never)
+        for serial in rows.scalars(found.order_by(SheetRow.serial)).all():
+            if serial not in held.serials:
+                yield Due(kind="sheet", ids=(serial,), rule=form)
 
 
 def _cases_over(spans: Clocks, at: datetime) -> dict[str, ColumnElement[bool]]:
@@ -511,6 +534,14 @@ class _Run:
             held = kept.holds.held()
             purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="alerts")
             purge.alerts(*rows.scalars(_old_alerts(before, held)).all())
+            gone += purge.counts
+        if (before := self.spans.others["reps"].before(self.at)) is not None:
+            held = kept.holds.held()
+            purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="reps")
+            ended = select(RepRow.id).where(
+                ~RepRow.active, RepRow.ended_at <= before, RepRow.digest.not_in(list(held.people))
+            )
+            purge.reps(*rows.scalars(ended.order_by(RepRow.id).limit(MOST)).all())
             gone += purge.counts
         if (before := self.spans.others["receipts"].before(self.at)) is not None:
             gone["receipts"] += kept.submissions.forget_codes(before)

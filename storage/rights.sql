@@ -68,7 +68,10 @@ BEGIN
         ('case_briefs', 'SELECT, INSERT'),
         ('case_marks', 'SELECT'),
         ('limits', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('closed_days', 'SELECT, INSERT, DELETE')
+        ('closed_days', 'SELECT, INSERT, DELETE'),
+        ('reps', 'SELECT, INSERT, UPDATE'),
+        ('rep_hours', 'SELECT, INSERT'),
+        ('rep_sheets', 'SELECT, INSERT, UPDATE')
     ) AS rights (name, may) LOOP
         IF to_regclass('public.' || it.name) IS NOT NULL THEN
             EXECUTE format('REVOKE ALL ON public.%I FROM counterfoil_staff', it.name);

@@ -24,6 +24,7 @@ from storage.models import (
     CasePartyRow,
     HoldRow,
     NumberAliasRow,
+    RepRow,
     RollChangesRow,
     RollImportRow,
     RollPersonRow,
@@ -280,6 +281,7 @@ class RollBook:
             (SubmissionRow, SubmissionRow.person),
             (HoldRow, HoldRow.subject),
             (CasePartyRow, CasePartyRow.digest),
+            (RepRow, RepRow.digest),
         ):
             self._rows.execute(update(held).where(column == gone).values({column.key: stays}))
         self._move_pairs(*apart)

@@ -56,7 +56,9 @@ from storage.people import StaffBook
 from storage.people_asks import PeopleAsks
 from storage.people_index import PeopleIndex
 from storage.records import Records
+from storage.rep_sheets import RepSheets
 from storage.replacements import Replacements
+from storage.reps import RepBook
 from storage.roll_book import RollBook
 from storage.scans import Scans
 from storage.sealing import set_keys
@@ -175,6 +177,10 @@ class Kept:
         """What the roll and the keep-apart list say to them."""
         self.case_intake = CaseIntake(rows, self.events, self.cases, self)
         """How verified forms reach the cases."""
+        self.reps = RepBook(rows, self.events, self.keys, self.people_index)
+        """Prisoners who help."""
+        self.rep_sheets = RepSheets(rows, self.events, self.reps, self)
+        """What they are told for a day, and where their sheets are."""
 
 
 def rows_of(kept: Kept) -> Rows:

@@ -63,6 +63,7 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
         "Pads",
         (Role.OFFICER, Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN),
     ),
+    ("/reps", "Reps", (Role.PRACTITIONER, Role.MANAGER)),
     ("/trail", "Who did what", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/intake", "Intake", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
     ("/slips", "Slips", (Role.OFFICER,)),
@@ -79,6 +80,7 @@ _UNDER: Mapping[str, str] = {
     "/made-out": "/pads",
     "/take-in": "/intake",
     "/roll": "/intake",
+    "/sheets": "/reps",
 }
 
 

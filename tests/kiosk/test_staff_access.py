@@ -30,6 +30,7 @@ from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
 from pipeline.kept import Status
 from storage.jobs import Jobs
+from tests.kiosk.rep_prison import with_case, with_rep, with_roll, with_sheet
 
 EVERYBODY = frozenset({"", *(r.value for r in EVERY_ROLE)})
 SIGNED_IN = EVERYBODY - {""}
@@ -138,6 +139,20 @@ TABLE = {
     ("POST", "/terminals/{terminal_id}/code"): frozenset({"manager", "admin"}),
     ("POST", "/terminals/{terminal_id}/revoke"): frozenset({"manager", "admin"}),
     ("POST", "/alerts/{alert_id}/seen"): VERIFIERS,
+    ("GET", "/reps"): frozenset({"practitioner", "manager"}),
+    ("POST", "/reps"): frozenset({"practitioner", "manager"}),
+    ("GET", "/reps/{rep}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/reps/{rep}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/cases/{case_id}/rep"): frozenset({"practitioner", "manager"}),
+    ("POST", "/cases/{case_id}/rep"): frozenset({"practitioner", "manager"}),
+    ("GET", "/sheets"): frozenset({"practitioner", "manager"}),
+    ("POST", "/sheets"): frozenset({"manager"}),
+    ("GET", "/sheets/new/{rep}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/sheets/new/{rep}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/sheets/{sheet}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/sheets/{sheet}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/sheets/{sheet}/paper.pdf"): frozenset({"practitioner", "manager"}),
+    ("POST", "/sheets/{sheet}/strip"): frozenset({"practitioner", "manager"}),
     ("GET", "/trail"): frozenset({"practitioner", "manager", "auditor"}),
     ("POST", "/trail"): frozenset({"practitioner", "manager", "auditor"}),
     ("POST", "/trail/check"): frozenset({"manager", "auditor"}),
@@ -236,6 +251,10 @@ def place(open_prison, samples):
         prison.machine = made.id
     with prison.store.look() as kept:
         prison.record = kept.pages.get(prison.page).record
+    with_roll(prison)
+    prison.rep = with_rep(prison)
+    prison.case = with_case(prison, prison.rep)
+    prison.sheet = with_sheet(prison)
     prison.app = create_app(prison.kit())
     tokens: dict[int, str] = {}
     prison.token = lambda browser: tokens.setdefault(id(browser), browser.token())
@@ -282,6 +301,9 @@ def address(place, path: str) -> str:
         export=place.export,
         token_id=place.machine,
         delivery=place.delivery,
+        rep=place.rep,
+        case_id=place.case,
+        sheet=place.sheet,
         pad=place.bound if path.startswith("/made-out") else place.pad,
     ).replace("/static/me_number", "/static/staff.css")
 

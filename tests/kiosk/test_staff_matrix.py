@@ -25,6 +25,7 @@ from pipeline.promises import promised_day
 from pipeline.submissions import Submission
 from storage.openings import OPEN_FOR
 from storage.tokens import CONFIDENTIAL, READS
+from tests.kiosk.rep_prison import PEOPLE, with_case, with_rep, with_roll, with_sheet
 
 TABLE = Path(__file__).parents[2] / "docs" / "who-may-see-what.md"
 
@@ -246,6 +247,10 @@ def place(open_prison: Any, samples: Any) -> Any:
             answers={"me_number": number("kiosk"), "safe": "yes"},
         )
     )
+    with_roll(prison)
+    prison.rep = with_rep(prison)
+    prison.case = with_case(prison, prison.rep)
+    prison.sheet = with_sheet(prison)
     prison.app = create_app(prison.kit())
     return prison
 
@@ -279,6 +284,9 @@ def ids(place: Any) -> dict[str, list[str]]:
         "export": list(place.exports.values()),
         "person": staff,
         "sending": [place.sending],
+        "rep": [place.rep],
+        "case_id": [place.case],
+        "sheet": [place.sheet],
     }
 
 
@@ -542,6 +550,22 @@ def named_senior(place: Any, seen: Seen, role: str) -> None:
     (staff_full if role == "senior" else staff_none)(place, seen, role)
 
 
+def rep_none(place: Any, seen: Seen, _role: str) -> None:
+    nothing(seen, [*REP, place.rep, show_serial(place.sheet)])
+    for where, status in seen.open.items():
+        if {place.rep, place.sheet, place.case} & set(where.split("/")):
+            assert status in (403, 404), where
+
+
+def rep_full(place: Any, seen: Seen, _role: str) -> None:
+    everything(seen, REP)
+    assert seen.open[f"/reps/{place.rep}"] == seen.open[f"/sheets/{place.sheet}"] == 200
+
+
+REP = ("C3456DE", "DEV SHAH", "R. Assessor")
+assert "C3456DE" in PEOPLE
+
+
 def trail_none(_place: Any, seen: Seen, _role: str) -> None:
     assert seen.trail == "" or "your role does not let you" in seen.trail
     assert {seen.open["/trail"], seen.open["/trail/check"]} == {403}
@@ -585,6 +609,9 @@ RULES = {
     ("Staff-named case", "named senior"): named_senior,
     ("Staff-named case", "F + governor-named contact"): staff_full,
     ("Staff-named case", "F metadata, alert"): metadata_of("staff"),
+    ("Reps, their sheets", "-"): rep_none,
+    ("Reps, their sheets", "F"): rep_full,
+    ("Reps, their sheets", "metadata"): rep_none,
     ("Audit trail", "-"): trail_none,
     ("Audit trail", "own"): trail_own,
     ("Audit trail", "F"): trail_full,
@@ -643,6 +670,7 @@ NEVER_OPEN = {
     "/sign-in/second", "/sign-in/password", "/sign-in/enrol",  # on the way in alone
     "/verify", "/verify/after/{page_id}", "/pages/{page_id}",  # these lead on
     "/made-out/{pad}/paper.pdf", "/pads/{pad}/paper.pdf",  # of whoever issued it
+    "/sheets/{sheet}/paper.pdf",  # the same
     "/slips/new/{serial}", "/take-in/sent/{sending}",  # of whoever sent it
     "/people/{person}", "/intake/files/{number}",
 }  # fmt: skip

@@ -12,6 +12,7 @@ from kiosk.access import Role, roles_of, routes_of
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from tests.kiosk.rep_prison import with_case, with_rep, with_roll, with_sheet
 
 LEADS_ON = {
     "/verify": "it shows nothing, and leads on to a page that does",
@@ -73,6 +74,13 @@ ACTS = {
     "/records/{record_id}/without-missing": "record-without-missing",
     "/records/{record_id}/request": "submission-working",
     "/records/{record_id}/open": "sealed-opened",
+    "/reps": "rep-added",
+    "/reps/{rep}": "rep-checked",
+    "/sheets": "rep-sheets-traced",
+    "/sheets/new/{rep}": "rep-sheet-printed",
+    "/sheets/{sheet}/strip": "rep-sheet-told",
+    "/sheets/{sheet}": "rep-sheet-out",
+    "/cases/{case_id}/rep": "case-rep-left",
     "/alerts/{alert_id}/seen": "alert-seen",
     "/exports": "export-asked",
     "/exports/{export}/agree": "export-agreed",
@@ -131,7 +139,10 @@ def place(open_prison, samples):
     with prison.store.look() as kept:
         (filed,) = kept.records.of_serial(prison.filed)
     prison.decides(filed.id)
-    prison.roll(samples.person)
+    with_roll(prison)
+    prison.rep = with_rep(prison)
+    prison.case = with_case(prison, prison.rep)
+    prison.sheet = with_sheet(prison, "milan")
     prison.app = create_app(prison.kit())
     return prison
 
@@ -170,6 +181,9 @@ def address(place: Any, path: str) -> str:
         round_id=getattr(place, "round", ""),
         sending=getattr(place, "sending", ""),
         serial=getattr(place, "filed", ""),
+        rep=getattr(place, "rep", ""),
+        case_id=getattr(place, "case", ""),
+        sheet=getattr(place, "sheet", ""),
     )
 
 
@@ -269,6 +283,9 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             round_id=place.round,
             sending=place.sending,
             delivery=delivery,
+            rep=place.rep,
+            case_id=place.case,
+            sheet=place.sheet,
         )
         if path == "/roll/bring":
             files = [("file", ("roll.csv", ROLL))]
@@ -299,6 +316,13 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
         }
         if path.endswith("/open"):
             asks["reason"] = "danger"
+        acts = {"/reps/{rep}": "check", "/sheets/{sheet}": "out", "/cases/{case_id}/rep": "left"}
+        asks["act"] = acts.get(path, asks["act"])
+        if path.endswith("/rep"):
+            with place.store.look() as kept:
+                asks["seen"] = str(kept.cases.get(place.case).case.acts)
+        if path.startswith("/sheets"):
+            asks |= {"line": f"{place.case}/a", "back_by": "23:59", "copy": "Bo L."}
         asks |= {"username": "nora", "roles": "verifier", "password": samples.password}
         asks |= {"old": samples.password, "new": "five unrelated words do", "prisons": ""}
         if path == "/people/{person}/active":

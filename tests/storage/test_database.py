@@ -302,6 +302,34 @@ def test_data_kept_at_revision_0009_is_all_there_and_the_office_can_work_beside_
     store.close()
 
 
+REVISION_18 = f"""{REVISION_9};
+INSERT INTO cases (id, opened_at, changed_at, establishment, wing, step, acts, confidential, urgent,
+    paused, stopped, seen, practitioner, reason) VALUES ('C-AAAAAA', '2026-11-23 09:30:00',
+    '2026-11-23 09:30:00', 'MTI', 'B', 'received', 0, false, false, false, false, false, '', '')
+"""
+
+
+def test_data_kept_at_revision_0018_is_all_there_and_reps_can_be_kept_beside_it(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0018", REVISION_18), vault)
+    store.upgrade()
+    told = {"by": "pat", "at": _NOW}
+    with store.begin() as kept:
+        assert kept.cases.line("C-AAAAAA").establishment == "MTI"
+        assert (kept.reps.listed(), kept.rep_sheets.listed()) == ((), ())
+        rep = kept.reps.add(
+            "A1234BC", "BO LEE", establishment="MTI", wing="B", check_due=_NOW.date(), **told
+        )
+        kept.reps.give(rep.id, _NOW.date(), 60, today=_NOW.date(), **told)
+        assert kept.rep_sheets.cases_of(rep) == ()
+    with store.look() as kept:
+        found = kept.reps.of_number("a1234bc")
+        assert found is not None
+        assert (found.name, kept.reps.minutes(found.id)) == ("BO LEE", 60)
+    store.close()
+
+
 REVISION_12 = f"""{REVISION_9};
 INSERT INTO intakes (number, id, digest, size, kind, received_at, "by", state, pages, priority,
     begun) VALUES (1, 'aa', 'aaaa', 9, 'scan', '2026-11-23 09:31:00', 'pat', 'split', 1, 1, 0);

@@ -159,6 +159,23 @@ def test_set_aside_pages_and_old_blanks_go_in_their_own_time(
         assert kept.pages.counts()[Status.SET_ASIDE] == 0
 
 
+def test_a_reps_sheet_that_never_came_back_goes_as_soon_as_its_record_would(
+    store: Store, desk: Any, spans: Clocks
+) -> None:
+    (sheet,) = desk.issue(form="rj-7", pages=1, filled={"line1_who": "Bo L."})
+    (pad,) = desk.issue()
+    assert run(store, spans, desk.now + timedelta(days=29)).counts == {}
+    ran = run(store, spans, desk.now + timedelta(days=30))
+    assert ran.counts["copies"] == 1
+    assert ran.certificate is not None
+    assert "rj-7" in ran.certificate.to_text()
+    with store.look() as kept:
+        assert kept.sheets.find(sheet) is None
+        assert kept.sheets.find(pad) is not None
+        with pytest.raises(KeyGone):
+            kept.keys.get(f"sheet/{sheet}")
+
+
 @pytest.mark.parametrize("kind", ["serial", "record", "person"])
 def test_a_hold_wins_over_every_clock_until_it_is_lifted(
     store: Store, desk: Any, verified: Any, spans: Clocks, kind: str
