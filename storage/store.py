@@ -27,6 +27,7 @@ from storage import audit
 from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
+from storage.case_boards import CaseBoards
 from storage.case_intake import CaseIntake
 from storage.case_roll import CaseRoll
 from storage.cases import Cases
@@ -175,6 +176,8 @@ class Kept:
         """What the roll and the keep-apart list say to them."""
         self.case_intake = CaseIntake(rows, self.events, self.cases, self)
         """How verified forms reach the cases."""
+        self.case_boards = CaseBoards(rows)
+        """What the boards of the day show of them."""
 
 
 def rows_of(kept: Kept) -> Rows:
