@@ -158,6 +158,9 @@ LIMITS: Mapping[str, str] = MappingProxyType(
 )
 """Limits, by the names that settings have."""
 
+COUNTED = timedelta(days=90)
+"""What is late for longer is told by its day."""
+
 CALENDAR = ("consent_days", "assessment_days")
 HOURS = ("safe_hours",)
 
@@ -208,7 +211,9 @@ def days_late(due: date, today: date, closed: Container[date]) -> int:
 
 
 def how_late(due: date, today: date, closed: Container[date]) -> str:
-    """Say by how much something is late."""
+    """Say by how much something is late; since when, where nobody would count any more."""
+    if today - due > COUNTED:
+        return _("since {day}", day=wording.day(due))
     days = days_late(due, today, closed)
     if not days:
         return _("since {day}", day=wording.short_day(due))

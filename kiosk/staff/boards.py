@@ -241,8 +241,8 @@ def whose_of(user: User, *, mine: bool = False) -> Whose:
 
 def names_of(kept: Kept, usernames: Iterable[str]) -> dict[str, str]:
     """Find what some people are called, by user name; nobody else's name is opened."""
-    found = {each: kept.staff.find(each) for each in sorted(set(usernames) - {""})}
-    return {name: who.name if who else name for name, who in found.items()}
+    wanted = set(usernames) - {""}
+    return {each: each for each in wanted} | kept.staff.names(wanted)
 
 
 def last_working_day(today: date) -> date:
