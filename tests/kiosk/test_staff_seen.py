@@ -93,6 +93,9 @@ ACTS = {
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
     "/pages/{page_id}/fields/{name}": "field-decided",
     "/verify/grid": "field-decided",
+    "/unplaced/{paper}": "case-record-aside",
+    "/limits": "limit-set",
+    "/limits/days": "day-closed",
     "/trail": "list-viewed",
     "/trail/check": "audit-verified",
 }
@@ -117,6 +120,7 @@ def place(open_prison, samples):
         )
         prison.file = next(f.number for f in kept.intakes.last() if f.id in prison.page)
     prison.verified(samples.self_referral)
+    prison.paper = prison.loose(samples.consent)
     prison.export = asked_for(prison, "milan", 1)
     prison.sending = prison.sends("milan")
     prison.filed = prison.files("milan")
@@ -162,6 +166,7 @@ def address(place: Any, path: str) -> str:
         round_id=getattr(place, "round", ""),
         sending=getattr(place, "sending", ""),
         serial=getattr(place, "filed", ""),
+        paper=getattr(place, "paper", ""),
     )
 
 
@@ -259,7 +264,14 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             pad=place.bound if path.startswith("/made-out") else place.pad,
             round_id=place.round,
             sending=place.sending,
+            paper=place.paper,
         )
+        if path.startswith("/unplaced"):
+            return milan.post(where, data={"csrf": token, "act": "aside"})
+        if path.startswith("/limits"):
+            day = place.clock().date().isoformat()
+            asks = {"triage": "2", "prison": "MTI", "day": day, "act": "close"}
+            return milan.post(where, data={"csrf": token, **asks})
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
