@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, case, func, literal, select
 from sqlalchemy.orm import Session as Rows
 
 from pipeline.case_tasks import What
@@ -32,7 +32,6 @@ from storage.models import CaseActRow, CaseBookingRow, CasePartyRow, CaseRow, Ca
 WEEK = timedelta(days=7)
 
 _ELSEWHERE = ("moved", "released")
-_ENDS = ("triaged", "close-asked", "close-refused", "closed", "reopened")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,9 +253,8 @@ class CaseBoards:
 
     def count_staff_named(self, whose: Whose) -> tuple[int, int, int]:
         """Count the cases that name staff: all, taken on by somebody, closed."""
-        taken = CaseRow.id.in_(
-            select(CaseActRow.case).where(CaseActRow.what == "triaged").scalar_subquery()
-        )
+        acts = select(CaseActRow.what).where(CaseActRow.case == CaseRow.id)
+        taken = literal("triaged").in_(acts.correlate(CaseRow).scalar_subquery())
         found = _staff_named(whose)
         return (
             _number(self._rows, found),
@@ -307,10 +305,14 @@ class CaseBoards:
         )
 
     def _ended(self, rows: Sequence[CaseRow]) -> tuple[Ended, ...]:
-        """Say who took cases on and closed them, by what their acts say in clear."""
+        """Say who took cases on and closed them, by what their acts say in clear.
+
+        All acts of these few cases are read: asked for by what they are too, a database looks
+        among those of every case.
+        """
         acts = (
             select(CaseActRow.case, CaseActRow.what, CaseActRow.at, CaseActRow.by)
-            .where(CaseActRow.case.in_([row.id for row in rows]), CaseActRow.what.in_(_ENDS))
+            .where(CaseActRow.case.in_([row.id for row in rows]))
             .order_by(CaseActRow.case, CaseActRow.number)
         )
         found: dict[str, dict[str, Any]] = {row.id: {} for row in rows}
@@ -324,9 +326,11 @@ class CaseBoards:
                     told["asked_by"] = by
                 case "closed":
                     told["closed_by"] = by
-                case _:
+                case "close-refused" | "reopened":
                     told.pop("asked_by", None)
                     told.pop("closed_by", None)
+                case _:
+                    continue
         return tuple(Ended(line=case_line(row), **found[row.id]) for row in rows)
 
 
