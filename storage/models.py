@@ -1299,8 +1299,6 @@ class CaseRow(Base):
         Index("ix_cases_establishment_step", "establishment", "step", "opened_at"),
         Index("ix_cases_practitioner", "practitioner", "step"),
         Index("ix_cases_closed_at", "closed_at"),
-        Index("ix_cases_seen", "seen", "closed_at"),
-        Index("ix_cases_confidential", "confidential", "opened_at"),
     )
 
 

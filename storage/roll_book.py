@@ -120,7 +120,8 @@ class RollBook:
         for number in set(numbers):
             with suppress(NumberOdd):
                 wanted.setdefault(self._index.digest_for(ROLL, number), []).append(number)
-        digests, found = sorted(wanted), {}
+        digests = sorted(wanted)
+        found: dict[str, Person] = {}
         for start in range(0, len(digests), CHUNK):
             some = (
                 select(RollPersonRow)

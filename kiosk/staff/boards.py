@@ -179,7 +179,7 @@ def routers() -> tuple[APIRouter, ...]:
     def board(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Show the board of the day, or one part of it with all of its lines."""
         asked = request.query_params
-        mine = asked.get("who", "all" if user.has(Role.MANAGER) else "mine") != "all"
+        mine = asks_mine(user, asked.get("who", ""))
         key, page = asked.get("part", ""), page_asked(asked.get("page", ""))
         if key and key not in (*_MAKERS, "open"):
             raise PartUnknown
@@ -187,10 +187,10 @@ def routers() -> tuple[APIRouter, ...]:
         with office.kit.store.look() as kept:
             day = _Day(kept, user, now, mine=mine)
             if key:
-                parts = [day.open_cases(page) if key == "open" else day.part(key, page=page)]
+                halves = [day.open_cases(page) if key == "open" else day.part(key, page=page)]
             else:
-                parts = [day.part(each) for each in _MAKERS]
-            parts = day.named(parts)
+                halves = [day.part(each) for each in _MAKERS]
+            parts = day.named(halves)
             tiles = day.tiles()
         shown("list-viewed", "cases", "-".join(filter(None, (key, "mine" if mine else "all"))))
         filled = [each for each in parts if each.count and (each.lines or key)]
@@ -215,6 +215,11 @@ def routers() -> tuple[APIRouter, ...]:
         )
 
     return (working,)
+
+
+def asks_mine(user: User, said: str) -> bool:
+    """Say whether only somebody's own are asked for; a manager is shown everybody's at first."""
+    return said == "mine" if said else not user.has(Role.MANAGER)
 
 
 def page_asked(said: str) -> int:
@@ -598,7 +603,7 @@ _MAKERS: Mapping[str, Callable[[_Day, str, int], _Half]] = {
 
 def summary(kept: Kept, user: User, now: datetime) -> tuple[dict[str, str], ...]:
     """Give the counts of somebody's own day for the start page."""
-    mine = not user.has(Role.MANAGER)
+    mine = asks_mine(user, "")
     counts = board_counts(kept.case_boards.counts(whose_of(user, mine=mine), day_of(now)))
     return _tiles(counts, "mine" if mine else "all")
 

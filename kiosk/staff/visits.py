@@ -19,7 +19,7 @@ from forms.wording import ENGLISH_NAMES
 from kiosk.access import SignedIn, User, router_for
 from kiosk.staff import board_words as words
 from kiosk.staff import wording
-from kiosk.staff.boards import GOES, WORKS, Face, Faces, walking_key, whose_of
+from kiosk.staff.boards import GOES, WORKS, Face, Faces, asks_mine, walking_key, whose_of
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import made, show
@@ -255,7 +255,7 @@ def _listed(request: Request, user: User, office: Office) -> VisitList:
             user,
             now,
             day=_day(asked.get("day", ""), day_of(now)),
-            mine=asked.get("who", "mine") != "all",
+            mine=asks_mine(user, asked.get("who", "")),
             wings=wings,
         )
 
