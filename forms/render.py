@@ -368,6 +368,22 @@ def render_notice(lines: Sequence[str]) -> bytes:
     return out
 
 
+def render_list(page: str) -> bytes:
+    """Print a page that somebody else has made, such as a list: with our fonts, and nothing else.
+
+    Args:
+        page: HTML with its own style; a font is "asset:fonts/NAME.ttf".
+
+    Raises:
+        OutsideFetchRefused: it asks for something that is not a bundled asset.
+    """
+    html = weasyprint.HTML(string=page, url_fetcher=_Assets(), base_url="asset:")
+    out = html.write_pdf(font_config=our_fonts(), pdf_variant="pdf/ua-1")
+    if not isinstance(out, bytes):
+        raise TypeError("WeasyPrint wrote no bytes")
+    return out
+
+
 _FONTS_OF_THE_MACHINE = "FONTCONFIG_FILE"
 _fonts_turn = threading.Lock()
 

@@ -27,6 +27,7 @@ from pipeline.sandbox import Sandbox
 from pipeline.stages import PersonMatch, Reading
 from storage.blobs import BlobStore, FolderBlobs
 from storage.case_intake import CaseChores
+from storage.case_renewal import RenewalChore
 from storage.database import Database
 from storage.filings import Judge
 from storage.first_seal import seal_old_files
@@ -159,6 +160,7 @@ class House:
     upkeep: Upkeep | None = None
     judge: Judge = field(repr=False)
     cases: CaseChores = field(default_factory=CaseChores, repr=False)
+    renewal: RenewalChore = field(default_factory=RenewalChore, repr=False)
 
     def collect(self) -> None:
         """Look after the kiosk and keep what it has left; a chore of whoever runs the workers.
@@ -170,6 +172,7 @@ class House:
             self.upkeep()
             take_deliveries(self.store, at=datetime.now(UTC), limits=self.settings.limits)
             self.cases(self.store)
+            self.renewal(self.store)
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -118,19 +118,24 @@ class CaseIntake:
             done += 1
         return done
 
-    def unplaced(self, whose: Whose, limit: int = 100) -> tuple[Unplaced, ...]:
+    def unplaced(self, whose: Whose, limit: int = 100, *, skip: int = 0) -> tuple[Unplaced, ...]:
         """Give the forms that a person has to put to a case, oldest first."""
-        found = select(CaseRecordRow).where(
-            CaseRecordRow.done_at.is_(None), CaseRecordRow.outcome != TAKEN
-        )
-        if whose.establishments:
-            found = found.where(CaseRecordRow.establishment.in_(sorted(whose.establishments)))
-        if whose.wings:
-            found = found.where(CaseRecordRow.wing.in_(sorted(whose.wings)))
-        if not whose.confidential:
-            found = found.where(~CaseRecordRow.confidential)
-        rows = self._rows.scalars(found.order_by(CaseRecordRow.at).limit(limit))
+        found = _waits(whose).order_by(CaseRecordRow.at, CaseRecordRow.record)
+        rows = self._rows.scalars(found.offset(skip).limit(limit))
         return tuple(_unplaced(row) for row in rows)
+
+    def count_unplaced(self, whose: Whose) -> int:
+        """Count them."""
+        found = _waits(whose).with_only_columns(func.count())
+        return int(self._rows.scalar(found) or 0)
+
+    def waiting(self, record: str) -> Unplaced:
+        """Give a form that a person has to put to a case.
+
+        Raises:
+            PaperUnknown: it waits for nobody.
+        """
+        return _unplaced(self._waiting(record))
 
     def place(self, record: str, case_id: str, party: str, *, by: str, at: datetime) -> None:
         """Put a form to a case, as a person says.
@@ -469,6 +474,17 @@ def _on_the_spot(said: Said, at: datetime) -> Received:
     """Open a case for somebody who was helped at once, so that somebody goes back to him."""
     party = Party(key="a", number=said.one("n_number"))
     return Received(at=at, by=said.by, record=said.record, parties=(party,), urgent=said.urgent)
+
+
+def _waits(whose: Whose) -> Select[CaseRecordRow]:
+    found = select(CaseRecordRow).where(
+        CaseRecordRow.done_at.is_(None), CaseRecordRow.outcome != TAKEN
+    )
+    if whose.establishments:
+        found = found.where(CaseRecordRow.establishment.in_(sorted(whose.establishments)))
+    if whose.wings:
+        found = found.where(CaseRecordRow.wing.in_(sorted(whose.wings)))
+    return found if whose.confidential else found.where(~CaseRecordRow.confidential)
 
 
 def _unplaced(row: CaseRecordRow) -> Unplaced:

@@ -301,7 +301,7 @@ class Cases:
         Raises:
             CaseUnknown: there is none.
         """
-        return _line(self._row(case_id))
+        return case_line(self._row(case_id))
 
     def of_number(self, number: str, *, asked: bool = False) -> tuple[CaseLine, ...]:
         """Give the cases of somebody, newest first; only those that he asked for if asked for."""
@@ -313,7 +313,7 @@ class Cases:
         if asked:
             found = found.where(CasePartyRow.asked)
         found = found.order_by(CaseRow.opened_at.desc(), CaseRow.id)
-        return tuple(_line(row) for row in self._rows.scalars(found).unique())
+        return tuple(case_line(row) for row in self._rows.scalars(found).unique())
 
     def parties(self, cases: Collection[str]) -> dict[str, dict[str, Party]]:
         """Give whom some cases are between, by case and key; their numbers and names are opened."""
@@ -329,14 +329,14 @@ class Cases:
         self, whose: Whose, limit: int, *, open_only: bool = True, skip: int = 0
     ) -> tuple[CaseLine, ...]:
         """Give cases, those that are due first."""
-        found = select(CaseRow).where(*_mine(CaseRow, whose))
+        found = select(CaseRow).where(*mine(CaseRow, whose))
         if open_only:
             found = found.where(CaseRow.step != Step.CLOSED).order_by(
                 CaseRow.urgent.desc(), CaseRow.due, CaseRow.id
             )
         else:
             found = found.order_by(CaseRow.changed_at.desc(), CaseRow.id)
-        return tuple(_line(row) for row in self._rows.scalars(found.offset(skip).limit(limit)))
+        return tuple(case_line(row) for row in self._rows.scalars(found.offset(skip).limit(limit)))
 
     def tasks(
         self,
@@ -356,7 +356,7 @@ class Cases:
             until: only what is due by then; None for all.
             since: only what is due then or later; None for all.
         """
-        found = select(CaseTaskRow).where(*_mine(CaseTaskRow, whose))
+        found = select(CaseTaskRow).where(*mine(CaseTaskRow, whose))
         if what:
             found = found.where(CaseTaskRow.rank.in_(sorted(RANK[each] for each in what)))
         if until is not None:
@@ -364,51 +364,38 @@ class Cases:
         if since is not None:
             found = found.where(CaseTaskRow.due >= since)
         found = found.order_by(CaseTaskRow.rank, CaseTaskRow.due, CaseTaskRow.case)
-        return tuple(_task_line(row) for row in self._rows.scalars(found.limit(limit)))
+        return tuple(task_line(row) for row in self._rows.scalars(found.limit(limit)))
 
     def counted(self, whose: Whose, today: date) -> dict[What, tuple[int, int]]:
         """Count what is due by today, and what of it is late, by what it is."""
         late = func.sum(case((CaseTaskRow.due < today, 1), else_=0))
         found = (
             select(CaseTaskRow.rank, func.count(), late)
-            .where(*_mine(CaseTaskRow, whose), CaseTaskRow.due <= today)
+            .where(*mine(CaseTaskRow, whose), CaseTaskRow.due <= today)
             .group_by(CaseTaskRow.rank)
             .order_by(CaseTaskRow.rank)
         )
         order = list(What)
         return {order[rank]: (n, int(over or 0)) for rank, n, over in self._rows.execute(found)}
 
-    def late(self, whose: Whose, now: datetime, limit: int) -> tuple[TaskLine, ...]:
+    def late(
+        self, whose: Whose, now: datetime, limit: int, *, skip: int = 0
+    ) -> tuple[TaskLine, ...]:
         """Give what a manager has to see: at once what cannot wait, a day later all the rest."""
-        today = day_of(now)
-        at_once = [RANK[each] for each in ESCALATES]
-        found = select(CaseTaskRow).where(
-            *_mine(CaseTaskRow, whose),
-            or_(
-                CaseTaskRow.due < today - timedelta(days=1),
-                and_(CaseTaskRow.rank.in_(at_once), CaseTaskRow.due < today),
-                CaseTaskRow.at < now,
-            ),
-        )
+        found = select(CaseTaskRow).where(*mine(CaseTaskRow, whose), escalates(now))
         found = found.order_by(CaseTaskRow.rank, CaseTaskRow.due, CaseTaskRow.case)
-        return tuple(_task_line(row) for row in self._rows.scalars(found.limit(limit)))
+        return tuple(task_line(row) for row in self._rows.scalars(found.offset(skip).limit(limit)))
 
-    def unanswered(self, whose: Whose, today: date, limit: int) -> tuple[CaseLine, ...]:
+    def unanswered(
+        self, whose: Whose, today: date, limit: int, *, skip: int = 0
+    ) -> tuple[CaseLine, ...]:
         """Give the open cases whose asker nobody has been with, and whose day has passed."""
-        theirs = (
-            select(CaseTaskRow.case)
-            .where(
-                CaseTaskRow.rank.in_([RANK[What.FIRST_VISIT], RANK[What.WHO]]),
-                CaseTaskRow.due < today,
-            )
-            .scalar_subquery()
-        )
         found = (
             select(CaseRow)
-            .where(*_mine(CaseRow, whose), CaseRow.id.in_(theirs), ~CaseRow.seen)
+            .where(*mine(CaseRow, whose), never_answered(today))
             .order_by(CaseRow.opened_at, CaseRow.id)
         )
-        return tuple(_line(row) for row in self._rows.scalars(found.limit(limit)))
+        return tuple(case_line(row) for row in self._rows.scalars(found.offset(skip).limit(limit)))
 
     def bookings(
         self, whose: Whose, first: datetime, last: datetime
@@ -418,7 +405,7 @@ class Cases:
             select(CaseRow.id, CaseBookingRow)
             .join(CaseRow, CaseRow.id == CaseBookingRow.case)
             .where(
-                *_mine(CaseRow, whose),
+                *mine(CaseRow, whose),
                 CaseBookingRow.state.in_(["open", "begun"]),
                 CaseBookingRow.starts < last,
                 CaseBookingRow.ends > first,
@@ -555,9 +542,17 @@ class Cases:
             found = found.where(ClosedDayRow.establishment.in_(["", *establishments]))
         return tuple((p, day) for p, day in self._rows.execute(found.order_by(ClosedDayRow.day)))
 
-    def renew_open(self, *, after: str = "", most: int = 200) -> str:
-        """Work out some open cases anew; give where to go on, "" when all are done."""
+    def renew_open(self, *, after: str = "", most: int = 200, establishment: str = "") -> str:
+        """Work out some open cases anew; give where to go on, "" when all are done.
+
+        Args:
+            after: where the last call said to go on.
+            most: at most so many.
+            establishment: only those of this prison; "" for all.
+        """
         found = select(CaseRow.id).where(CaseRow.step != Step.CLOSED, CaseRow.id > after)
+        if establishment:
+            found = found.where(CaseRow.establishment == establishment)
         ids = self._rows.scalars(found.order_by(CaseRow.id).limit(most)).all()
         for each in ids:
             self.renew(each)
@@ -764,11 +759,18 @@ def _once(tasks: Sequence[Task]) -> list[Task]:
     return list(found.values())
 
 
-def _mine(table: Any, whose: Whose) -> list[Any]:
+def mine(table: Any, whose: Whose) -> list[Any]:
+    """Say which rows of cases, or of their tasks, somebody asks for.
+
+    A task is theirs whose case is, wherever it is that somebody has to go.
+    """
     found = []
     if whose.establishments:
         found.append(table.establishment.in_(sorted(whose.establishments)))
-    if whose.wings:
+    if whose.wings and table is CaseTaskRow:
+        theirs = select(CaseRow.id).where(CaseRow.wing.in_(sorted(whose.wings)))
+        found.append(table.case.in_(theirs.scalar_subquery()))
+    elif whose.wings:
         found.append(table.wing.in_(sorted(whose.wings)))
     if not whose.confidential:
         found.append(~table.confidential)
@@ -777,7 +779,26 @@ def _mine(table: Any, whose: Whose) -> list[Any]:
     return found
 
 
-def _line(row: CaseRow) -> CaseLine:
+def escalates(now: datetime) -> Any:
+    """Say which tasks a manager has to see: at once what cannot wait, a day later all the rest."""
+    today = day_of(now)
+    return or_(
+        CaseTaskRow.due < today - timedelta(days=1),
+        and_(CaseTaskRow.rank.in_([RANK[each] for each in ESCALATES]), CaseTaskRow.due < today),
+        CaseTaskRow.at < now,
+    )
+
+
+def never_answered(today: date) -> Any:
+    """Say which cases' asker nobody has been with although the day has passed."""
+    theirs = select(CaseTaskRow.case).where(
+        CaseTaskRow.rank.in_([RANK[What.FIRST_VISIT], RANK[What.WHO]]), CaseTaskRow.due < today
+    )
+    return and_(CaseRow.id.in_(theirs.scalar_subquery()), ~CaseRow.seen)
+
+
+def case_line(row: CaseRow) -> CaseLine:
+    """Give a case as a line of a list."""
     return CaseLine(
         id=row.id,
         step=Step(row.step),
@@ -796,7 +817,8 @@ def _line(row: CaseRow) -> CaseLine:
     )
 
 
-def _task_line(row: CaseTaskRow) -> TaskLine:
+def task_line(row: CaseTaskRow) -> TaskLine:
+    """Give something to be done as a line of a list."""
     task = Task(what=What(row.what), party=row.party, due=row.due, at=row.at, more=row.more)
     return TaskLine(
         case=row.case,

@@ -151,6 +151,13 @@ class StaffBook:
         row = self._rows.get(StaffRow, username.strip().lower())
         return convert.staff(row, named=named) if row else None
 
+    def names(self, usernames: Collection[str]) -> dict[str, str]:
+        """Give what some people are called, by user name; nobody else's name is opened."""
+        found = select(StaffRow).where(StaffRow.username.in_(sorted(set(usernames))))
+        rows = self._rows.scalars(found).all()
+        self._keys.fetch([row.sealed_scope for row in rows])
+        return {row.username: row.name for row in rows}
+
     def list(self, only: Collection[str] | None = None, *, named: bool = True) -> tuple[Staff, ...]:
         """Give everybody, by user name; their names stay sealed unless they are asked for.
 

@@ -66,7 +66,7 @@ BEGIN
         ('case_papers', 'SELECT, INSERT'),
         ('case_records', 'SELECT, INSERT, UPDATE'),
         ('case_briefs', 'SELECT, INSERT'),
-        ('case_marks', 'SELECT'),
+        ('case_marks', 'SELECT, INSERT, UPDATE'),
         ('limits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('closed_days', 'SELECT, INSERT, DELETE'),
         ('reps', 'SELECT, INSERT, UPDATE'),

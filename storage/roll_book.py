@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from pipeline.kept import RollImport
 from pipeline.ports import Person
 from pipeline.roll_changes import Change, Kind
 from storage import rows as convert
-from storage.data_keys import Keys, roll_scope
+from storage.data_keys import CHUNK, Keys, roll_scope
 from storage.events import Events
 from storage.models import (
     AlertRow,
@@ -111,6 +112,31 @@ class RollBook:
         """
         row = self._row(number)
         return convert.person_from_json(row.person) if row is not None else None
+
+    def those(self, numbers: Collection[str]) -> dict[str, Person]:
+        """Find many people on the roll in force, by the numbers that were asked for.
+
+        Whoever is not on it is left out, and so is what is no prison number.
+        """
+        wanted: dict[str, list[str]] = {}
+        for number in set(numbers):
+            with suppress(NumberOdd):
+                wanted.setdefault(self._index.digest_for(ROLL, number), []).append(number)
+        digests = sorted(wanted)
+        found: dict[str, Person] = {}
+        for start in range(0, len(digests), CHUNK):
+            some = (
+                select(RollPersonRow)
+                .join(RollImportRow, RollImportRow.number == RollPersonRow.number)
+                .where(
+                    RollImportRow.in_force,
+                    RollPersonRow.digest.in_(digests[start : start + CHUNK]),
+                )
+            )
+            for row in self._rows.scalars(some):
+                person = convert.person_from_json(row.person)
+                found |= dict.fromkeys(wanted[row.digest], person)
+        return found
 
     def standing(self, number: str) -> Standing | None:
         """Say what is to be minded about somebody; None when he is not on the roll.

@@ -27,6 +27,7 @@ from storage import audit
 from storage.alerts import Alerts
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
+from storage.case_boards import CaseBoards
 from storage.case_intake import CaseIntake
 from storage.case_roll import CaseRoll
 from storage.cases import Cases
@@ -181,6 +182,8 @@ class Kept:
         """Prisoners who help."""
         self.rep_sheets = RepSheets(rows, self.events, self.reps, self)
         """What they are told for a day, and where their sheets are."""
+        self.case_boards = CaseBoards(rows)
+        """What the boards of the day show of them."""
 
 
 def rows_of(kept: Kept) -> Rows:

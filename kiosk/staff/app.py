@@ -14,6 +14,7 @@ from kiosk.staff import (
     account,
     alerts,
     api,
+    boards,
     bound,
     box_round,
     desk,
@@ -24,6 +25,8 @@ from kiosk.staff import (
     grid,
     intake,
     languages,
+    late,
+    limits,
     pads,
     people,
     progress,
@@ -38,7 +41,9 @@ from kiosk.staff import (
     terminals,
     tokens,
     trail,
+    unplaced,
     verify,
+    visits,
 )
 from kiosk.staff.kit import Office, StaffKit
 from kiosk.staff.showing import see_other, show_problem
@@ -91,6 +96,11 @@ def create_app(kit: StaffKit) -> FastAPI:
         box_round,
         roll,
         figures,
+        boards,
+        visits,
+        unplaced,
+        late,
+        limits,
         trail,
         tokens,
         api,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from forms.errors import UserError
 from kiosk.access import FormSent, Role, SignedIn, User, router_for
-from kiosk.staff import progress, queue, taking, wording
+from kiosk.staff import boards, progress, queue, taking, wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import VERIFIERS, may_open, may_see_unread
 from kiosk.staff.showing import see_other, show
@@ -66,6 +66,8 @@ def routers() -> tuple[APIRouter, ...]:
             warnings = dirty_glass(kept, user, kit.now()) if warned else ()
             warnings += silent_sentences(kept, user, kit.now()) if warned else ()
             warnings += _missed(kept, user, kit.now()) if warned else ()
+            works = user.has(*boards.WORKS)
+            day = boards.summary(kept, user, kit.now()) if works else ()
         shown("list-viewed", "start")
         tiles = [
             {"status": s, "count": counts.get(s, 0), "words": _(wording.STATUS[s])} for s in TILES
@@ -78,6 +80,7 @@ def routers() -> tuple[APIRouter, ...]:
             request,
             "home.html",
             title=_("Start"),
+            day=day,
             heading=_("Forms coming in") if counting else _("Hello, {name}", name=user.name),
             counts=tiles if counting else (),
             warnings=warnings,

@@ -54,6 +54,7 @@ class Site:
 
 _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/", "Start", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR, Role.ADMIN)),
+    ("/cases", "Today", (Role.PRACTITIONER, Role.MANAGER)),
     ("/verify", "Verify", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/records", "Records", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
     ("/alerts", "Alerts", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER)),
@@ -68,6 +69,8 @@ _LINKS: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("/intake", "Intake", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.ADMIN)),
     ("/slips", "Slips", (Role.OFFICER,)),
     ("/box-round", "Box rounds", (Role.AUDITOR,)),
+    ("/late", "Late", (Role.MANAGER,)),
+    ("/late/proof", "Staff-named cases", (Role.AUDITOR,)),
     ("/figures", "Figures", (Role.VERIFIER, Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/exports", "Exports", (Role.PRACTITIONER, Role.MANAGER, Role.AUDITOR)),
     ("/tokens", "Tokens", (Role.MANAGER, Role.ADMIN)),
@@ -81,6 +84,9 @@ _UNDER: Mapping[str, str] = {
     "/take-in": "/intake",
     "/roll": "/intake",
     "/sheets": "/reps",
+    "/visits": "/cases",
+    "/unplaced": "/cases",
+    "/limits": "/late",
 }
 
 
@@ -139,9 +145,13 @@ def show(
     request: Request, template: str, *, title: str, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """Make a page from a template."""
+    return HTMLResponse(made(request, template, title=title, **values), status)
+
+
+def made(request: Request, template: str, *, title: str, **values: Any) -> str:
+    """Make the text of a page from a template."""
     page = _environment().get_template(template)
-    text = page.render(site=_site(request), title=title, **values)
-    return HTMLResponse(text, status)
+    return page.render(site=_site(request), title=title, **values)
 
 
 def show_problem(request: Request, problem: UserError, status: int) -> HTMLResponse:

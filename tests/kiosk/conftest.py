@@ -445,6 +445,14 @@ class Prison:
             assert kept.records.get(record).state == "verified"
         return str(record)
 
+    def loose(self, filled: Filled, **more: Any) -> str:
+        """Take a verified copy in that no case takes up by itself; give the record's id."""
+        record = self.verified(filled, **{"person": "Z9999ZZ", **more})
+        with self.store.begin() as kept:
+            while kept.case_intake.waits():
+                kept.case_intake.take_up(at=self.clock())
+        return record
+
     def decides(self, record: str, by: str = "petra") -> None:
         """Have somebody say of every answer that waits that the machine read it rightly."""
         with self.store.begin() as kept:

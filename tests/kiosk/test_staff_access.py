@@ -124,6 +124,17 @@ TABLE = {
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
     ("GET", "/figures"): VERIFIERS | {"auditor"},
+    ("GET", "/cases"): frozenset({"practitioner", "manager"}),
+    ("GET", "/visits"): frozenset({"practitioner", "manager"}),
+    ("GET", "/visits/paper.pdf"): frozenset({"practitioner", "manager"}),
+    ("GET", "/unplaced"): frozenset({"practitioner", "manager"}),
+    ("GET", "/unplaced/{paper}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/unplaced/{paper}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/late"): frozenset({"manager"}),
+    ("GET", "/late/proof"): frozenset({"manager", "auditor"}),
+    ("GET", "/limits"): frozenset({"manager"}),
+    ("POST", "/limits"): frozenset({"manager"}),
+    ("POST", "/limits/days"): frozenset({"manager"}),
     ("GET", "/exports"): frozenset({"practitioner", "manager", "auditor"}),
     ("POST", "/exports"): frozenset({"practitioner", "manager"}),
     ("GET", "/exports/new"): frozenset({"practitioner", "manager"}),
@@ -244,6 +255,7 @@ def place(open_prison, samples):
         prison.file = kept.intakes.last(1)[0].number
         prison.sending = "0" * 32
     prison.asked = prison.asks()
+    prison.paper = prison.loose(samples.consent)
     prison.export = asked_for(prison)
     with prison.store.begin() as kept:
         milan = kept.staff.find("milan")
@@ -305,6 +317,7 @@ def address(place, path: str) -> str:
         case_id=place.case,
         sheet=place.sheet,
         pad=place.bound if path.startswith("/made-out") else place.pad,
+        paper=place.paper,
     ).replace("/static/me_number", "/static/staff.css")
 
 

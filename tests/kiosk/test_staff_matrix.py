@@ -23,6 +23,7 @@ from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
 from pipeline.promises import promised_day
 from pipeline.submissions import Submission
+from storage.cases import Whose
 from storage.openings import OPEN_FOR
 from storage.tokens import CONFIDENTIAL, READS
 from tests.kiosk.rep_prison import PEOPLE, with_case, with_rep, with_roll, with_sheet
@@ -230,6 +231,20 @@ def place(open_prison: Any, samples: Any) -> Any:
         prison.machine = made.id
         prison.ask = kept.people_asks.ask("mofficer", "factors", by="x", at=at).id
         kept.events.add("record-viewed", word("somebody-else"), by="mauditor", at=at)
+    # Six days ago, so that somebody should have come by now and it stands on the boards.
+    with prison.store.begin() as kept:
+        while kept.case_intake.waits():
+            kept.case_intake.take_up(at=at - timedelta(days=6))
+    with prison.store.look() as kept:
+        prison.case_ids = {
+            where: [
+                line.id
+                for line in kept.cases.listed(Whose(confidential=True), 100)
+                if (line.establishment, line.wing) == where
+            ]
+            for where in PLACES
+        }
+    prison.paper = prison.cases["consent." + ".".join(HERE)].record
     prison.asides = [prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")]
     prison.sending = prison.sends("petra")
     prison.asides.append(prison.sent_aside)
@@ -287,6 +302,7 @@ def ids(place: Any) -> dict[str, list[str]]:
         "rep": [place.rep],
         "case_id": [place.case],
         "sheet": [place.sheet],
+        "paper": [place.paper, *records],
     }
 
 
@@ -566,6 +582,32 @@ REP = ("C3456DE", "DEV SHAH", "R. Assessor")
 assert "C3456DE" in PEOPLE
 
 
+BOARDS = ("/cases", "/visits", "/visits/paper.pdf", "/unplaced")
+
+
+def boards_none(place: Any, seen: Seen, _role: str) -> None:
+    assert {seen.open[each] for each in (*BOARDS, f"/unplaced/{place.paper}")} == {403}
+
+
+def boards_full(place: Any, seen: Seen, _role: str) -> None:
+    assert {seen.open[each] for each in (*BOARDS, f"/unplaced/{place.paper}")} == {200}
+    everything(seen, [*place.case_ids[HERE], *words_of(place, "self", "me_name")])
+
+
+def answered_for_none(_place: Any, seen: Seen, _role: str) -> None:
+    assert {seen.open[each] for each in ("/late", "/late/proof", "/limits")} == {403}
+
+
+def answered_for(place: Any, seen: Seen, _role: str) -> None:
+    assert {seen.open[each] for each in ("/late", "/late/proof", "/limits")} == {200}
+    everything(seen, place.case_ids[HERE])
+
+
+def proof_alone(place: Any, seen: Seen, _role: str) -> None:
+    assert (seen.open["/late/proof"], seen.open["/late"], seen.open["/limits"]) == (200, 403, 403)
+    nothing(seen, words_of(place, "self") + words_of(place, "slip"))
+
+
 def trail_none(_place: Any, seen: Seen, _role: str) -> None:
     assert seen.trail == "" or "your role does not let you" in seen.trail
     assert {seen.open["/trail"], seen.open["/trail/check"]} == {403}
@@ -612,6 +654,11 @@ RULES = {
     ("Reps, their sheets", "-"): rep_none,
     ("Reps, their sheets", "F"): rep_full,
     ("Reps, their sheets", "metadata"): rep_none,
+    ("Boards of the day", "-"): boards_none,
+    ("Boards of the day", "F"): boards_full,
+    ("What is late, limits", "-"): answered_for_none,
+    ("What is late, limits", "F"): answered_for,
+    ("What is late, limits", "metadata of staff-named"): proof_alone,
     ("Audit trail", "-"): trail_none,
     ("Audit trail", "own"): trail_own,
     ("Audit trail", "F"): trail_full,
@@ -637,7 +684,7 @@ def test_of_another_prison_or_wing_nobody_sees_a_word_or_an_id(place, seen, wher
     found = [each for case in there for each in (*case.words.values(), case.record, *case.pages)]
     found += [show_serial(case.serial) for case in there]
     found += [number(f"alert.{where}"), word(f"why.{where}"), *place.pads[where]]
-    found += [place.rounds[where], place.exports[where]]
+    found += [place.rounds[where], place.exports[where], *place.case_ids[where]]
     nothing(seen[role], found)
     for address, status in seen[role].open.items():
         if not address.startswith(("trail", "/verify/")) and any(

@@ -103,6 +103,9 @@ ACTS = {
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
     "/pages/{page_id}/fields/{name}": "field-decided",
     "/verify/grid": "field-decided",
+    "/unplaced/{paper}": "case-record-aside",
+    "/limits": "limit-set",
+    "/limits/days": "day-closed",
     "/trail": "list-viewed",
     "/trail/check": "audit-verified",
 }
@@ -133,6 +136,7 @@ def place(open_prison, samples):
         )
         prison.file = next(f.number for f in kept.intakes.last() if f.id in prison.page)
     prison.verified(samples.self_referral)
+    prison.paper = prison.loose(samples.consent)
     prison.export = asked_for(prison, "milan", 1)
     prison.sending = prison.sends("milan")
     prison.filed = prison.files("milan")
@@ -184,6 +188,7 @@ def address(place: Any, path: str) -> str:
         rep=getattr(place, "rep", ""),
         case_id=getattr(place, "case", ""),
         sheet=getattr(place, "sheet", ""),
+        paper=getattr(place, "paper", ""),
     )
 
 
@@ -286,12 +291,19 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             rep=place.rep,
             case_id=place.case,
             sheet=place.sheet,
+            paper=place.paper,
         )
         if path == "/roll/bring":
             files = [("file", ("roll.csv", ROLL))]
             return milan.post(where, data={"csrf": token, "book": "roll"}, files=files)
         if path == "/roll/files/{delivery}":
             return milan.post(where, data={"csrf": token, "act": "confirm"})
+        if path.startswith("/unplaced"):
+            return milan.post(where, data={"csrf": token, "act": "aside"})
+        if path.startswith("/limits"):
+            day = place.clock().date().isoformat()
+            asks = {"triage": "2", "prison": "MTI", "day": day, "act": "close"}
+            return milan.post(where, data={"csrf": token, **asks})
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
