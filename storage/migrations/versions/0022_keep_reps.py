@@ -1,7 +1,7 @@
 """Keep reps: who may help, the hours they gave, and where each of their sheets is.
 
 Revision: 0022
-Follows: 0024
+Follows: 0021
 """
 
 from importlib import resources
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0024"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
