@@ -43,7 +43,7 @@ from pipeline.case_tasks import tasks_of
 from pipeline.cases import Case, Step, replay
 from pipeline.ports import Person
 from storage.blobs import FolderBlobs
-from storage.cases import _ACT, _PARTY, RANK, _once, case_scope
+from storage.cases import _ACT, _PARTY, RANK, _once
 from storage.intake_box import IntakeBox
 from storage.keys import KeyFolder, Vault
 from storage.models import (
@@ -53,6 +53,7 @@ from storage.models import (
     CaseRecordRow,
     CaseRow,
     CaseTaskRow,
+    case_scope,
 )
 from storage.sealed_blobs import SealedBlobs
 from storage.sealing import add_all
@@ -401,7 +402,7 @@ def _code(n: int) -> str:
 def _write(kept: Kept, made: Made, batch: Sequence[tuple[str, _Place, list[Act]]]) -> None:
     """Write some cases: what is kept is what `storage.cases` would have kept of them."""
     rows = rows_of(kept)
-    kept.keys.make_all([case_scope(code) for code, *_ in batch])
+    kept.keys.make_all([case_scope(code, 1) for code, *_ in batch])
     cases: list[dict[str, Any]] = []
     acts: list[CaseActRow] = []
     parties: list[CasePartyRow] = []

@@ -21,7 +21,7 @@ from itertools import combinations, pairwise
 from random import Random
 
 import pdfplumber
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]
 import zxingcpp
 
 from forms.page_id import decode, new_serial, show_serial

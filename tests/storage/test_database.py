@@ -302,7 +302,7 @@ def test_data_kept_at_revision_0009_is_all_there_and_the_office_can_work_beside_
     store.close()
 
 
-REVISION_18 = f"""{REVISION_9};
+REVISION_18_CASE = f"""{REVISION_9};
 INSERT INTO cases (id, opened_at, changed_at, establishment, wing, step, acts, confidential, urgent,
     paused, stopped, seen, practitioner, reason) VALUES ('C-AAAAAA', '2026-11-23 09:30:00',
     '2026-11-23 09:30:00', 'MTI', 'B', 'received', 0, false, false, false, false, false, '', '')
@@ -312,7 +312,7 @@ INSERT INTO cases (id, opened_at, changed_at, establishment, wing, step, acts, c
 def test_data_kept_at_revision_0018_is_all_there_and_reps_can_be_kept_beside_it(
     keep_at: Callable[[str, str], str], vault: Vault
 ) -> None:
-    store = Store(keep_at("0018", REVISION_18), vault)
+    store = Store(keep_at("0018", REVISION_18_CASE), vault)
     store.upgrade()
     told = {"by": "pat", "at": _NOW}
     with store.begin() as kept:
