@@ -23,6 +23,7 @@ from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
+from forms.answer_slip import AnswerSlip
 from forms.fields import (
     Choice,
     Date,
@@ -361,6 +362,35 @@ def render_notice(lines: Sequence[str]) -> bytes:
     said = [each for at, each in enumerate(said) if at == 0 or each[2] != said[0][2]]
     fonts = sorted({script.font for script in _SCRIPTS.values()})
     page = _environment().get_template("notice.html").render(said=said, fonts=fonts)
+    return _pdf_of(page)
+
+
+def render_answer_slips(slips: Sequence[AnswerSlip]) -> bytes:
+    """Print slips, two on a sheet A4 with a line to cut along; each is folded to a third.
+
+    Folded at its two dotted lines, once towards the words and once away from them, it shows
+    nothing but a name and a cell.
+    """
+    fonts = sorted({script.font for script in _SCRIPTS.values() if script.font})
+    page = (
+        _environment()
+        .get_template("answer_slips.html")
+        .render(
+            sheets=[slips[at : at + 2] for at in range(0, len(slips), 2)],
+            fonts=fonts,
+            html_language=html_language,
+            direction=direction,
+        )
+    )
+    return _pdf_of(page)
+
+
+def render_pack(html: str) -> bytes:
+    """Print a page of ours that holds no address but those of bundled fonts."""
+    return _pdf_of(html)
+
+
+def _pdf_of(page: str) -> bytes:
     html = weasyprint.HTML(string=page, url_fetcher=_Assets(), base_url="asset:")
     out = html.write_pdf(font_config=our_fonts(), pdf_variant="pdf/ua-1")
     if not isinstance(out, bytes):

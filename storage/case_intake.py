@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, exists, or_, select
@@ -23,9 +24,10 @@ from pipeline import case_forms
 from pipeline.case_acts import AskedAgain, Party, Received, Wish, Withdrew
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
-from pipeline.cases import Case, Step
+from pipeline.cases import Case, Step, Word, word_of
 from pipeline.kept import KeptRecord, RecordState
 from pipeline.ports import Person
+from pipeline.promises import day_of, promised_day
 from storage.cases import Cases, Whose
 from storage.events import MACHINE, Events
 from storage.models import (
@@ -39,6 +41,7 @@ from storage.models import (
     SheetRow,
     SubmissionRow,
 )
+from storage.submissions import NotThatDay
 
 if TYPE_CHECKING:
     from storage.store import Kept, Store
@@ -190,9 +193,25 @@ class CaseIntake:
             return
         if self._kept.filings.closed(serial):
             self._kept.filings.reopen(serial, by=MACHINE, at=at)
-        asker = case.asker
-        if asked is not None and asked.state == "open" and asker is not None and asker.met_at:
-            self._kept.submissions.seen(serial, by=MACHINE, at=at)
+        if asked is None or asked.state == "stopped":
+            return
+        word, submissions = word_of(case), self._kept.submissions
+        if word is Word.WORKING and asked.state == "open":
+            submissions.seen(serial, by=MACHINE, at=at)
+        elif word is Word.VISIT and asked.state == "working":
+            submissions.wait(serial, self._visit_by(case, at), by=MACHINE, at=at)
+        if word is Word.VISIT and case.promised is not None and case.promised > day_of(at):
+            told = case.promised.isoformat()
+            if told not in (asked.promised, asked.renewed) and told > asked.promised:
+                with suppress(NotThatDay):
+                    submissions.renew(serial, case.promised, by=MACHINE, at=at)
+
+    def _visit_by(self, case: Case, at: datetime) -> date:
+        """Say by when somebody goes to whoever asked, once more."""
+        asker, limits = case.asker, self._cases.limits()
+        if asker is not None and asker.visit_due is not None:
+            return promised_day(asker.visit_due, limits.after_stop)
+        return promised_day(at, limits.first_visit)
 
     def _verified(self) -> Select[str]:
         """Select the verified records that no case has taken up, oldest first."""

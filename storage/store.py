@@ -25,6 +25,7 @@ from forms.errors import UserError
 from pipeline.ports import Person, Sheet
 from storage import audit
 from storage.alerts import Alerts
+from storage.answers import Answers
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
 from storage.case_intake import CaseIntake
@@ -175,6 +176,8 @@ class Kept:
         """What the roll and the keep-apart list say to them."""
         self.case_intake = CaseIntake(rows, self.events, self.cases, self)
         """How verified forms reach the cases."""
+        self.answers = Answers(rows, self.events, self.cases, self)
+        """What askers are told, and who is owed it."""
 
 
 def rows_of(kept: Kept) -> Rows:
