@@ -28,6 +28,7 @@ LOOKED_UP: dict[str, tuple[str, ...]] = {
     "access.py": ("ROLE_NAMES",),
     "widgets.py": ("_PARTS", "_SEEN"),
     "staff/account.py": ("_MEANS",),
+    "staff/answers.py": ("_OFFICERS", "NO_SLIP"),
     "staff/box_round.py": ("WORDS",),
     "staff/filing.py": ("_SAID", "_MUST"),
     "staff/intake.py": ("_WAYS",),

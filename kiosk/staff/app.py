@@ -13,6 +13,7 @@ from kiosk.problems import BodyLimit, tell_problems
 from kiosk.staff import (
     account,
     alerts,
+    answers,
     api,
     bound,
     box_round,
@@ -82,6 +83,7 @@ def create_app(kit: StaffKit) -> FastAPI:
         pads,
         filing,
         bound,
+        answers,
         intake,
         box_round,
         figures,

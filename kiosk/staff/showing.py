@@ -78,6 +78,7 @@ _UNDER: Mapping[str, str] = {
     "/api-docs": "/tokens",
     "/made-out": "/pads",
     "/take-in": "/intake",
+    "/answers": "/slips",
 }
 
 
