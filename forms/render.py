@@ -36,6 +36,7 @@ from forms.fields import (
     Signature,
     Text,
 )
+from forms.pack_paper import PackPaper
 from forms.texts import sheet_language
 from forms.wording import LANGUAGES, direction, html_language, language_of_all, words
 
@@ -385,9 +386,16 @@ def render_answer_slips(slips: Sequence[AnswerSlip]) -> bytes:
     return _pdf_of(page)
 
 
-def render_pack(html: str) -> bytes:
-    """Print a page of ours that holds no address but those of bundled fonts."""
-    return _pdf_of(html)
+def render_pack(paper: PackPaper) -> bytes:
+    """Print a paper of headed parts, with its foot on every page."""
+    fonts = sorted({script.font for script in _SCRIPTS.values() if script.font})
+    plain = "".join(c for c in paper.foot if c.isprintable() and c not in '"\\<>')
+    page = (
+        _environment()
+        .get_template("pack.html")
+        .render(paper=paper, fonts=fonts, foot=f'"{plain}"', html_language=html_language)
+    )
+    return _pdf_of(page)
 
 
 def _pdf_of(page: str) -> bytes:

@@ -24,6 +24,7 @@ from storage.models import (
     CasePartyRow,
     HoldRow,
     NumberAliasRow,
+    PackRow,
     RollChangesRow,
     RollImportRow,
     RollPersonRow,
@@ -272,6 +273,7 @@ class RollBook:
             (SubmissionRow, SubmissionRow.person),
             (HoldRow, HoldRow.subject),
             (CasePartyRow, CasePartyRow.digest),
+            (PackRow, PackRow.person),
         ):
             self._rows.execute(update(held).where(column == gone).values({column.key: stays}))
         self._move_pairs(*apart)

@@ -52,6 +52,7 @@ from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.openings import Openings
 from storage.outbox import Outbox
+from storage.packs import Packs
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import StaffBook
 from storage.people_asks import PeopleAsks
@@ -178,6 +179,8 @@ class Kept:
         """How verified forms reach the cases."""
         self.answers = Answers(rows, self.events, self.cases, self)
         """What askers are told, and who is owed it."""
+        self.packs = Packs(rows, self.events, self.keys, self.people_index, self.cases, self)
+        """What was put together of whom, for whom and why."""
 
 
 def rows_of(kept: Kept) -> Rows:

@@ -79,6 +79,8 @@ _UNDER: Mapping[str, str] = {
     "/made-out": "/pads",
     "/take-in": "/intake",
     "/answers": "/slips",
+    "/packs": "/exports",
+    "/report": "/figures",
 }
 
 
