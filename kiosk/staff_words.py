@@ -47,6 +47,7 @@ LOOKED_UP: dict[str, tuple[str, ...]] = {
     "staff/progress.py": ("_COUNTED", "_FATES", "BECAME"),
     "staff/queue.py": ("LOOKS",),
     "staff/records.py": ("OPENINGS",),
+    "staff/report.py": ("STEP_WORDS", "MODES", "REASONS", "SAFER", "GROUPS"),
     "staff/showing.py": ("_LINKS",),
     "staff/speech.py": ("MONTHS",),
     "staff/views.py": ("_TAGS", "_BY"),

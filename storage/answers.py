@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session as Rows
@@ -28,6 +28,7 @@ from pipeline.cases import Case, Step, Word
 from pipeline.kept import RecordState
 from pipeline.ports import Person
 from pipeline.promises import day_of, promised_day
+from storage.case_figures import mine
 from storage.cases import RANK, Cases, KeptCase, Whose
 from storage.events import Events
 from storage.models import (
@@ -203,7 +204,7 @@ class Answers:
         )
         return (
             select(CaseRow.id)
-            .where(*_mine(whose), recent, or_(told.is_(None), told < CaseRow.changed_at, late))
+            .where(*mine(whose), recent, or_(told.is_(None), told < CaseRow.changed_at, late))
             .order_by(CaseRow.opened_at, CaseRow.id)
             .limit(LOOKED_AT)
         )
@@ -272,16 +273,3 @@ def outside_of(case: Case, person: Person | None) -> tuple[str, str]:
         return "", ""
     name = " ".join(part for part in (person.forenames, person.surname) if part)
     return name or asker.party.name, person.cell
-
-
-def _mine(whose: Whose) -> list[Any]:
-    found: list[Any] = []
-    for column, kept_to in (
-        (CaseRow.establishment, whose.establishments),
-        (CaseRow.wing, whose.wings),
-    ):
-        if kept_to:
-            found.append(column.in_(sorted(kept_to)))
-    if not whose.confidential:
-        found.append(~CaseRow.confidential)
-    return found

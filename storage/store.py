@@ -28,6 +28,7 @@ from storage.alerts import Alerts
 from storage.answers import Answers
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
+from storage.case_figures import CaseFigures
 from storage.case_intake import CaseIntake
 from storage.case_roll import CaseRoll
 from storage.cases import Cases
@@ -179,6 +180,8 @@ class Kept:
         """How verified forms reach the cases."""
         self.answers = Answers(rows, self.events, self.cases, self)
         """What askers are told, and who is owed it."""
+        self.case_figures = CaseFigures(rows)
+        """Counts of cases."""
         self.packs = Packs(rows, self.events, self.keys, self.people_index, self.cases, self)
         """What was put together of whom, for whom and why."""
 
