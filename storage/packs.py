@@ -343,11 +343,8 @@ class Packs:
         """Give his answers on every verified form that is his or is about him."""
         digest, made = self._people.digest(numbers[0]), []
         pages = self._people.pages_of(digest)
-        found = set(
-            self._rows.scalars(
-                select(PageRow.record).where(PageRow.id.in_(pages), PageRow.record.is_not(None))
-            )
-        )
+        listed = self._rows.scalars(select(PageRow.record).where(PageRow.id.in_(pages)))
+        found = {each for each in listed if each}
         of_case: dict[str, tuple[str, str]] = {}
         rows = self._rows.execute(
             select(CaseRecordRow.record, CaseRecordRow.case, CaseRecordRow.party).where(

@@ -40,7 +40,7 @@ from kiosk.staff.speech import _
 from pipeline.packs import Left, NotShared, attendance, forbidden, knows_of
 from pipeline.promises import day_of
 from storage.case_intake import wing_of
-from storage.cases import CaseUnknown, KeptCase
+from storage.cases import KeptCase
 from storage.packs import REASONS, NothingKept, Pack, PackOver, PackUnexplained, PackUnknown
 from storage.people_index import NumberOdd
 from storage.store import Kept
@@ -148,17 +148,17 @@ def routers() -> tuple[APIRouter, ...]:
         """Keep that a confirmation or a handover is to be made.
 
         Raises:
-            CaseUnknown: it is not for them, or nobody of that key is in it.
+            CaseUnknown: it is not for them.
         """
         now = office.kit.now()
         with office.kit.store.look() as kept:
             case = theirs(kept, user, case_id)
             people = _people(kept, case, now)
         side = case.case.side(form.one("party"))
-        if side is None or not side.party.number:
-            raise CaseUnknown
         kind = "hearing" if form.one("kind") == "hearing" else "handover"
         try:
+            if side is None or not side.party.number:
+                raise LineOdd
             lines = ("activity", "monitor") if kind == "hearing" else ("to",)
             more = {name: " ".join(form.one(name).split())[:_LINE] for name in lines}
             _check_lines(more, case, side.key)
@@ -397,7 +397,7 @@ def _of_case(
         sent={n: sent.one(n)[:_LINE] for n in ("party", "activity", "monitor", "to")}
         if sent
         else {},
-        status=problem.status if problem else 200,
+        status=(409 if isinstance(problem, NotShared) else 422) if problem else 200,
     )
 
 

@@ -12,6 +12,7 @@ from kiosk.access import Role, roles_of, routes_of
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline.case_acts import Party, Received
 
 LEADS_ON = {
     "/verify": "it shows nothing, and leads on to a page that does",
@@ -23,6 +24,8 @@ NOBODYS = {
     "/slips": "an empty form, the same for everybody",
     "/prove": "an empty form, the same for everybody",
     "/exports/new": "a form with nothing of anybody",
+    "/answers": "an empty form, the same for everybody",
+    "/packs/new": "a form with nothing of anybody",
     "/api-docs": "a description, the same for everybody",
 }
 """What leaves no event, and why; each is made sure of below."""
@@ -88,6 +91,12 @@ ACTS = {
     "/pads": "sheet-issued",
     "/pads/{pad}/cancel": "sheet-void",
     "/slips": "slip-viewed",
+    "/answers": "answer-viewed",
+    "/answers/slips": "case-answered",
+    "/answers/day": "case-promised",
+    "/packs": "pack-asked",
+    "/packs/cases/{case_id}": "pack-asked",
+    "/packs/{pack_id}/file": "pack-fetched",
     "/terminals": "terminal-invited",
     "/terminals/{terminal_id}/code": "terminal-invited",
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
@@ -97,6 +106,24 @@ ACTS = {
     "/trail/check": "audit-verified",
 }
 """What every unsafe route leaves when it does what it is there for."""
+
+
+def handing_over(prison: Any) -> tuple[str, str]:
+    """Have somebody's case handed over; give the case and the pack."""
+    him = Party(key="a", number="A1234BC", name="JON EXAMPLE")
+    act = Received(at=prison.clock(), by="x", parties=(him, Party(key="b")), sender="a")
+    with prison.store.begin() as kept:
+        case = kept.cases.open(act, establishment="MTI", wing="B")
+        pack = kept.packs.ask(
+            "handover",
+            number="A1234BC",
+            case=kept.cases.get(case),
+            party="a",
+            more={"to": "HMP Leeds"},
+            by="milan",
+            at=prison.clock(),
+        )
+    return case, pack.id
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +151,7 @@ def place(open_prison, samples):
         (filed,) = kept.records.of_serial(prison.filed)
     prison.decides(filed.id)
     prison.roll(samples.person)
+    prison.case, prison.pack = handing_over(prison)
     prison.app = create_app(prison.kit())
     return prison
 
@@ -162,6 +190,8 @@ def address(place: Any, path: str) -> str:
         round_id=getattr(place, "round", ""),
         sending=getattr(place, "sending", ""),
         serial=getattr(place, "filed", ""),
+        case_id=place.case,
+        pack_id=getattr(place, "pack", ""),
     )
 
 
@@ -259,6 +289,8 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             pad=place.bound if path.startswith("/made-out") else place.pad,
             round_id=place.round,
             sending=place.sending,
+            case_id=place.case,
+            pack_id=place.pack,
         )
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
@@ -272,6 +304,11 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
         if path == "/tokens":
             asks |= {"name": "robot.two", "scopes": "status:read", "days": "9"}
             return milan.post(where, data={"csrf": token, **asks, "prisons": ""})
+        if path == "/packs":
+            asks |= {"number": "A1234BC", "reason": "request", "why": "He asked for it himself."}
+            return milan.post(where, data={"csrf": token, **asks})
+        asks |= {"case": place.case, "day": f"{place.clock() + timedelta(days=9):%Y-%m-%d}"}
+        asks |= {"party": "a", "kind": "handover", "to": "HMP Leeds"}
         asks |= {"page": place.sent_aside, "number": "A1234BC", "p1_name": "x", "told": "yes"}
         asks |= {"type": "debt", "done_already": "none", "risk_now": "some"}
         asks |= {
