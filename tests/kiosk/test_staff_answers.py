@@ -14,6 +14,7 @@ import pytest
 from forms.page_id import show_serial
 from pipeline import case_acts as on
 from pipeline.cases import Word
+from storage.case_intake import take_up_cases
 
 
 def text_of(pdf: bytes) -> str:
@@ -192,3 +193,29 @@ def test_the_kiosk_tells_the_same_five_words_as_the_case(prison: Any, samples: A
     prison.does(on.Reopened, why="asked")
     assert says()[0] == prison.answer().word == "working"
     assert serial
+
+
+def test_a_worker_makes_kiosks_tell_what_whoever_acted_could_not(prison: Any) -> None:
+    record = prison.asks(me_number="A1234BC")
+    prison.decides(record)
+    prison.takes_up()
+    case = prison.cases()[0]
+    serial = record.rpartition("-")[0]
+
+    def told_after(*acts: Any) -> str:
+        with prison.store.begin() as kept:
+            for act, what in acts:
+                prison.clock.move(timedelta(minutes=5))
+                kept.cases.do(case, act(at=prison.clock(), by="petra", **what))
+        take_up_cases(prison.store, at=prison.clock())
+        with prison.store.look() as kept:
+            assert kept.case_intake.behind() == (), "once"
+            return str(kept.submissions.find(serial).state)
+
+    assert told_after() == "open"
+    assert told_after((on.Seen, {"party": "a"})) == "working"
+    see_me = {"party": "a", "wish": on.Wish.SEE_ME, "how": "in-person"}
+    assert told_after((on.Withdrew, see_me)) == "open"
+    assert told_after((on.Seen, {"party": "a"})) == "working"
+    assert told_after((on.Closed, {"reason": on.Reason.TALKED})) == "finished"
+    assert told_after((on.Reopened, {"why": "asked"})) == "working"

@@ -48,6 +48,9 @@ WORDS = {
     "alerts.number": "CANARYAP",
     "export_asks.why": "CANARYAQ",
     "second_factors.label": "CANARYAR",
+    "packs.why": "CANARYBA",
+    "packs.number": "Q7349ZX",
+    "packs.more": "CANARYBC",
 }
 
 
@@ -157,6 +160,14 @@ def _say_at_a_kiosk(desk: Any) -> None:
             by="pat",
             at=NOW,
         )
+        kept.packs.ask(
+            "handover",
+            number=WORDS["packs.number"],
+            why=WORDS["packs.why"],
+            more={"to": WORDS["packs.more"]},
+            by="pat",
+            at=NOW,
+        )
 
 
 def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
@@ -178,6 +189,7 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             [each.number for each in kept.alerts.waiting()],
             [each.label for each in kept.factors.of("pat")],
             [kept.exports.why(each.id) for each in kept.exports.asks(9)],
+            [vars(kept.packs.why(each.id)) for each in kept.packs.listed(9)],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
         ]
