@@ -241,14 +241,12 @@ def _papers(case: Case, acts: Sequence[Act], key: str, today: date, found: Found
     _cleaned, caught = pack_words.without(data, frozenset(others))
     if caught:
         found.leaks.append("subject: caught by the last net")
-    told = [{"why": why, "how_much": n} for why, n in pack_words.left_in_words(left)]
-    said = {**data, "left_out": told}
-    papers.append(("subject", text_of(pack_words.subject(said, number, "foot"))))
+    papers.append(("subject", text_of(pack_words.subject(data, number, "foot"))))
     papers.append(("subject", json.dumps(data)))
     for kind, words in papers:
         found.papers += 1
         _look(words, others, kind, found)
-        for word in ("ROOMQ", "REPQ", "did not want", "acct", "CSIP", "not-safe"):
+        for word in ("ROOMQ", "REPQ", "did not want", "acct", "CSIP", "not-safe", "alert"):
             if word in words:
                 found.leaks.append(f"{kind}: {word}")
         if {each.upper() for each in NUMBER.findall(words)} - {number}:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from pipeline.kept import KeptRecord, RecordState
 from pipeline.packs import (
+    HIS,
     CaseOfHis,
     HandedOver,
     Left,
@@ -315,17 +316,23 @@ class Packs:
                 known.add(kept.id)
         records = self._records(numbers, cases, known, left, opens)
         digest = self._people.digest(number)
-        issued = self._rows.execute(
-            select(SheetRow.form, SheetRow.issued_at)
+        rows = self._rows.execute(
+            select(SheetRow.form, SheetRow.issued_at, CasePaperRow.case)
+            .outerjoin(CasePaperRow, CasePaperRow.serial == SheetRow.serial)
             .where(SheetRow.serial.in_(self._people.serials_of(digest)))
             .order_by(SheetRow.issued_at, SheetRow.serial)
-        ).all()
+        )
+        issued = [
+            (form, day_of(at))
+            for form, at, case_id in rows
+            if form in HIS and (case_id is None or case_id in known)
+        ]
         keys = [side.key if (side := side_of(k.case, numbers)) else "" for k in cases]
         others = frozenset(forbidden([k.case for k in cases], keys, numbers))
         subject = Subject(
             cases=tuple(made),
             records=tuple(records),
-            issued=tuple((form, day_of(at)) for form, at in issued if form != "rj-4"),
+            issued=tuple(issued),
             left=+left,
         )
         return WhatIsKept(subject=subject, forbidden=others)

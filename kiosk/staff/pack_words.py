@@ -95,32 +95,33 @@ DONE: Mapping[Done, str] = {
 }
 
 HAPPENED: Mapping[str, str] = {
-    "asked": "He asked for it.",
-    "asked-again": "He asked again.",
+    "asked": "You asked for it.",
+    "asked-again": "You asked again.",
     "triaged": "A practitioner took it on.",
-    "party-named": "Somebody found out who he is.",
-    "seen": "Somebody went to see him.",
-    "sender-confirmed": "He was asked face to face whether he wants it.",
-    "offered": "He was told of it, and asked whether he wants to take part.",
-    "consent-taken": "He said yes and no on the consent form.",
-    "withdrew": "He asked to stop, or for something less.",
-    "slip-was-none": "A slip of his was no withdrawal.",
-    "prepared": "He was prepared.",
+    "party-named": "Somebody wrote down who you are.",
+    "seen": "Somebody went to see you.",
+    "sender-confirmed": "You were asked face to face whether you want it.",
+    "offered": "You were told of it, and asked whether you want to take part.",
+    "consent-taken": "You said yes and no on the consent form.",
+    "withdrew": "You asked to stop, or for something less.",
+    "slip-was-none": "A slip of yours was no withdrawal.",
+    "prepared": "You were prepared.",
     "booked": "A time was booked.",
     "unbooked": "That time was cancelled.",
     "begun": "It began.",
-    "met": "He came.",
+    "met": "You came.",
     "agreement": "A plan was written down.",
-    "followed-up": "Somebody went back to see how he was.",
-    "urgency-met": "Somebody was with him the same day.",
-    "moved": "He moved.",
-    "released": "He was released.",
+    "followed-up": "Somebody went back to see how you were.",
+    "urgency-met": "Somebody was with you the same day.",
+    "moved": "You moved.",
+    "released": "You were released.",
     "on-the-spot": "Somebody helped at once.",
-    "answered": "He was told how far it was.",
-    "promised": "He was given a new day.",
+    "answered": "You were told how far it was.",
+    "promised": "You were given a new day.",
     "closed": "It was closed.",
     "reopened": "It was opened again.",
 }
+"""What happened to whoever is given what is kept about him."""
 
 NEEDS: Mapping[str, str] = {
     "reading": "Help with reading",
@@ -253,13 +254,18 @@ def promise_in_words(promise: Kept) -> str:
 
 
 def subject_data(what: Subject, number: str, today: date) -> dict[str, object]:
-    """Put what is kept about somebody into words, as plain data."""
+    """Put what is kept about somebody into words, as plain data.
+
+    How much was left out and why is for whoever looks it through: it would tell him of cases that
+    he has not been told of, and that there are alerts.
+    """
     return {
         "prison_number": number,
         "made": today.isoformat(),
         "cases": [_case(each) for each in what.cases],
         "forms": [_record(each) for each in what.records],
-        "printed_for_him": [
+        "own_words": bool(what.left.get(Left.OWN_WORDS)),
+        "printed_for_you": [
             {"form": _form_title(form), "day": day.isoformat()} for form, day in what.issued
         ],
     }
@@ -370,7 +376,7 @@ def subject(data: Mapping[str, object], number: str, foot: str) -> PackPaper:
             lines=(
                 _(
                     "This is what the service keeps about you. What is about other people is left "
-                    "out; the last part says how much and why."
+                    "out."
                 ),
                 _("If you think that something is wrong or missing, ask to talk about it."),
             ),
@@ -396,12 +402,13 @@ def subject(data: Mapping[str, object], number: str, foot: str) -> PackPaper:
         rows += [(_("A promise of yours"), str(one)) for one in promises]
         heading = _("Case {case}", case=str(case["case"]))
         parts.append(PaperPart(heading=heading, rows=tuple(rows)))
-    printed = [(str(one["day"]), str(one["form"])) for one in _listed(data["printed_for_him"])]
+    printed = [(str(one["day"]), str(one["form"])) for one in _listed(data["printed_for_you"])]
     if printed:
         parts.append(PaperPart(heading=_("Forms printed for you"), rows=tuple(printed)))
-    left = [(str(one["why"]), str(one["how_much"])) for one in _listed(data["left_out"])]
-    if left:
-        parts.append(PaperPart(heading=_("What is left out, and why"), rows=tuple(left)))
+    left = [_("What is about other people, or was told to us in confidence, is not in here.")]
+    if data["own_words"]:
+        left.append(_("Nor is what you wrote or drew yourself: ask, and somebody shows you."))
+    parts.append(PaperPart(heading=_("What is left out"), lines=tuple(left)))
     return PackPaper(title=_("What is kept about you"), foot=foot, parts=tuple(parts))
 
 

@@ -343,9 +343,8 @@ def _subject(kept: Kept, user: User, number: str, foot: str, now: datetime) -> M
     cleaned, scrubbed = pack_words.without(data, what.forbidden)
     left = Counter(what.subject.left)
     left[Left.OTHER_PARTY] += scrubbed
-    told = pack_words.left_in_words(+left)
-    data = {**cleaned, "left_out": [{"why": why, "how_much": n} for why, n in told]}
-    return Made(paper=pack_words.subject(data, number, foot), data=data, left=+left)
+    paper = pack_words.subject(cleaned, number, foot)
+    return Made(paper=paper, data=cleaned, left=+left)
 
 
 def _foot(user: User, now: datetime) -> str:

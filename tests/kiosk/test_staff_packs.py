@@ -185,10 +185,12 @@ def test_somebody_is_given_what_is_kept_about_him_without_the_other_side(
     answers = {a["question"]: a["answer"] for f in data["forms"] for a in f["answers"]}
     assert answers["My name"] == "JON EXAMPLE"
     happened = [one["what"] for one in data["cases"][0]["what_happened"]]
-    assert "He asked for it." in happened
-    assert "He was told of it, and asked whether he wants to take part." not in happened
+    assert "You asked for it." in happened
+    assert "You were told of it, and asked whether you want to take part." not in happened
     assert data["cases"][0]["promises"] == ["until 4 December 2026: not looked at yet"]
-    assert data["left_out"]
+    assert data["own_words"]
+    assert "left out" in paper
+    assert "picture" not in paper, "that is for whoever looks it through"
     with met.store.look() as kept:
         (pack,) = kept.packs.listed(9)
         assert kept.packs.why(pack.id).number == "A1234BC"
@@ -224,10 +226,11 @@ def test_who_was_only_named_is_not_told_so_by_asking_what_is_kept(
     milan = visitor("milan")
     sent = about(milan, "B2345CD")
     data = json.loads(file(milan, sent.headers["location"], "json").text)
-    assert (data["cases"], data["forms"]) == ([], [])
-    assert [one["why"] for one in data["left_out"]] == [
-        "He has not been told of it yet: talk to the data protection officer."
-    ]
+    assert (data["cases"], data["forms"], data["own_words"]) == ([], [], False)
+    page = milan.get(sent.headers["location"]).text
+    assert "He has not been told of it yet: talk to the data protection officer." in page
+    paper = text_of(file(milan, sent.headers["location"]).content)
+    assert "not been told" not in paper + json.dumps(data)
 
 
 def test_what_is_kept_is_given_by_managers_for_a_reason_and_a_fresh_proof(

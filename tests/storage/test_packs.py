@@ -60,10 +60,14 @@ def test_of_an_officers_slip_he_is_given_his_own_boxes_alone(office: Office) -> 
     office.comes("rj-2", {**SLIP, "off_name": "OLU", "line": "KEN HIT BO"})
     office.takes_up()
     case_id = office.cases()[0]
-    assert given_to(office, "A1234BC").subject.left[Left.NOT_TOLD] == 2, "nobody told him"
+    office.paper(case_id, "a", "rj-3h", "A1234BC")
+    before = given_to(office, "A1234BC").subject
+    assert before.left[Left.NOT_TOLD] == 2, "nobody told him"
+    assert (before.cases, before.records, before.issued) == ((), (), ())
     office.does(case_id, on.Seen, party="a")
     what = given_to(office, "A1234BC")
     (record,) = what.subject.records
+    assert [form for form, _day in what.subject.issued] == ["rj-3h"]
     assert {name for name, _ in record.answers} == {"p1_number", "p1_role"}
     assert what.subject.left[Left.WHO_REFERRED] >= 2
     assert "B2345CD" in what.forbidden
