@@ -23,6 +23,7 @@ from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
+from forms.answer_slip import AnswerSlip
 from forms.fields import (
     Choice,
     Date,
@@ -35,6 +36,7 @@ from forms.fields import (
     Signature,
     Text,
 )
+from forms.pack_paper import PackPaper
 from forms.texts import sheet_language
 from forms.wording import LANGUAGES, direction, html_language, language_of_all, words
 
@@ -361,6 +363,42 @@ def render_notice(lines: Sequence[str]) -> bytes:
     said = [each for at, each in enumerate(said) if at == 0 or each[2] != said[0][2]]
     fonts = sorted({script.font for script in _SCRIPTS.values()})
     page = _environment().get_template("notice.html").render(said=said, fonts=fonts)
+    return _pdf_of(page)
+
+
+def render_answer_slips(slips: Sequence[AnswerSlip]) -> bytes:
+    """Print slips, two on a sheet A4 with a line to cut along; each is folded to a third.
+
+    Folded at its two dotted lines, once towards the words and once away from them, it shows
+    nothing but a name and a cell.
+    """
+    fonts = sorted({script.font for script in _SCRIPTS.values() if script.font})
+    page = (
+        _environment()
+        .get_template("answer_slips.html")
+        .render(
+            sheets=[slips[at : at + 2] for at in range(0, len(slips), 2)],
+            fonts=fonts,
+            html_language=html_language,
+            direction=direction,
+        )
+    )
+    return _pdf_of(page)
+
+
+def render_pack(paper: PackPaper) -> bytes:
+    """Print a paper of headed parts, with its foot on every page."""
+    fonts = sorted({script.font for script in _SCRIPTS.values() if script.font})
+    plain = "".join(c for c in paper.foot if c.isprintable() and c not in '"\\<>')
+    page = (
+        _environment()
+        .get_template("pack.html")
+        .render(paper=paper, fonts=fonts, foot=f'"{plain}"', html_language=html_language)
+    )
+    return _pdf_of(page)
+
+
+def _pdf_of(page: str) -> bytes:
     html = weasyprint.HTML(string=page, url_fetcher=_Assets(), base_url="asset:")
     out = html.write_pdf(font_config=our_fonts(), pdf_variant="pdf/ua-1")
     if not isinstance(out, bytes):

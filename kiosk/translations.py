@@ -26,7 +26,7 @@ from babel.messages.pofile import read_po, write_po
 
 import forms
 import kiosk
-from forms import library
+from forms import answer_slip, library
 from forms.texts import asks_for_consent, texts_of
 from forms.wording import CONSENT, ENGLISH_NAMES, LANGUAGES, OFFER, STATE, words
 from kiosk.staff_words import gathered
@@ -83,6 +83,9 @@ def sources() -> dict[str, Source]:
             found.setdefault(text, Source(text)).places.append(f"form {form.id}")
     found.setdefault(OFFER, Source(OFFER)).places.append("with consent in English")
     elsewhere.add(OFFER)
+    for text in answer_slip.NEW:
+        found.setdefault(text, Source(text)).places.append("answer slip")
+        elsewhere.add(text)
     screens, marked = screen_strings()
     for text, place in screens:
         found.setdefault(text, Source(text)).places.append(place)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import Select, String, and_, cast, exists, func, or_, select, text
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -23,9 +24,11 @@ from pipeline import case_forms
 from pipeline.case_acts import AskedAgain, Party, Promised, Received, Wish, Withdrew
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
-from pipeline.cases import Case, Step
+from pipeline.case_tasks import What
+from pipeline.cases import Case, Step, Word, word_of
 from pipeline.kept import KeptRecord, RecordState
 from pipeline.ports import Person
+from pipeline.promises import day_of, promised_day
 from storage.cases import Cases, Whose
 from storage.events import MACHINE, Events
 from storage.models import (
@@ -35,10 +38,13 @@ from storage.models import (
     CasePartyRow,
     CaseRecordRow,
     CaseRow,
+    CaseTaskRow,
+    ClosingRow,
     RecordRow,
     SheetRow,
     SubmissionRow,
 )
+from storage.submissions import NotThatDay
 
 if TYPE_CHECKING:
     from storage.store import Kept, Store
@@ -178,7 +184,12 @@ class CaseIntake:
         return row.case if row else ""
 
     def tell(self, case_id: str, *, at: datetime) -> None:
-        """Have the kiosk and the slips' own pages say how far a case is."""
+        """Have the kiosk and the slips' own pages say how far a case is.
+
+        Where the staff site may not touch what kiosks tell, a worker does it (`tell_behind`).
+        """
+        if not self._may_tell():
+            return
         kept = self._cases.get(case_id)
         found = select(CaseRecordRow.record, CaseRecordRow.form).where(
             CaseRecordRow.case == case_id
@@ -187,7 +198,61 @@ class CaseIntake:
             if form in REFERRALS:
                 self._tell(record.rpartition("-")[0], kept.case, at)
 
+    def behind(self) -> tuple[str, ...]:
+        """Give the cases of which a kiosk does not tell how far they are; opens no key."""
+        return tuple(self._rows.scalars(self._behind().limit(AT_ONCE)))
+
+    def tell_behind(self, *, at: datetime) -> int:
+        """Have kiosks tell how far those cases are; give how many there were."""
+        found = self.behind()
+        for each in found:
+            self.tell(each, at=at)
+        return len(found)
+
     # Inside
+
+    def _may_tell(self) -> bool:
+        """Say whether this process may touch what kiosks tell: on a server staff may not."""
+        if self._rows.get_bind().dialect.name != "postgresql":
+            return True
+        asked = text("SELECT has_table_privilege(current_user, 'receipts', 'SELECT')")
+        return bool(self._rows.scalar(asked))
+
+    def _behind(self) -> Select[str]:
+        """Select the cases whose request at a kiosk is not at what the case is at."""
+        visit = exists().where(
+            CaseTaskRow.case == CaseRow.id,
+            CaseTaskRow.what == What.VISIT,
+            CaseTaskRow.party == CasePartyRow.key,
+        )
+        first = exists().where(
+            CaseTaskRow.case == CaseRow.id,
+            CaseTaskRow.what == What.FIRST_VISIT,
+            cast(CaseTaskRow.due, String).not_in([SubmissionRow.promised, SubmissionRow.renewed]),
+            cast(CaseTaskRow.due, String) > SubmissionRow.promised,
+            CaseTaskRow.due > func.current_date(),
+        )
+        named = exists().where(CaseActRow.case == CaseRow.id, CaseActRow.what == "promised")
+        shut = exists().where(ClosingRow.serial == SubmissionRow.serial)
+        state, goes_on = SubmissionRow.state, CaseRow.step != Step.CLOSED
+        return (
+            select(CaseRow.id)
+            .join(CasePartyRow, and_(CasePartyRow.case == CaseRow.id, CasePartyRow.asked))
+            .join(CaseRecordRow, CaseRecordRow.case == CaseRow.id)
+            .join(RecordRow, RecordRow.id == CaseRecordRow.record)
+            .join(SubmissionRow, SubmissionRow.serial == RecordRow.serial)
+            .where(
+                or_(
+                    and_(~goes_on, state.in_(("open", "working")), ~shut),
+                    and_(goes_on, state == "finished", shut),
+                    and_(goes_on, CaseRow.seen, state == "open", ~visit),
+                    and_(goes_on, CaseRow.seen, state == "working", visit),
+                    and_(goes_on, state == "open", named, first),
+                )
+            )
+            .distinct()
+            .order_by(CaseRow.id)
+        )
 
     def _tell(self, serial: str, case: Case, at: datetime) -> None:
         asked = self._rows.get(SubmissionRow, serial)
@@ -197,9 +262,30 @@ class CaseIntake:
             return
         if self._kept.filings.closed(serial):
             self._kept.filings.reopen(serial, by=MACHINE, at=at)
-        asker = case.asker
-        if asked is not None and asked.state == "open" and asker is not None and asker.met_at:
-            self._kept.submissions.seen(serial, by=MACHINE, at=at)
+        if asked is None or asked.state == "stopped":
+            return
+        word, submissions = word_of(case), self._kept.submissions
+        if word is Word.WORKING and asked.state == "open":
+            submissions.seen(serial, by=MACHINE, at=at)
+        elif (
+            word is Word.VISIT
+            and asked.state == "working"
+            and case.asker is not None
+            and case.asker.visit_due is not None
+        ):
+            submissions.wait(serial, self._visit_by(case, at), by=MACHINE, at=at)
+        if word is Word.VISIT and case.promised is not None and case.promised > day_of(at):
+            told = case.promised.isoformat()
+            if told not in (asked.promised, asked.renewed) and told > asked.promised:
+                with suppress(NotThatDay):
+                    submissions.renew(serial, case.promised, by=MACHINE, at=at)
+
+    def _visit_by(self, case: Case, at: datetime) -> date:
+        """Say by when somebody goes to whoever asked, once more."""
+        asker, limits = case.asker, self._cases.limits()
+        if asker is not None and asker.visit_due is not None:
+            return promised_day(asker.visit_due, limits.after_stop)
+        return promised_day(at, limits.first_visit)
 
     def _verified(self) -> Select[str]:
         """Select the verified records that no case has taken up, oldest first."""
@@ -508,6 +594,7 @@ def take_up_cases(store: Store, *, at: datetime) -> int:
     """
     with store.look(()) as kept:
         waits, follows = kept.case_intake.waits(), kept.case_roll.waits()
+        behind = kept.case_intake.behind()
     done = 0
     if follows:
         with store.begin(()) as kept:
@@ -515,6 +602,9 @@ def take_up_cases(store: Store, *, at: datetime) -> int:
     if waits:
         with store.begin(()) as kept:
             done += kept.case_intake.take_up(at=at)
+    if behind:
+        with store.begin(()) as kept:
+            kept.case_intake.tell_behind(at=at)
     return done
 
 

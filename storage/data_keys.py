@@ -5,7 +5,7 @@ picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an 
 roll, "apart/<number>" for one of a keep-apart list, "changes/<book>-<number>-<edition>" for what
 either changed, "alias/<hash>" for a number that is another's too, "delivery/<id>" for a file of
 them that waits, "staff/<username>", "alert/<alert>", "export/<export>" for why somebody asked for
-one, "case/<case>" for a case, and "case/<case>.<edition>" once somebody has been taken out of it.
+one, "pack/<pack>" for why and of whom, "case/<case>" for a case, and "case/<case>.<edition>" once somebody has been taken out of it.
 Two are for no thing of its own: "kiosk/pepper" keys the hashes of receipt codes, and
 "kiosk/terminals" is what terminals' certificates come from.
 Deleting a key makes everything sealed under it unreadable from here on. Whoever has a copy of the
@@ -62,6 +62,11 @@ def staff_scope(username: str) -> str:
 def factor_scope(username: str) -> str:
     """Name the key of somebody's second factors, which is given to nobody else."""
     return f"factor/{username}"
+
+
+def pack_scope(pack: str) -> str:
+    """Name the key of why a pack was asked for, and of whom."""
+    return f"pack/{pack}"
 
 
 def export_scope(export: str) -> str:

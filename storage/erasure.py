@@ -327,6 +327,9 @@ def _roll(kept: Kept, digest: str, certificate: int, *, by: str, at: datetime) -
     purge = Purge(kept, Held(), by=by, at=at, certificate=certificate, why="roll")
     gone["keys"] += purge.shred(*shredded)
     gone["pairs"] += lines
+    packs = kept.packs.forget_person(digest)
+    gone["packs"] += len(packs)
+    gone["keys"] += purge.shred(*packs)
     return gone
 
 

@@ -904,6 +904,41 @@ class ExportAskRow(Sealed, Base):
     __table_args__ = (Index("ix_export_asks_establishment", "establishment", "asked_at"),)
 
 
+class PackRow(Sealed, Base):
+    """Somebody asked for a pack: what of whom was put together for whom, and why.
+
+    Its file is made when it is fetched, and is kept nowhere. `person` is a keyed hash that no
+    other table has, `left` how much was left out, by why.
+    """
+
+    __tablename__ = "packs"
+    scope_of = "pack/{0.id}"
+    place_of = "{0.id}"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    case: Mapped[str] = mapped_column(String(12), default="")
+    party: Mapped[str] = mapped_column(String(4), default="")
+    person: Mapped[str] = mapped_column(String(64), default="")
+    establishment: Mapped[str] = mapped_column(String(8), default="")
+    wing: Mapped[str] = mapped_column(String(40), default="")
+    confidential: Mapped[bool] = mapped_column(Boolean, default=False)
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(String(80))
+    fetched_at: Mapped[datetime | None]
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    left: Mapped[dict[str, Any]]
+    why = Private[str]()
+    number = Private[str]()
+    more = Private[dict[str, Any]]()
+
+    __table_args__ = (
+        Index("ix_packs_establishment", "establishment", "asked_at"),
+        Index("ix_packs_person", "person"),
+    )
+
+
 class TokenRow(Base):
     """A program that may ask for what its scopes name; its secret is kept only as a hash."""
 

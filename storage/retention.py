@@ -529,7 +529,9 @@ class _Run:
             )
             rows.execute(delete(ExportAskRow).where(ExportAskRow.id.in_(asks)))
             gone["asks"] += len(asks)
-            gone["keys"] += purge.shred(*(export_scope(each) for each in asks))
+            packs = kept.packs.forget_old(before, MOST)
+            gone["packs"] += len(packs)
+            gone["keys"] += purge.shred(*(export_scope(each) for each in asks), *packs)
         if (before := self.spans.others["alerts"].before(self.at)) is not None:
             held = kept.holds.held()
             purge = Purge(kept, held, by=self.by, at=self.at, certificate=certificate, why="alerts")

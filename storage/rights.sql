@@ -50,6 +50,7 @@ BEGIN
         ('exports', 'SELECT, INSERT'),
         ('exported', 'INSERT'),
         ('export_asks', 'SELECT, INSERT, UPDATE (agreed_at, agreed_by, fetched_at)'),
+        ('packs', 'SELECT, INSERT, UPDATE (fetched_at, digest, "left")'),
         ('tokens', 'SELECT, INSERT, UPDATE (revoked_at, revoked_by, seen_at)'),
         ('alerts', 'SELECT, INSERT, UPDATE (seen_at, seen_by)'),
         ('filings', 'SELECT, INSERT'),

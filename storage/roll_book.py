@@ -25,6 +25,7 @@ from storage.models import (
     CasePartyRow,
     HoldRow,
     NumberAliasRow,
+    PackRow,
     RepRow,
     RollChangesRow,
     RollImportRow,
@@ -308,6 +309,7 @@ class RollBook:
             (HoldRow, HoldRow.subject),
             (CasePartyRow, CasePartyRow.digest),
             (RepRow, RepRow.digest),
+            (PackRow, PackRow.person),
         ):
             self._rows.execute(update(held).where(column == gone).values({column.key: stays}))
         self._move_pairs(*apart)

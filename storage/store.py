@@ -25,9 +25,11 @@ from forms.errors import UserError
 from pipeline.ports import Person, Sheet
 from storage import audit
 from storage.alerts import Alerts
+from storage.answers import Answers
 from storage.backups import Backups
 from storage.box_rounds import BoxRounds
 from storage.case_boards import CaseBoards
+from storage.case_figures import CaseFigures
 from storage.case_intake import CaseIntake
 from storage.case_roll import CaseRoll
 from storage.cases import Cases
@@ -52,6 +54,7 @@ from storage.mailbox import Letters
 from storage.models import KekRow
 from storage.openings import Openings
 from storage.outbox import Outbox
+from storage.packs import Packs
 from storage.paper import Decisions, Intakes, Pages
 from storage.people import StaffBook
 from storage.people_asks import PeopleAsks
@@ -184,6 +187,12 @@ class Kept:
         """What they are told for a day, and where their sheets are."""
         self.case_boards = CaseBoards(rows)
         """What the boards of the day show of them."""
+        self.answers = Answers(rows, self.events, self.cases, self)
+        """What askers are told, and who is owed it."""
+        self.case_figures = CaseFigures(rows)
+        """Counts of cases."""
+        self.packs = Packs(rows, self.events, self.keys, self.people_index, self.cases, self)
+        """What was put together of whom, for whom and why."""
 
 
 def rows_of(kept: Kept) -> Rows:

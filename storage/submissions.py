@@ -319,6 +319,19 @@ class Submissions:
         """
         self._move(serial, _FINISHED, by=by, at=at)
 
+    def wait(self, serial: str, day: date, *, by: str, at: datetime) -> None:
+        """Say that somebody comes by a day once more: the man was seen, and has to be seen again.
+
+        Raises:
+            SubmissionUnknown: there is none of that serial.
+        """
+        row = self._row(serial)
+        row.state, row.ended_at, row.promised, row.renewed = _OPEN, None, day.isoformat(), ""
+        for receipt in self._receipts(serial, at):
+            if receipt.state == _WORKING:
+                receipt.state, receipt.promised, receipt.renewed = _OPEN, day.isoformat(), ""
+        self._events.add("submission-waits", serial, by=by, at=at)
+
     def renew(self, serial: str, day: date, *, by: str, at: datetime) -> None:
         """Name a new day by which somebody comes; that the first was missed stays told.
 

@@ -116,6 +116,7 @@ def routers() -> tuple[APIRouter, ...]:
                     ),
                 }
         shown("list-viewed", "figures")
+        values["reports"] = user.has(Role.MANAGER)
         return show(request, "figures.html", title=_("Figures"), **values)
 
     return (people,)

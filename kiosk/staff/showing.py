@@ -87,6 +87,9 @@ _UNDER: Mapping[str, str] = {
     "/visits": "/cases",
     "/unplaced": "/cases",
     "/limits": "/late",
+    "/answers": "/slips",
+    "/packs": "/exports",
+    "/report": "/figures",
 }
 
 

@@ -49,6 +49,7 @@ from pipeline.submissions import Danger, Submission, Word, to_letter
 from pipeline.triage import triage
 from storage import people
 from storage.blobs import FolderBlobs
+from storage.cases import Whose
 from storage.filings import Slip
 from storage.intake_box import IntakeBox
 from storage.keys import KeyFolder, Vault
@@ -488,6 +489,32 @@ class Prison:
         )
         with self.store.begin() as kept:
             return kept.filings.file(slip, self.kit().judge, by=by, at=self.clock()).serial
+
+    case = ""
+    """The case that a test is about."""
+
+    def takes_up(self) -> None:
+        """Have a worker bring to the cases what was verified."""
+        with self.store.begin() as kept:
+            kept.case_intake.take_up(at=self.clock())
+
+    def cases(self) -> list[str]:
+        """Give every case, the one changed last first."""
+        with self.store.look() as kept:
+            every = kept.cases.listed(Whose(confidential=True), 100, open_only=False)
+            return [each.id for each in every]
+
+    def does(self, act: Any, **what: Any) -> None:
+        """Have petra do something with the case, and the kiosk told."""
+        self.clock.move(timedelta(minutes=5))
+        with self.store.begin() as kept:
+            kept.cases.do(self.case, act(at=self.clock(), by="petra", **what))
+            kept.case_intake.tell(self.case, at=self.clock())
+
+    def answer(self) -> Any:
+        """Give what whoever asked in the case is told."""
+        with self.store.look() as kept:
+            return kept.answers.of_case(kept.cases.get(self.case), self.clock().date())
 
     def roll(self, *persons: Person) -> None:
         """Put a roll in force."""

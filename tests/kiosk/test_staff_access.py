@@ -28,6 +28,7 @@ from kiosk.headers import HEADERS
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline.case_acts import Party, Received
 from pipeline.kept import Status
 from storage.jobs import Jobs
 from tests.kiosk.rep_prison import with_case, with_rep, with_roll, with_sheet
@@ -123,6 +124,20 @@ TABLE = {
     ("POST", "/slips/close"): frozenset({"practitioner", "manager"}),
     ("GET", "/slips"): SIGNED_IN - {"auditor"},
     ("POST", "/slips"): SIGNED_IN - {"auditor"},
+    ("GET", "/answers"): SIGNED_IN - {"auditor", "admin"},
+    ("POST", "/answers"): SIGNED_IN - {"auditor", "admin"},
+    ("GET", "/answers/slips"): frozenset({"practitioner", "manager"}),
+    ("POST", "/answers/slips"): frozenset({"practitioner", "manager"}),
+    ("POST", "/answers/day"): frozenset({"practitioner", "manager"}),
+    ("GET", "/packs"): frozenset({"practitioner", "manager", "auditor"}),
+    ("POST", "/packs"): frozenset({"manager"}),
+    ("GET", "/packs/new"): frozenset({"manager"}),
+    ("GET", "/packs/cases/{case_id}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/packs/cases/{case_id}"): frozenset({"practitioner", "manager"}),
+    ("GET", "/packs/{pack_id}"): frozenset({"practitioner", "manager"}),
+    ("POST", "/packs/{pack_id}/file"): frozenset({"practitioner", "manager"}),
+    ("GET", "/report"): frozenset({"manager"}),
+    ("GET", "/report/figures.csv"): frozenset({"manager"}),
     ("GET", "/figures"): VERIFIERS | {"auditor"},
     ("GET", "/cases"): frozenset({"practitioner", "manager"}),
     ("GET", "/visits"): frozenset({"practitioner", "manager"}),
@@ -192,6 +207,7 @@ OF_WHOM = {
     "/take-in/sent/{sending}/again": NOBODYS,
     "/slips/new/{serial}": NOBODYS,
     "/slips/close": NOBODYS,
+    "/answers/day": NOBODYS,
     "/take-in/instead/{page_id}": VERIFIERS | {"senior", "admin"},
 }
 """What is only whose it is, here somebody else's or nobody's: it looks as if it were not there."""
@@ -228,6 +244,24 @@ def asked_for(prison) -> str:
     return asked.id
 
 
+def handing_over(prison) -> tuple[str, str]:
+    """Have somebody's case handed over; give the case and the pack."""
+    him = Party(key="a", number="A1234BC", name="JON EXAMPLE")
+    act = Received(at=prison.clock(), by="x", parties=(him, Party(key="b")), sender="a")
+    with prison.store.begin() as kept:
+        case = kept.cases.open(act, establishment="MTI", wing="B")
+        pack = kept.packs.ask(
+            "handover",
+            number="A1234BC",
+            case=kept.cases.get(case),
+            party="a",
+            more={"to": "HMP Leeds"},
+            by="petra",
+            at=prison.clock(),
+        )
+    return case, pack.id
+
+
 @pytest.fixture(scope="module")
 def place(open_prison, samples):
     prison = open_prison()
@@ -257,6 +291,7 @@ def place(open_prison, samples):
     prison.asked = prison.asks()
     prison.paper = prison.loose(samples.consent)
     prison.export = asked_for(prison)
+    prison.case, prison.pack = handing_over(prison)
     with prison.store.begin() as kept:
         milan = kept.staff.find("milan")
         made, _ = kept.tokens.make(milan, "robot", ("status:read",), days=9, at=prison.clock())
@@ -316,6 +351,7 @@ def address(place, path: str) -> str:
         rep=place.rep,
         case_id=place.case,
         sheet=place.sheet,
+        pack_id=place.pack,
         pad=place.bound if path.startswith("/made-out") else place.pad,
         paper=place.paper,
     ).replace("/static/me_number", "/static/staff.css")

@@ -245,6 +245,7 @@ def place(open_prison: Any, samples: Any) -> Any:
             for where in PLACES
         }
     prison.paper = prison.cases["consent." + ".".join(HERE)].record
+    prison.packs = [packed(prison, case) for case in case_ids(prison)]
     prison.asides = [prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")]
     prison.sending = prison.sends("petra")
     prison.asides.append(prison.sent_aside)
@@ -268,6 +269,18 @@ def place(open_prison: Any, samples: Any) -> Any:
     prison.sheet = with_sheet(prison)
     prison.app = create_app(prison.kit())
     return prison
+
+
+def packed(prison: Any, case: str) -> str:
+    """Have the first party of a case handed over; give the pack's id."""
+    with prison.store.begin() as kept:
+        found = kept.cases.get(case)
+        number = found.case.sides[0].party.number
+        return str(
+            kept.packs.ask(
+                "handover", number=number, case=found, party="a", by="x", at=prison.clock()
+            ).id
+        )
 
 
 def _with_ids(prison: Any, case: Case, kind: str, key: str) -> Case:
@@ -300,10 +313,17 @@ def ids(place: Any) -> dict[str, list[str]]:
         "person": staff,
         "sending": [place.sending],
         "rep": [place.rep],
-        "case_id": [place.case],
+        "case_id": [*case_ids(place), place.case],
         "sheet": [place.sheet],
         "paper": [place.paper, *records],
+        "pack_id": place.packs,
     }
+
+
+def case_ids(place: Any) -> list[str]:
+    with place.store.look() as kept:
+        whole = Whose(confidential=True)
+        return [each.id for each in kept.cases.listed(whole, 1000, open_only=False)]
 
 
 SAME = {"/static/{name}"}
@@ -390,7 +410,7 @@ def crawl(place: Any, visit: Any, role: str) -> Seen:
     serials = [case.serial for case in place.cases.values()]
     numbers = [canary(key, n) for key, c in place.cases.items() for n in c.words if "number" in n]
     for asked in (*serials, *numbers, place.code):
-        for path, name in (("/records", "asked"), ("/slips", "code")):
+        for path, name in (("/records", "asked"), ("/slips", "code"), ("/answers", "code")):
             answer = browser.post(path, data={"csrf": csrf, name: asked})
             texts.append(re.sub(r'(?s)<input[^>]*id="(asked|code)"[^>]*>', "", answer.text))
     for key, case in place.cases.items():

@@ -12,6 +12,7 @@ from kiosk.access import Role, roles_of, routes_of
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline.case_acts import Party, Received
 from tests.kiosk.rep_prison import with_case, with_rep, with_roll, with_sheet
 
 LEADS_ON = {
@@ -24,6 +25,8 @@ NOBODYS = {
     "/slips": "an empty form, the same for everybody",
     "/prove": "an empty form, the same for everybody",
     "/exports/new": "a form with nothing of anybody",
+    "/answers": "an empty form, the same for everybody",
+    "/packs/new": "a form with nothing of anybody",
     "/api-docs": "a description, the same for everybody",
 }
 """What leaves no event, and why; each is made sure of below."""
@@ -98,6 +101,12 @@ ACTS = {
     "/pads": "sheet-issued",
     "/pads/{pad}/cancel": "sheet-void",
     "/slips": "slip-viewed",
+    "/answers": "answer-viewed",
+    "/answers/slips": "case-answered",
+    "/answers/day": "case-promised",
+    "/packs": "pack-asked",
+    "/packs/cases/{case_id}": "pack-asked",
+    "/packs/{pack_id}/file": "pack-fetched",
     "/terminals": "terminal-invited",
     "/terminals/{terminal_id}/code": "terminal-invited",
     "/terminals/{terminal_id}/revoke": "terminal-revoked",
@@ -116,6 +125,24 @@ ROLL = (
     b"prison_number,surname,forenames,cell,establishment,date_of_birth\n"
     b"A1234BC,SMITH,JOHN,B-2-014,MTI,1990-05-01\n"
 )
+
+
+def handing_over(prison: Any) -> tuple[str, str]:
+    """Have somebody's case handed over; give the case and the pack."""
+    him = Party(key="a", number="A1234BC", name="JON EXAMPLE")
+    act = Received(at=prison.clock(), by="x", parties=(him, Party(key="b")), sender="a")
+    with prison.store.begin() as kept:
+        case = kept.cases.open(act, establishment="MTI", wing="B")
+        pack = kept.packs.ask(
+            "handover",
+            number="A1234BC",
+            case=kept.cases.get(case),
+            party="a",
+            more={"to": "HMP Leeds"},
+            by="milan",
+            at=prison.clock(),
+        )
+    return case, pack.id
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +174,7 @@ def place(open_prison, samples):
     prison.rep = with_rep(prison)
     prison.case = with_case(prison, prison.rep)
     prison.sheet = with_sheet(prison, "milan")
+    prison.pack = handing_over(prison)[1]
     prison.app = create_app(prison.kit())
     return prison
 
@@ -189,6 +217,7 @@ def address(place: Any, path: str) -> str:
         case_id=getattr(place, "case", ""),
         sheet=getattr(place, "sheet", ""),
         paper=getattr(place, "paper", ""),
+        pack_id=getattr(place, "pack", ""),
     )
 
 
@@ -292,6 +321,7 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             case_id=place.case,
             sheet=place.sheet,
             paper=place.paper,
+            pack_id=place.pack,
         )
         if path == "/roll/bring":
             files = [("file", ("roll.csv", ROLL))]
@@ -316,6 +346,11 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
         if path == "/tokens":
             asks |= {"name": "robot.two", "scopes": "status:read", "days": "9"}
             return milan.post(where, data={"csrf": token, **asks, "prisons": ""})
+        if path == "/packs":
+            asks |= {"number": "A1234BC", "reason": "request", "why": "He asked for it himself."}
+            return milan.post(where, data={"csrf": token, **asks})
+        asks |= {"case": place.case, "day": f"{place.clock() + timedelta(days=9):%Y-%m-%d}"}
+        asks |= {"party": "a", "kind": "handover", "to": "HMP Leeds"}
         asks |= {"page": place.sent_aside, "number": "A1234BC", "p1_name": "x", "told": "yes"}
         asks |= {"type": "debt", "done_already": "none", "risk_now": "some"}
         asks |= {

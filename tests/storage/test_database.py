@@ -482,6 +482,34 @@ def test_data_kept_at_revision_0018_is_all_there_and_a_case_can_be_held(
     store.close()
 
 
+REVISION_18_PACK = """
+INSERT INTO cases (id, opened_at, changed_at, establishment, wing, step, acts, confidential,
+        urgent, paused, stopped, seen, practitioner, reason)
+    VALUES ('C-7KQ4M2', '2026-11-23 10:00:00', '2026-11-23 10:00:00', 'MTI', 'B', 'received', 0,
+        0, 0, 0, 0, 0, '', '')
+"""
+
+
+def test_cases_kept_at_revision_0018_are_all_there_and_packs_can_be_kept_beside_them(
+    keep_at: Callable[[str, str], str], vault: Vault
+) -> None:
+    store = Store(keep_at("0018", REVISION_18_PACK), vault)
+    store.upgrade()
+    at = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+    with store.begin() as kept:
+        case = kept.cases.get("C-7KQ4M2")
+        pack = kept.packs.ask(
+            "handover", number="A1234BC", case=case, party="a", more={"to": "x"}, by="pat", at=at
+        )
+        kept.packs.fetched(pack.id, "0" * 64, {}, by="pat", at=at)
+    with store.look() as kept:
+        (found,) = kept.packs.listed(9, establishments=["MTI"])
+        assert (found.id, found.case, found.fetched_at) == (pack.id, "C-7KQ4M2", at)
+        assert kept.packs.why(pack.id).number == "A1234BC"
+        assert kept.packs.listed(9, establishments=["LEI"]) == ()
+    store.close()
+
+
 def test_what_came_in_before_there_was_a_ledger_stands_in_it(
     keep_at: Callable[[str, str], str], vault: Vault
 ) -> None:

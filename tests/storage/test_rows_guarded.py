@@ -14,9 +14,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from forms.page_id import new_serial
+from pipeline.case_acts import Party, Received
 from pipeline.kept import Status
+from pipeline.packs import Left
 from storage import backup, dump, recovery
 from storage.blobs import FolderBlobs
+from storage.cases import Whose
 from storage.database import Database, DatabaseForbidden, roles
 from storage.jobs import Jobs
 from storage.keys import Vault
@@ -380,6 +383,28 @@ def test_alerts_and_requests_are_guarded_and_danger_nobody_knows_where_is_everyb
         "UPDATE replacements SET became = 'replaced'",
         "DELETE FROM sent_files",
     ):
+        with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
+            rows_of(kept).execute(text(statement))
+
+
+def test_staff_act_on_cases_and_keep_packs_and_a_worker_tells_the_kiosk(
+    worker: Store, staff: Store
+) -> None:
+    at = datetime.now(UTC)
+    him = Party(key="a", number="A1234BC")
+    with staff.begin(["MTI"]) as kept:
+        act = Received(at=at, by="petra", parties=(him, Party(key="b")), sender="a")
+        case = kept.cases.open(act, establishment="MTI", wing="A")
+        kept.case_intake.tell(case, at=at)
+        assert kept.answers.of_case(kept.cases.get(case), at.date()).day is not None
+        assert len(kept.answers.debts(Whose(), at, 9)) == 1
+        pack = kept.packs.ask("handover", number="A1234BC", by="petra", at=at, establishment="MTI")
+        kept.packs.fetched(pack.id, "0" * 64, {Left.RISK: 1}, by="petra", at=at)
+    with staff.look(["LEI"]) as kept:
+        assert kept.packs.listed(9) == ()
+    with worker.begin([]) as kept:
+        assert kept.case_intake.behind() == ()
+    for statement in ("DELETE FROM packs", "UPDATE packs SET kind = 'x'"):
         with pytest.raises(DatabaseForbidden), staff.begin([]) as kept:
             rows_of(kept).execute(text(statement))
 

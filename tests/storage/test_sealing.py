@@ -55,6 +55,9 @@ WORDS = {
     "roll_changes.changes": "CANARYAT",
     "number_aliases.numbers": "Q4321ZX",
     "deliveries.file": "CANARYAV",
+    "packs.why": "CANARYBA",
+    "packs.number": "Q7349ZX",
+    "packs.more": "CANARYBC",
 }
 
 
@@ -170,6 +173,14 @@ def _say_at_a_kiosk(desk: Any) -> None:
             by="pat",
             at=NOW,
         )
+        kept.packs.ask(
+            "handover",
+            number=WORDS["packs.number"],
+            why=WORDS["packs.why"],
+            more={"to": WORDS["packs.more"]},
+            by="pat",
+            at=NOW,
+        )
 
 
 def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
@@ -196,6 +207,7 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             kept.roll.merged(),
             [kept.deliveries.file(each) for each in kept.deliveries.due()],
             [kept.exports.why(each.id) for each in kept.exports.asks(9)],
+            [vars(kept.packs.why(each.id)) for each in kept.packs.listed(9)],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
         ]

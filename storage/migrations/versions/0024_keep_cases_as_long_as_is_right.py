@@ -1,7 +1,7 @@
 """Keep cases as long as is right: seal one anew when somebody is taken out of it, and hold one.
 
 Revision: 0024
-Follows: 0022
+Follows: 0023
 """
 
 from importlib import resources
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
