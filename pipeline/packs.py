@@ -35,6 +35,7 @@ from pipeline.case_acts import (
     Moved,
     Offered,
     OnTheSpot,
+    PartyErased,
     PartyNamed,
     Paused,
     Prepared,
@@ -365,6 +366,7 @@ def _told(act: Act, key: str, case: Case) -> Happened | Left:
             | Released(party=party)
             | OnTheSpot(party=party)
             | Answered(party=party)
+            | PartyErased(party=party)
         ):
             return Happened(code=act.what, day=day) if party == key else Left.OTHER_PARTY
         case PartyNamed(party=named):

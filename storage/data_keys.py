@@ -5,9 +5,10 @@ picture, "sheet/<serial>" for whom a copy was issued to, "roll/<number>" for an 
 roll, "apart/<number>" for one of a keep-apart list, "changes/<book>-<number>-<edition>" for what
 either changed, "alias/<hash>" for a number that is another's too, "delivery/<id>" for a file of
 them that waits, "staff/<username>", "alert/<alert>", "export/<export>" for why somebody asked for
-one, "pack/<pack>" for why and of whom, "case/<case>" for a case, and "case/<case>.<edition>" once somebody has been taken out of it.
-Two are for no thing of its own: "kiosk/pepper" keys the hashes of receipt codes, and
-"kiosk/terminals" is what terminals' certificates come from.
+one, "pack/<pack>" for why and of whom, "rep/<rep>", "case/<case>" for a case, and
+"case/<case>.<edition>" once somebody has been taken out of it. Two are for no thing of its own:
+"kiosk/pepper" keys the hashes of receipt codes, and "kiosk/terminals" is what terminals'
+certificates come from.
 Deleting a key makes everything sealed under it unreadable from here on. Whoever has a copy of the
 database from before, and the key pair of that time, can still open it: `storage.rotation` destroys
 the pair.
