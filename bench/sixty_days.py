@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -731,6 +732,7 @@ def main() -> None:
     print(f"blanks lost {len(found.lost_blanks)} of {len(world.serials)}")
     print(f"cases that are not what their acts say {len(found.broken_cases)}")
     print(f"meetings without all that they take {len(found.bad_meetings)}")
+    sys.exit(0 if found.well else 1)
 
 
 if __name__ == "__main__":
