@@ -1,0 +1,187 @@
+"""The pages of a case: everything that can be done from them, by the forms that do it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kiosk.staff import case_words
+from kiosk.staff.app import create_app
+from pipeline import case_acts as on
+from pipeline.case_acts import Party, Received, Role
+from pipeline.case_guards import Block
+from pipeline.cases import Step
+from pipeline.ports import Person
+
+ASKER, OTHER, THIRD = "A1234BC", "B2345CD", "C3456DE"
+
+
+def person(number: str, forenames: str, surname: str, cell: str, **extra: Any) -> Person:
+    at = extra.pop("establishment", "MTI")
+    return Person(
+        prison_number=number,
+        surname=surname,
+        forenames=forenames,
+        cell=cell,
+        establishment=at,
+        extra=extra,
+    )
+
+
+ROLL = (
+    person(ASKER, "Jon", "Example", "B-2-014", language="pl", alerts="MHT"),
+    person(OTHER, "Bo", "Lee", "C-1-003", alerts="VOP"),
+    person(THIRD, "Sam", "Third", "A-1-001", establishment="LEI"),
+)
+
+
+@dataclass
+class Desk:
+    """A case at a desk, and whoever works on it."""
+
+    prison: Any
+    visit: Callable[..., Any]
+    app: Any
+    case_id: str = ""
+
+    def opens(self, *, named: bool = True, **more: Any) -> str:
+        """Have somebody ask; give what the case is called."""
+        other = Party(key="b", role=Role.RESPONSIBLE, number=OTHER if named else "")
+        act = Received(
+            at=self.prison.clock(),
+            by="counterfoil",
+            parties=(Party(key="a", role=Role.HARMED, number=ASKER, needs=("reading",)), other),
+            sender="a",
+            **more,
+        )
+        with self.prison.store.begin() as kept:
+            self.case_id = kept.cases.open(act, establishment="MTI", wing="B")
+            kept.case_roll.heed(self.case_id, at=self.prison.clock())
+        return self.case_id
+
+    def case(self) -> Any:
+        with self.prison.store.look() as kept:
+            return kept.cases.get(self.case_id).case
+
+    def acts(self) -> list[Any]:
+        with self.prison.store.look() as kept:
+            return list(kept.cases.get(self.case_id).acts)
+
+    def did(self, act: type[Any], **what: Any) -> None:
+        with self.prison.store.begin() as kept:
+            kept.cases.record_fact(
+                self.case_id, act(at=self.prison.clock(), by="petra", **what)
+            )
+
+    def comes(self, who: str = "petra") -> Worker:
+        return Worker(self, self.visit(self.app, who))
+
+    def consents(self, *keys: str, **said: str) -> None:
+        """Have parties say yes to everything."""
+        lines = ("c_know", "c_free", "c_no_harm", "c_no_gain", "c_stop", "c_contact", "limits")
+        every = {name: "yes" for name in (*lines, "capacity", "c_meet", "c_msg", "c_name")}
+        every |= {"teach_back": "choice stop limits", **said}
+        today = self.prison.clock().date()
+        for key in keys:
+            self.did(
+                on.ConsentTaken,
+                party=key,
+                said=every,
+                wording="rj-3h/1",
+                language="en",
+                how_read=("aloud",),
+                signed_on=today,
+                until=today + timedelta(days=28),
+                seen_by="vera",
+            )
+
+    def assessed(self, mode: on.Mode = on.Mode.MEETING) -> None:
+        today = self.prison.clock().date()
+        until = today + timedelta(days=14)
+        self.did(
+            on.Assessed, level=on.Level.LOW, mode=mode, until=until, own_part="full", plan=True
+        )
+
+    def ready(self) -> None:
+        """Bring the case to where a time can be booked."""
+        self.did(on.Triaged, practitioner="petra")
+        self.did(on.ManagerAgreed, party="b")
+        self.did(on.SenderConfirmed, party="a", sent=True, alone=True, pressed=False)
+        self.did(on.Offered, party="b")
+        self.consents("a", "b")
+        self.assessed()
+        with self.prison.store.begin() as kept:
+            kept.keep_apart.replace((), by="test", at=self.prison.clock())
+
+
+@dataclass
+class Worker:
+    """Somebody at the pages of the desk's case."""
+
+    desk: Desk
+    browser: Any
+
+    def page(self, path: str = "", **query: str) -> str:
+        answer = self.browser.get(f"/cases/{self.desk.case_id}{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return str(answer.text)
+
+    def does(self, act: str, path: str = "", *, seen: str | None = None, **form: Any) -> Any:
+        """Send a form of the page, as it was when it was opened."""
+        text = self.page(path)
+        csrf = re.search(r'name="csrf" value="([^"]+)"', text)
+        read = re.search(r'name="seen" value="([^"]+)"', text)
+        assert csrf
+        sent = {"csrf": csrf[1], "seen": seen or (read[1] if read else ""), "act": act, **form}
+        return self.browser.post(f"/cases/{self.desk.case_id}{path}", data=sent)
+
+    def done(self, act: str, path: str = "", **form: Any) -> None:
+        answer = self.does(act, path, **form)
+        assert answer.status_code == 303, problems(answer)
+
+
+def problems(answer: Any) -> str:
+    """Give what the page says went wrong."""
+    found = re.search(r"govuk-error-summary__list.*?</ul>", answer.text, re.DOTALL)
+    return re.sub(r"<[^>]+>", " ", found[0]) if found else str(answer.text)[:2000]
+
+
+@pytest.fixture
+def desk(prison: Any, visit: Callable[..., Any]) -> Desk:
+    prison.roll(*ROLL)
+    return Desk(prison, visit, create_app(prison.kit()))
+
+
+def test_every_code_of_a_case_has_words() -> None:
+    kinds = (Step, Block, case_words.What, on.Pause, on.Reason, on.Mode, on.Level, on.Role)
+    more = (on.Kind, on.Wish, on.Outcome, on.Stage, on.Done, case_words.Care)
+    for kind, words in zip((*kinds, *more), case_words.EVERY, strict=True):
+        assert set(words) == set(kind), kind
+        assert all(words.values())
+
+
+def test_the_page_says_who_it_is_how_far_and_what_is_in_the_way(desk: Desk) -> None:
+    desk.opens(urgent=True)
+    text = desk.comes().page()
+    for said in ("Jon Example", ASKER, "B-2-014", "Bo Lee", "Help reading", "Sit facing", "MHT"):
+        assert said in text
+    assert "See them now: they may not be safe" in text
+    assert "Take the case on" in text
+    assert "A manager is needed first" in text
+    title = re.search(r"<title>(.*?)</title>", text)
+    assert title and "Example" not in title[1]
+    worker = desk.comes()
+    worker.done("urgency-met", party="a")
+    worker.done("triage")
+    worker.done("confirm", party="a", sent="yes", alone="yes", pressed="no")
+    text = worker.page()
+    assert case_words.BLOCKS[Block.MANAGER] in text.replace("&#39;", "'")
+    answer = worker.does("offer", party="b")
+    assert answer.status_code == 409
+    assert case_words.BLOCKS[Block.MANAGER] in problems(answer)
+    assert not desk.case().side("b").offered_at
