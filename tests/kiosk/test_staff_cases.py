@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pypdfium2
 import pytest
 
 from kiosk.staff import case_words
@@ -16,6 +17,7 @@ from pipeline import case_acts as on
 from pipeline.case_acts import Party, Received, Role
 from pipeline.case_guards import Block
 from pipeline.cases import Step
+from pipeline.keep_apart import KeepApart
 from pipeline.ports import Person
 
 ASKER, OTHER, THIRD = "A1234BC", "B2345CD", "C3456DE"
@@ -74,9 +76,7 @@ class Desk:
 
     def did(self, act: type[Any], **what: Any) -> None:
         with self.prison.store.begin() as kept:
-            kept.cases.record_fact(
-                self.case_id, act(at=self.prison.clock(), by="petra", **what)
-            )
+            kept.cases.record_fact(self.case_id, act(at=self.prison.clock(), by="petra", **what))
 
     def comes(self, who: str = "petra") -> Worker:
         return Worker(self, self.visit(self.app, who))
@@ -84,7 +84,7 @@ class Desk:
     def consents(self, *keys: str, **said: str) -> None:
         """Have parties say yes to everything."""
         lines = ("c_know", "c_free", "c_no_harm", "c_no_gain", "c_stop", "c_contact", "limits")
-        every = {name: "yes" for name in (*lines, "capacity", "c_meet", "c_msg", "c_name")}
+        every = dict.fromkeys((*lines, "capacity", "c_meet", "c_msg", "c_name"), "yes")
         every |= {"teach_back": "choice stop limits", **said}
         today = self.prison.clock().date()
         for key in keys:
@@ -116,7 +116,7 @@ class Desk:
         self.consents("a", "b")
         self.assessed()
         with self.prison.store.begin() as kept:
-            kept.keep_apart.replace((), by="test", at=self.prison.clock())
+            kept.keep_apart.replace(KeepApart(()), by="test", at=self.prison.clock())
 
 
 @dataclass
@@ -174,7 +174,8 @@ def test_the_page_says_who_it_is_how_far_and_what_is_in_the_way(desk: Desk) -> N
     assert "Take the case on" in text
     assert "A manager is needed first" in text
     title = re.search(r"<title>(.*?)</title>", text)
-    assert title and "Example" not in title[1]
+    assert title
+    assert "Example" not in title[1]
     worker = desk.comes()
     worker.done("urgency-met", party="a")
     worker.done("triage")
@@ -185,3 +186,43 @@ def test_the_page_says_who_it_is_how_far_and_what_is_in_the_way(desk: Desk) -> N
     assert answer.status_code == 409
     assert case_words.BLOCKS[Block.MANAGER] in problems(answer)
     assert not desk.case().side("b").offered_at
+
+
+def test_a_time_is_booked_begun_and_ended_by_the_forms(desk: Desk) -> None:
+    desk.opens()
+    desk.ready()
+    petra = desk.comes()
+    assert "Nothing is in the way." in petra.page("/book")
+    day = desk.prison.clock().date() + timedelta(days=1)
+    form = {
+        "mode": "meeting",
+        "room": "Chapel",
+        "day": day.isoformat(),
+        "start": "14:00",
+        "minutes": "60",
+        "lead": "petra",
+        "second": "",
+        "parties": ["a", "b"],
+    }
+    petra.done("book", "/book", **form)
+    booking = desk.case().booked[0]
+    assert booking.parties == ("a", "b")
+    where = f"/bookings/{booking.id}"
+    assert "Chapel" in petra.page(where)
+    for key, name, other in (("a", "Jon Example", "Bo Lee"), ("b", "Bo Lee", "Jon Example")):
+        answer = petra.browser.get(f"/cases/{desk.case_id}{where}/slips/{key}")
+        assert answer.headers["content-type"] == "application/pdf"
+        said = words_of(answer.content)
+        assert name in said
+        assert "Chapel" in said
+        assert other not in said
+        assert desk.case_id not in said
+    assert "Consent" in petra.page("/consents")
+
+
+def words_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        return "\n".join(page.get_textpage().get_text_bounded() for page in document)
+    finally:
+        document.close()
