@@ -50,6 +50,9 @@ FORMS = ("rj-3h", "rj-3r", "rj-3w", "rj-4", "rj-5", "rj-6")
 STAFF_ONLY = frozenset({"rj-4"})
 """No prisoner sees these, so that nothing speaks against making them out early."""
 
+NEVER_REFUSED = frozenset({"rj-3w", "rj-8"})
+"""Whoever wants to stop can, whatever else holds; and what has happened is written down."""
+
 MOST_AT_ONCE = 8
 PACK = "pack"
 """Stands for all the forms that the next visit to somebody needs."""
@@ -176,7 +179,9 @@ def may_ask(kept: Kept, case: Case, form: str, party: str, user: User, office: O
         NotAllowed: something speaks against it.
         NotForTwo: an agreement between others than two.
     """
-    if not case.open and form not in ("rj-6", "rj-3w"):
+    if form in NEVER_REFUSED:
+        return
+    if not case.open and form != "rj-6":
         raise NotAllowed((Block.CLOSED,))
     if form == "rj-5":
         if {side.key for side in case.between} != {"a", "b"}:

@@ -226,3 +226,59 @@ def words_of(pdf: bytes) -> str:
         return "\n".join(page.get_textpage().get_text_bounded() for page in document)
     finally:
         document.close()
+
+
+@pytest.mark.parametrize(
+    ("party", "form"),
+    [
+        *(("a", each) for each in ("rj-3h", "rj-3r", "rj-3w", "rj-4", "rj-6", "rj-8")),
+        *(("all", each) for each in ("rj-4", "rj-5")),
+    ],
+)
+def test_each_form_of_a_case_can_be_filled_in_on_the_screen(
+    desk: Desk, party: str, form: str
+) -> None:
+    desk.opens()
+    desk.ready()
+    day = desk.prison.clock()
+    check = on.KeepApart(at=day, list_at=day, roll_at=day)
+    desk.did(
+        on.Booked,
+        booking="b1",
+        mode=on.Mode.MEETING,
+        room="Chapel",
+        starts=day + timedelta(days=1),
+        ends=day + timedelta(days=1, hours=1),
+        parties=("a", "b"),
+        lead="petra",
+        check=check,
+    )
+    petra = desk.comes()
+    where = f"/fill/{party}/{form}"
+    text = petra.page(where)
+    once = text.partition('name="once" value="')[2].partition('"')[0]
+    answers = {
+        "rj-3h": {"c_meet": "yes", "sign": "yes"},
+        "rj-3r": {"c_meet": "no", "sign": "yes"},
+        "rj-3w": {"stop": "stop"},
+        "rj-4": {"r_level": "low", "r_sign": "yes", "r_safe_plan": "A code word."},
+        "rj-5": {"a_mode": "meet", "a1_what": "Say sorry."},
+        "rj-6": {"f_safe": "face_4", "f_when": "day_7"},
+        "rj-8": {"n_by": "officer"},
+    }[form]
+    for _ in range(2):
+        petra.done("", where, once=once, **answers)
+    with desk.prison.store.look() as kept:
+        (paper,) = kept.cases.papers(desk.case_id)
+        (record,) = kept.records.of_serial(paper.serial)
+        assert (paper.form, paper.party) == (form, "" if party == "all" else "a")
+        (page,) = record.pages
+        waits = {each.field for each in page.undecided}
+    name = next(iter(answers))
+    assert {each.field: each.value for each in page.readings}[name]
+    if form in ("rj-3h", "rj-3r"):
+        assert {"c_meet", "sign"} <= waits
+        assert record.issued_to == ASKER
+    if form == "rj-3w":
+        assert desk.case().side("a").slip_waits
+        assert not desk.case().booked
