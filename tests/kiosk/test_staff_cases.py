@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pypdfium2
@@ -148,7 +149,7 @@ class Worker:
 def problems(answer: Any) -> str:
     """Give what the page says went wrong."""
     found = re.search(r"govuk-error-summary__list.*?</ul>", answer.text, re.DOTALL)
-    return re.sub(r"<[^>]+>", " ", found[0]) if found else str(answer.text)[:2000]
+    return unescape(re.sub(r"<[^>]+>", " ", found[0])) if found else str(answer.text)[:2000]
 
 
 @pytest.fixture
@@ -188,13 +189,10 @@ def test_the_page_says_who_it_is_how_far_and_what_is_in_the_way(desk: Desk) -> N
     assert not desk.case().side("b").offered_at
 
 
-def test_a_time_is_booked_begun_and_ended_by_the_forms(desk: Desk) -> None:
-    desk.opens()
-    desk.ready()
-    petra = desk.comes()
-    assert "Nothing is in the way." in petra.page("/book")
+def booked_for(desk: Desk, **other: Any) -> dict[str, Any]:
+    """Give what the booking form sends."""
     day = desk.prison.clock().date() + timedelta(days=1)
-    form = {
+    return {
         "mode": "meeting",
         "room": "Chapel",
         "day": day.isoformat(),
@@ -203,10 +201,21 @@ def test_a_time_is_booked_begun_and_ended_by_the_forms(desk: Desk) -> None:
         "lead": "petra",
         "second": "",
         "parties": ["a", "b"],
+        **other,
     }
-    petra.done("book", "/book", **form)
+
+
+def test_a_time_is_booked_begun_and_ended_by_the_forms(desk: Desk) -> None:
+    desk.opens()
+    desk.ready()
+    petra = desk.comes()
+    assert "Nothing is in the way." in petra.page("/book")
+    petra.done("book", "/book", **booked_for(desk))
     booking = desk.case().booked[0]
     assert booking.parties == ("a", "b")
+    made = next(each for each in desk.acts() if isinstance(each, on.Booked))
+    assert (made.check.apart, made.check.away) == (False, ())
+    assert made.check.list_at
     where = f"/bookings/{booking.id}"
     assert "Chapel" in petra.page(where)
     for key, name, other in (("a", "Jon Example", "Bo Lee"), ("b", "Bo Lee", "Jon Example")):
@@ -215,9 +224,352 @@ def test_a_time_is_booked_begun_and_ended_by_the_forms(desk: Desk) -> None:
         said = words_of(answer.content)
         assert name in said
         assert "Chapel" in said
-        assert other not in said
-        assert desk.case_id not in said
-    assert "Consent" in petra.page("/consents")
+        assert "24 November 2026, 14:00" in said
+        for never in (other, desk.case_id, ASKER, OTHER, "Meeting"):
+            assert never not in said
+    early = petra.does("begin", where, asked=["a", "b"])
+    assert early.status_code == 422
+    desk.prison.clock.move(timedelta(days=1))
+    petra = desk.comes()
+    late = petra.does("begin", where, asked=["a"])
+    assert late.status_code == 409
+    for block in (Block.NOT_ASKED_AGAIN,):
+        assert case_words.BLOCKS[block] in problems(late)
+    petra.done("begin", where, asked=["a", "b"])
+    petra.done("met", where, attended=["a", "b"], outcome="agreed")
+    assert desk.case().step is Step.AGREED
+    assert "It ended: They agreed on something." in petra.page()
+
+
+def test_a_booked_time_is_cancelled_for_a_reason(desk: Desk) -> None:
+    desk.opens()
+    desk.ready()
+    petra = desk.comes()
+    petra.done("book", "/book", **booked_for(desk))
+    where = "/bookings/b1"
+    assert petra.does("cancel", where, reason="withdrawn").status_code == 422
+    petra.done("cancel", where, reason="room")
+    assert desk.case().bookings[0].state == "cancelled"
+    gone = petra.browser.get(f"/cases/{desk.case_id}{where}/slips/a")
+    assert gone.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"lead": "sona", "start": "14:30"}, "The room is taken from 14:00 to 15:00."),
+        ({"room": "Library"}, "Whoever leads it has something else from 14:00 to 15:00."),
+        (
+            {"room": "Library", "lead": "sona"},
+            "One of them has to be somewhere else from 14:00 to 15:00.",
+        ),
+    ],
+)
+def test_two_cases_cannot_have_one_room_person_or_lead_at_once(
+    desk: Desk, other: dict[str, str], said: str
+) -> None:
+    first = desk.opens()
+    desk.ready()
+    desk.comes().done("book", "/book", **booked_for(desk))
+    desk.opens()
+    desk.ready()
+    answer = desk.comes().does("book", "/book", **booked_for(desk, **other))
+    assert answer.status_code == 409
+    assert said in problems(answer)
+    assert first not in answer.text
+    assert not desk.case().bookings
+
+
+def test_a_booking_says_what_is_in_the_way_and_is_not_kept(desk: Desk) -> None:
+    desk.opens()
+    petra = desk.comes()
+    answer = petra.does("book", "/book", **booked_for(desk))
+    assert answer.status_code == 409
+    for block in (Block.NOT_CONFIRMED, Block.NO_CONSENT, Block.NOT_ASSESSED, Block.LIST_OLD):
+        assert case_words.BLOCKS[block] in problems(answer)
+    for odd in ({"day": ""}, {"start": "x"}, {"minutes": "-1"}, {"room": " "}, {"lead": "vera"}):
+        assert petra.does("book", "/book", **booked_for(desk, **odd)).status_code == 422
+    assert not desk.case().bookings
+
+
+STEPS = [
+    ("triage", {}, on.Triaged),
+    ("seen", {"party": "a"}, on.Seen),
+    ("not-found", {"party": "b"}, on.Seen),
+    ("confirm", {"party": "a", "sent": "yes", "alone": "yes", "pressed": "no"}, on.SenderConfirmed),
+    ("role", {"party": "b", "role": "both"}, on.PartyNamed),
+    ("manager-agrees", {"party": "b"}, on.ManagerAgreed),
+    ("offer", {"party": "b"}, on.Offered),
+    ("prepare", {"party": "a"}, on.Prepared),
+    ("urge", {"party": "a"}, on.Urged),
+    ("urgency-met", {"party": "a"}, on.UrgencyMet),
+    ("pause", {"reason": "regime", "until": "2026-12-24"}, on.Paused),
+    ("resume", {"reason": "regime"}, on.Resumed),
+    ("moved", {"party": "b", "prison": "LEI", "wing": "c"}, on.Moved),
+    ("released", {"party": "b"}, on.Released),
+    ("promise", {"day": "2026-11-30"}, on.Promised),
+    ("answered", {}, on.Answered),
+    ("rep-left", {}, on.RepLeft),
+    ("withdraw", {"party": "a", "wish": "break"}, on.Withdrew),
+    ("close", {"reason": "sender-stopped"}, on.Closed),
+    ("reopen", {"why": "He wants it after all."}, on.Reopened),
+]
+"""Everything that one person does from the page, in an order in which it can be done."""
+
+
+def test_everything_is_done_by_its_form_and_stands_in_the_history(desk: Desk) -> None:
+    desk.opens()
+    milan = desk.comes("milan")
+    for act, form, kind in STEPS:
+        milan.done(act, **form)
+        done = desk.acts()[-1]
+        if act == "pause":
+            assert "The case rests until 24 December 2026" in milan.page()
+        assert isinstance(done, kind), act
+        assert (done.by, done.at) == ("milan", desk.prison.clock())
+    text = milan.page()
+    assert "Opened again: He wants it after all." in text
+    assert "Milan Manager" in text
+    before = desk.acts()
+    with desk.prison.store.look() as kept:
+        events = {each.what for each in kept.events.of(desk.case_id)}
+    assert {f"case-{each.what}" for each in before} <= events
+
+
+@pytest.mark.parametrize(
+    ("act", "form"),
+    [
+        ("", {}),
+        ("fly", {}),
+        ("seen", {"party": "z"}),
+        ("confirm", {"party": "a", "sent": "yes"}),
+        ("role", {"party": "a", "role": "judge"}),
+        ("pause", {"reason": "regime", "until": "2026-11-01"}),
+        ("pause", {"reason": "regime", "until": "soon"}),
+        ("withdraw", {"party": "a", "wish": "slip-came"}),
+        ("moved", {"party": "a", "prison": "<b>"}),
+        ("close", {"reason": "passed-on", "to": "nobody"}),
+        ("close-agreed", {}),
+        ("reopen", {"why": " "}),
+        ("promise", {"day": ""}),
+        ("find", {"party": "b", "number": "nobody"}),
+        ("find", {"party": "b", "number": "Z9999ZZ"}),
+        ("name", {"party": "b", "number": ASKER, "role": "harmed"}),
+    ],
+)
+def test_what_cannot_be_is_told_and_nothing_is_kept(
+    desk: Desk, act: str, form: dict[str, str]
+) -> None:
+    desk.opens()
+    answer = desk.comes().does(act, **form)
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.text
+    assert len(desk.acts()) == desk.case().acts
+    assert desk.case().acts == 2  # asked, and what the roll says of b
+
+
+def test_only_a_manager_agrees_to_a_contact(desk: Desk) -> None:
+    desk.opens()
+    for who in ("petra", "sona"):
+        assert desk.comes(who).does("manager-agrees", party="b").status_code == 403
+    assert not desk.case().side("b").manager_agreed
+
+
+def test_whose_number_it_is_is_shown_before_it_is_kept(desk: Desk) -> None:
+    desk.opens(named=False)
+    petra = desk.comes()
+    before = desk.case().acts
+    answer = petra.does("find", party="b", number="b2345 cd")
+    assert answer.status_code == 200
+    assert "Bo Lee" in answer.text
+    assert OTHER not in str(answer.url)
+    assert desk.case().acts == before
+    petra.done("name", party="b", number=OTHER, role="responsible")
+    side = desk.case().side("b")
+    assert (side.party.number, side.party.role) == (OTHER, Role.RESPONSIBLE)
+    assert side.standing.manager_needed  # what the roll says was looked at in the same breath
+    petra.done("seen", party="b")
+    fixed = petra.does("name", party="b", number=THIRD, role="harmed")
+    assert fixed.status_code == 409
+    assert desk.case().side("b").party.number == OTHER
+    petra.done("name", number=THIRD, role="witness")
+    assert desk.case().side("c").party.number == THIRD
+
+
+def test_of_another_prison_nobody_is_found_by_a_number(desk: Desk) -> None:
+    desk.prison.lets_in("lena", "practitioner", at="MTI")
+    desk.opens(named=False)
+    answer = desk.comes("lena").does("find", party="b", number=THIRD)
+    assert answer.status_code == 422
+    assert "Third" not in answer.text
+
+
+def test_of_two_people_at_once_the_second_is_shown_the_case_as_it_is(desk: Desk) -> None:
+    desk.opens()
+    petra, sona = desk.comes(), desk.comes("sona")
+    seen = str(desk.case().acts)
+    petra.done("triage")
+    answer = sona.does("seen", party="a", seen=seen)
+    assert answer.status_code == 409
+    assert "Somebody else has done something with this case meanwhile" in problems(answer)
+    assert "Petra Practitioner took the case on." in answer.text
+    assert not desk.case().side("a").met_at
+    assert sona.does("seen", party="a", seen="").status_code in (303, 409)
+
+
+def test_a_case_that_nobody_was_seen_in_is_closed_by_two(desk: Desk) -> None:
+    desk.opens()
+    petra, sona = desk.comes(), desk.comes("sona")
+    petra.done("close", reason="passed-on", to="chaplaincy")
+    assert desk.case().open
+    same = petra.does("close-agreed")
+    assert same.status_code == 409
+    assert case_words.BLOCKS[Block.SAME_PERSON] in problems(same)
+    assert "I agree: close it" not in petra.page()
+    sona.done("close-refused")
+    assert desk.case().closing is None
+    petra.done("close", reason="passed-on", to="chaplaincy")
+    sona.done("close-agreed")
+    case = desk.case()
+    assert (case.open, case.reason, case.second) == (False, on.Reason.PASSED, "sona")
+
+
+def test_who_did_not_send_it_leads_to_closing_it_as_sent_in_error(desk: Desk) -> None:
+    desk.opens()
+    petra = desk.comes()
+    assert "Close as sent in error" not in petra.page()
+    petra.done("confirm", party="a", sent="no", alone="yes", pressed="no")
+    assert "Close as sent in error" in petra.page()
+    petra.done("close", reason="sent-in-error")
+    assert desk.case().reason is on.Reason.IN_ERROR
+
+
+def test_the_case_can_be_seen_as_it_stood_on_a_day(desk: Desk) -> None:
+    desk.opens()
+    petra = desk.comes()
+    petra.done("triage")
+    first = desk.prison.clock().date().isoformat()
+    desk.prison.clock.move(timedelta(days=2))
+    petra = desk.comes()
+    petra.done("withdraw", party="a", wish="stop")
+    assert "Jon Example: Wants to stop." in petra.page()
+    then = petra.page(on=first)
+    assert "Jon Example: Wants to stop." not in then
+    assert "took the case on" in then
+    assert 'name="act"' not in then
+    assert petra.browser.get(f"/cases/{desk.case_id}?on=yesterday").status_code == 422
+
+
+def test_the_consents_are_shown_as_they_are_and_as_they_stood(desk: Desk) -> None:
+    desk.opens()
+    desk.consents("a", c_rep="no")
+    first = desk.prison.clock().date().isoformat()
+    desk.prison.clock.move(timedelta(days=1))
+    petra = desk.comes()
+    petra.done("withdraw", party="a", wish="stop")
+    desk.prison.clock.move(timedelta(days=1))
+    petra = desk.comes()
+    desk.consents("a", c_rep="yes")
+    text = petra.page("/consents")
+    assert "Vera Verifier" in text
+    assert "Taken back: 24 November 2026, 10:30." in text
+    assert "A prisoner rep may help." in text
+    assert text.count("Signed on:") == 2
+    then = petra.page("/consents", on=first)
+    assert then.count("Signed on:") == 1
+    assert "Taken back" not in then
+    assert "It holds until 21 December 2026." in then
+
+
+def test_paper_is_made_out_printed_once_and_cancelled(desk: Desk) -> None:
+    desk.opens()
+    petra = desk.comes()
+    answer = petra.does("", "/paper", party="a", form="pack")
+    assert answer.status_code == 303
+    made = answer.headers["location"].partition("made=")[2]
+    with desk.prison.store.look() as kept:
+        papers = kept.cases.papers(desk.case_id)
+        sheets = {each.form: kept.sheets.find(each.serial) for each in papers}
+    assert set(sheets) == {"rj-4", "rj-3h", "rj-3w"}
+    assert {each.person for each in sheets.values()} == {ASKER}
+    assert sheets["rj-4"].filled == {"case": desk.case_id, "alerts": "MHT"}
+    assert sheets["rj-3w"].language == "en"  # these forms are in no other language yet
+    assert f"/paper/{made}/paper.pdf" in petra.page("/paper", made=made)
+    where = f"/cases/{desk.case_id}/paper/{made}"
+    said = words_of(petra.browser.get(f"{where}/paper.pdf").content)
+    assert said.count(ASKER) >= 3
+    assert "Lee" not in said
+    assert desk.comes("sona").browser.get(f"{where}/paper.pdf").status_code == 409
+    desk.prison.clock.move(timedelta(hours=2))
+    petra = desk.comes()
+    assert petra.browser.get(f"{where}/paper.pdf").status_code == 409
+    csrf = petra.browser.token()
+    assert petra.browser.post(f"{where}/cancel", data={"csrf": csrf}).status_code == 303
+    with desk.prison.store.look() as kept:
+        assert all(kept.sheets.find_bare(each).void for each in made.split("-"))
+
+
+def test_nothing_is_made_out_to_the_other_before_the_sender_was_asked(desk: Desk) -> None:
+    desk.opens()
+    petra = desk.comes()
+    answer = petra.does("", "/paper", party="b", form="rj-3r")
+    assert answer.status_code == 409
+    assert case_words.BLOCKS[Block.NOT_CONFIRMED] in problems(answer)
+    petra.done("", "/paper", party="b", form="rj-4")
+    petra.done("", "/paper", party="b", form="rj-3w")
+    assert petra.does("", "/paper", party="", form="rj-5").status_code == 409
+    for odd in ({"form": "rj-7"}, {"form": "rj-6", "party": "a"}, {"form": "rj-4", "party": "z"}):
+        assert petra.does("", "/paper", **odd).status_code == 422
+
+
+def test_a_case_is_for_its_own_prison_and_wing_and_one_about_staff_for_few(desk: Desk) -> None:
+    for name, wings, at in (("lena", ("B",), "MTI"), ("lou", ("C",), "MTI"), ("les", (), "LEI")):
+        desk.prison.lets_in(name, "practitioner", *wings, at=at)
+    open_to = {"lena": 200, "lou": 404, "les": 404, "petra": 200, "sona": 200, "milan": 200}
+    desk.opens()
+    desk.did(
+        on.Booked,
+        booking="b1",
+        mode=on.Mode.MEETING,
+        room="Chapel",
+        starts=desk.prison.clock() + timedelta(days=1),
+        ends=desk.prison.clock() + timedelta(days=1, hours=1),
+        parties=("a", "b"),
+        lead="petra",
+        check=on.KeepApart(at=desk.prison.clock(), list_at=None, roll_at=None),
+    )
+    pages = ("", "/consents", "/book", "/paper", "/bookings/b1", "/bookings/b1/slips/a")
+    for who, status in open_to.items():
+        browser = desk.visit(desk.app, who)
+        for path in (*pages, "/fill/a/rj-4"):
+            assert browser.get(f"/cases/{desk.case_id}{path}").status_code == status, (who, path)
+        sent = {"csrf": browser.token("/account"), "act": "triage", "seen": "0"}
+        answer = browser.post(f"/cases/{desk.case_id}", data=sent)
+        assert answer.status_code == (409 if status == 200 else 404)
+    desk.opens(confidential=True)
+    for who, status in {"petra": 404, "lena": 404, "sona": 200, "milan": 200}.items():
+        browser = desk.visit(desk.app, who)
+        for path in ("", "/consents", "/book", "/paper", "/fill/all/rj-4"):
+            assert browser.get(f"/cases/{desk.case_id}{path}").status_code == status, (who, path)
+
+
+def test_what_comes_from_a_kiosk_is_told_of_a_new_day_and_of_a_visit(desk: Desk) -> None:
+    record = desk.prison.asks()
+    desk.prison.decides(record)
+    with desk.prison.store.begin() as kept:
+        kept.case_intake.take_up(at=desk.prison.clock())
+        desk.case_id = kept.case_intake.case_of(record)
+    assert desk.case_id
+    petra = desk.comes()
+    assert f"/records/{record}" in petra.page()
+    petra.done("promise", day="2026-12-01")
+    serial = record.rpartition("-")[0]
+    with desk.prison.store.look() as kept:
+        asked = kept.submissions.find(serial)
+    assert asked.renewed.isoformat() == "2026-12-01"
+    petra.done("seen", party="a")
+    with desk.prison.store.look() as kept:
+        assert kept.submissions.find(serial).state == "working"
 
 
 def words_of(pdf: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from kiosk.access import Role, roles_of, routes_of
 from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline.keep_apart import KeepApart
 
 LEADS_ON = {
     "/verify": "it shows nothing, and leads on to a page that does",
@@ -83,6 +85,12 @@ ACTS = {
     "/box-round": "box-round-began",
     "/box-round/{round_id}": "slip-logged",
     "/box-round/{round_id}/end": "box-round-ended",
+    "/cases/{case_id}": "case-seen",
+    "/cases/{case_id}/book": "case-booked",
+    "/cases/{case_id}/bookings/{booking}": "case-unbooked",
+    "/cases/{case_id}/paper": "case-paper",
+    "/cases/{case_id}/paper/{serials}/cancel": "sheet-void",
+    "/cases/{case_id}/fill/{party}/{form_id}": "slip-filed",
     "/made-out": "sheet-issued",
     "/made-out/{pad}/cancel": "sheet-void",
     "/pads": "sheet-issued",
@@ -123,7 +131,8 @@ def place(open_prison, samples):
     with prison.store.look() as kept:
         (filed,) = kept.records.of_serial(prison.filed)
     prison.decides(filed.id)
-    prison.roll(samples.person)
+    prison.roll(samples.person, replace(samples.person, prison_number="B2345CD"))
+    prison.of_case = prison.has_case()
     prison.app = create_app(prison.kit())
     return prison
 
@@ -162,7 +171,25 @@ def address(place: Any, path: str) -> str:
         round_id=getattr(place, "round", ""),
         sending=getattr(place, "sending", ""),
         serial=getattr(place, "filed", ""),
+        **getattr(place, "of_case", {}),
     )
+
+
+def of_case(place: Any, path: str) -> dict[str, Any]:
+    """Give what a form of a case's page sends."""
+    with place.store.begin() as kept:
+        seen = kept.cases.get(place.of_case["case_id"]).case.acts
+        kept.keep_apart.replace(KeepApart(()), by="test", at=place.clock())
+    day = (place.clock() + timedelta(days=2)).date().isoformat()
+    acts: dict[str, dict[str, Any]] = {
+        "book": {"mode": "meeting", "room": "Hall", "day": day, "start": "10:00", "minutes": "9"},
+        "{booking}": {"act": "cancel", "reason": "room"},
+        "paper": {"party": "a", "form": "rj-3w"},
+        "{form_id}": {"r_level": "low"},
+        "{case_id}": {"act": "seen", "party": "a"},
+    }
+    more = {"lead": "petra", "parties": ["a", "b"]} if path.endswith("book") else {}
+    return {"seen": str(seen), **acts.get(path.rpartition("/")[2], {}), **more}
 
 
 def events(place: Any, since: int = 0) -> list[tuple[str, str, str, str]]:
@@ -259,7 +286,10 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             pad=place.bound if path.startswith("/made-out") else place.pad,
             round_id=place.round,
             sending=place.sending,
+            **place.of_case,
         )
+        if path.startswith("/cases"):
+            return milan.post(address(place, path), data={"csrf": token, **of_case(place, path)})
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
