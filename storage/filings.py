@@ -280,9 +280,7 @@ class Filings:
             page_index=0,
             id=PageId(form=form.id, version=form.version, language="en", serial=serial, page=1),
             pages=1,
-            readings=tuple(
-                _seen_to(each, slip) for each in for_people(form, judged, says="typed")
-            ),
+            readings=tuple(_seen_to(each, slip) for each in for_people(form, judged, says="typed")),
             rotation_deg=0.0,
             scale=1.0,
             residual_mm=0.0,

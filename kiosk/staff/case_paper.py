@@ -18,12 +18,12 @@ from forms.errors import UserError
 from forms.library import definition
 from forms.page_id import show_serial
 from forms.published import LanguageUnknown
-from forms.wording import ENGLISH_NAMES, LANGUAGES
+from forms.wording import ENGLISH_NAMES
 from kiosk.access import FormSent, SignedIn, User, router_for
 from kiosk.issue import Order, PersonNotOnRoll, issue_filled, print_bound
 from kiosk.staff import case_words
 from kiosk.staff.case_doing import ActOdd
-from kiosk.staff.case_views import WORKS, Who, found_case, people_of
+from kiosk.staff.case_views import WORKS, Who, found_case, language_code, people_of
 from kiosk.staff.case_words import moment, says
 from kiosk.staff.cases import problem_shown, status_for
 from kiosk.staff.kit import Given, Office, Shown
@@ -253,15 +253,7 @@ def _language(wanted: Wanted, case: Case, who: Mapping[str, Who]) -> str:
         return wanted.language or "en"
     standing, side = who[wanted.party].standing, case.side(wanted.party)
     spoken = (standing.language if standing else "") or (side.party.language if side else "")
-    return language_code(spoken)
-
-
-def language_code(spoken: str) -> str:
-    """Find a language by its code or its English name; English for what is neither."""
-    said = spoken.strip().lower()
-    if said in LANGUAGES:
-        return said
-    return next((code for code, name in ENGLISH_NAMES.items() if name.lower() == said), "en")
+    return language_code(spoken) or "en"
 
 
 def _printable(order: Order) -> Order:
@@ -413,7 +405,6 @@ def _ask(
         on_screen=[(each, title_of(definition(each))) for each in (*OF_ONE, "rj-8")],
         languages=[(code, _(name)) for code, name in ENGLISH_NAMES.items()],
         stages=[(each, says(case_words.STAGES, each)) for each in Stage],
-        consent_of={each.key: consent_form(each) for each in case.sides},
         pack=PACK,
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from forms.library import definition
+from forms.wording import ENGLISH_NAMES
 from kiosk.access import Role, User
 from kiosk.staff import case_words, wording
 from kiosk.staff.case_words import Names, against, moment, says
@@ -106,7 +108,7 @@ class StepShown:
 
 def steps_of(case: Case) -> tuple[StepShown, ...]:
     """Say how far a case is, all steps in a row; of the two ways to end only the one it took."""
-    order = [each for each in Step if each not in (Step.AGREED, Step.NO_AGREEMENT)]
+    order: list[Step] = [each for each in Step if each not in (Step.AGREED, Step.NO_AGREEMENT)]
     ended = Step.NO_AGREEMENT if case.step is Step.NO_AGREEMENT else Step.AGREED
     if case.happened_at and not case.agreed_on_paper and case.step is not Step.AGREED:
         ended = Step.NO_AGREEMENT
@@ -197,7 +199,7 @@ def ways_of(kept: Kept, kept_case: KeptCase, user: User, names: Names, now: date
         found.append(Way(what=_("Take the case on"), blocks=()))
     if asker is None or asker.confirmed_at is None:
         whom = names.party(asker.key) if asker else ""
-        blocks = () if asker else (_("Nobody knows who asked."),)
+        blocks: tuple[str, ...] = () if asker else (_("Nobody knows who asked."),)
         found.append(Way(what=_("Ask {who} face to face", who=whom), blocks=blocks))
         return found
     others = [each for each in case.between if each.key != asker.key]
@@ -281,7 +283,7 @@ def _party(case: Case, side: Side, who: Who, today: date) -> PartyShown:
         kind=says(case_words.KINDS, party.kind),
         prisoner=party.kind is Kind.PRISONER,
         asked=side.key == case.sender,
-        language=(roll.language if roll and roll.language else party.language),
+        language=language_said(roll.language if roll and roll.language else party.language),
         needs=tuple(dict.fromkeys(needs)),
         flags=tuple(_flags(side, roll)),
         alerts=tuple(sorted(roll.codes)) if roll else (),
@@ -353,14 +355,36 @@ def _stands(side: Side, today: date) -> Iterable[str]:
         yield _("Took the consent back on {day}", day=wording.day(day_of(consent.ended_at)))
     elif consent.until < today:
         yield _("The consent ended on {day}", day=wording.day(consent.until))
-    elif lacks(side, consent):
-        yield _("The consent lacks a yes to something that is always needed")
+    elif missing := lacks(side, consent):
+        said = "; ".join(_lines(consent.wording, missing))
+        yield _("The consent lacks what is always needed: {lines}", lines=said)
     else:
         yield _("Consent until {day}", day=wording.day(consent.until))
     if side.prepared_at:
         yield _("Ready since {day}", day=wording.day(day_of(side.prepared_at)))
     for stage in side.stages:
         yield _("Seen afterwards: {stage}", stage=says(case_words.STAGES, stage))
+
+
+def _lines(wording_id: str, names: Iterable[str]) -> Iterable[str]:
+    """Give lines of a consent in the words of the form."""
+    form, _slash, version = wording_id.partition("/")
+    asked = {each.name: each.label for each in definition(form, int(version)).fillable()}
+    return [_(asked.get(name, name)) for name in names]
+
+
+def language_code(spoken: str) -> str:
+    """Find a language by its code or its English name; "" for what is neither."""
+    said = spoken.strip().lower()
+    if said in ENGLISH_NAMES:
+        return said
+    return next((code for code, name in ENGLISH_NAMES.items() if name.lower() == said), "")
+
+
+def language_said(spoken: str) -> str:
+    """Say a language in words where it is one of ours; else as it was written."""
+    code = language_code(spoken)
+    return _(ENGLISH_NAMES[code]) if code else spoken
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ from pipeline.case_tasks import What
 from pipeline.cases import Step
 from pipeline.promises import HERE
 
-STEPS: Mapping[Step, str] = {
+STEPS: Mapping[str, str] = {
     Step.RECEIVED: "Received",
     Step.TRIAGED: "Taken on",
     Step.SENDER_CONFIRMED: "Asked face to face",
@@ -81,7 +81,7 @@ STEPS: Mapping[Step, str] = {
     Step.CLOSED: "Closed",
 }
 
-BLOCKS: Mapping[Block, str] = {
+BLOCKS: Mapping[str, str] = {
     Block.CLOSED: "The case is closed. Open it again first.",
     Block.NOT_CLOSED: "The case is not closed.",
     Block.ALREADY: "The case was opened before.",
@@ -132,7 +132,7 @@ BLOCKS: Mapping[Block, str] = {
     Block.NOT_ASKED: "Nobody has asked for that.",
 }
 
-WHATS: Mapping[What, str] = {
+WHATS: Mapping[str, str] = {
     What.URGENT: "See them now: they may not be safe",
     What.SLIP: "Read the withdrawal slip",
     What.VISIT: "Visit them in private",
@@ -157,7 +157,7 @@ WHATS: Mapping[What, str] = {
     What.CLOSE: "Close the case, or ask again",
 }
 
-PAUSES: Mapping[Pause, str] = {
+PAUSES: Mapping[str, str] = {
     Pause.ACCT: "ACCT is open, or was closed lately",
     Pause.PROCEEDINGS: "Police, a hearing or an investigation",
     Pause.MOVE: "A move",
@@ -166,7 +166,7 @@ PAUSES: Mapping[Pause, str] = {
     Pause.REGIME: "The regime does not allow it",
 }
 
-REASONS: Mapping[Reason, str] = {
+REASONS: Mapping[str, str] = {
     Reason.KEPT: "Agreement kept",
     Reason.PART_KEPT: "Agreement kept in part",
     Reason.TALKED: "They talked, and want no plan",
@@ -188,7 +188,7 @@ PASSED_TO: Mapping[str, str] = {
     "other": "Somebody else",
 }
 
-MODES: Mapping[Mode, str] = {
+MODES: Mapping[str, str] = {
     Mode.REP_TALK: "Talk led by a rep",
     Mode.SHUTTLE: "Messages carried between them",
     Mode.LETTER: "Letters",
@@ -196,14 +196,14 @@ MODES: Mapping[Mode, str] = {
     Mode.CONFERENCE: "Conference",
 }
 
-LEVELS: Mapping[Level, str] = {
+LEVELS: Mapping[str, str] = {
     Level.LOW: "Low risk",
     Level.MEDIUM: "Medium risk",
     Level.HIGH: "High risk",
     Level.NOT_NOW: "Not suitable now",
 }
 
-ROLES: Mapping[Role, str] = {
+ROLES: Mapping[str, str] = {
     Role.HARMED: "Harmed",
     Role.RESPONSIBLE: "Responsible",
     Role.BOTH: "Both harmed and responsible",
@@ -211,13 +211,13 @@ ROLES: Mapping[Role, str] = {
     Role.UNKNOWN: "Role not known",
 }
 
-KINDS: Mapping[Kind, str] = {
+KINDS: Mapping[str, str] = {
     Kind.PRISONER: "Prisoner",
     Kind.STAFF: "Member of staff",
     Kind.OTHER: "Somebody else",
 }
 
-WISHES: Mapping[Wish, str] = {
+WISHES: Mapping[str, str] = {
     Wish.STOP: "Wants to stop",
     Wish.BREAK: "Wants a break",
     Wish.LETTERS_ONLY: "Wants letters only, no meeting",
@@ -225,27 +225,27 @@ WISHES: Mapping[Wish, str] = {
     Wish.SLIP_CAME: "Handed in a withdrawal slip that nobody has read",
 }
 
-OUTCOMES: Mapping[Outcome, str] = {
+OUTCOMES: Mapping[str, str] = {
     Outcome.AGREED: "They agreed on something",
     Outcome.NO_AGREEMENT: "It took place, and they agreed on nothing",
     Outcome.STOPPED: "It was broken off",
 }
 
-STAGES: Mapping[Stage, str] = {
+STAGES: Mapping[str, str] = {
     Stage.SAME_DAY: "the same day",
     Stage.DAYS_7: "after 7 days",
     Stage.DAYS_28: "after 28 days",
     Stage.DAYS_84: "after 84 days",
 }
 
-DONES: Mapping[Done, str] = {
+DONES: Mapping[str, str] = {
     Done.DONE: "done",
     Done.PART: "done in part",
     Done.NOT_DONE: "not done",
     Done.CHANGED: "changed",
 }
 
-CARES: Mapping[Care, str] = {
+CARES: Mapping[str, str] = {
     Care.ALONE: "Speak alone",
     Care.SLOW: "Slow and clear",
     Care.INTERPRETER: "Interpreter",
