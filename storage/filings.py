@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms import library
 from forms.errors import UserError
-from forms.fields import FormDefinition
+from forms.fields import Choice, FormDefinition
 from forms.page_id import PageId
 from pipeline import work
 from pipeline.kept import RecordState
@@ -289,6 +289,24 @@ class Filings:
         )
         self._kept.pages.start(page, 1)
         self._kept.pages.keep(page, 1, [work.Outcome(read)], at=at)
+        self._said_first(form, page, slip, by=by, at=at)
+
+    def _said_first(
+        self, form: FormDefinition, page: str, slip: Slip, *, by: str, at: datetime
+    ) -> None:
+        """Keep whoever filed it as the first to say what each consent and signature is.
+
+        It is never the last word, so that another person has to look at each.
+        """
+        filed = self._kept.pages.get(page)
+        waits = {each.field: each for each in filed.undecided}
+        for asked in form.fillable():
+            reading = waits.get(asked.name)
+            if reading is None or reading.state is not State.FILLED:
+                continue
+            if asked.name in slip.signs or (isinstance(asked, Choice) and asked.consent):
+                word = filed.decide(asked.name, reading.value, by=by, at=at, settles=False)
+                self._kept.decisions.add(word)
 
     def _opened(self, subjects: Collection[str]) -> bool:
         """Say whether somebody who acts on referrals has opened any of these."""

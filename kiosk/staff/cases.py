@@ -6,7 +6,7 @@ the case is told so, and shown the case as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from kiosk.access import FormSent, Role, SignedIn, User, router_for
 from kiosk.problems import NotAllowed as RoleNotAllowed
 from kiosk.problems import status_of
 from kiosk.staff import case_views, case_words, wording
-from kiosk.staff.case_doing import ACTS, Doing, PartyFixed, do, person_for
+from kiosk.staff.case_doing import Doing, PartyFixed, do, person_for
 from kiosk.staff.case_views import WORKS, Who, found_case, names_for, people_of
 from kiosk.staff.case_words import says
 from kiosk.staff.kit import Given, Office, Shown
@@ -212,11 +212,10 @@ def _page(
     )
 
 
-def _closing(case: Case, by: object) -> dict[str, str]:
+def _closing(case: Case, by: Callable[[str], str]) -> dict[str, str]:
     asked = case.closing
     if asked is None:
         return {}
-    assert callable(by)
     return {
         "why": says(case_words.REASONS, asked.reason),
         "to": says(case_words.PASSED_TO, asked.passed_to) if asked.passed_to else "",
@@ -226,10 +225,9 @@ def _closing(case: Case, by: object) -> dict[str, str]:
 
 
 def _papers(
-    kept: Kept, found: KeptCase, party: object, who: Mapping[str, Who]
+    kept: Kept, found: KeptCase, party: Callable[[str], str], who: Mapping[str, Who]
 ) -> list[dict[str, object]]:
     """Say of each copy that was made out for a case whether it is out or back."""
-    assert callable(party)
     lines = []
     for each in kept.cases.papers(found.id):
         sheet = kept.sheets.find_bare(each.serial)
@@ -267,6 +265,3 @@ def _records(kept: Kept, found: KeptCase, user: User, acts: list[on.Act]) -> lis
             }
         )
     return lines
-
-
-__all__ = ["ACTS", "routers"]

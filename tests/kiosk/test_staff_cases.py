@@ -631,6 +631,16 @@ def test_each_form_of_a_case_can_be_filled_in_on_the_screen(
     if form in ("rj-3h", "rj-3r"):
         assert {"c_meet", "sign"} <= waits
         assert record.issued_to == ASKER
+        assert not {"c_meet", "sign"} & {e.field for e in page.undecided_for("petra")}
+        assert {"c_meet", "sign"} <= {e.field for e in page.undecided_for("vera")}
+        for who, settled in (("petra", False), ("vera", True)):
+            browser = desk.visit(desk.app, who)
+            for field in ("c_meet", "sign"):
+                value = answers[field]
+                assert browser.decide(page.id, field, answer=value).status_code in (204, 303)
+                with desk.prison.store.look() as kept:
+                    left = {each.field for each in kept.pages.get(page.id).undecided}
+                assert (field not in left) is settled, (who, field)
     if form == "rj-3w":
         assert desk.case().side("a").slip_waits
         assert not desk.case().booked
