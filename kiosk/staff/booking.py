@@ -226,14 +226,10 @@ def _refuse_clashes(kept: Kept, found: KeptCase, act: on.Booked) -> None:
         ends=act.ends,
         establishment=found.establishment,
     )
-    said = tuple(
-        _(
-            case_words.CLASHES[each.what],
-            starts=f"{each.starts.astimezone(HERE):%H:%M}",
-            ends=f"{each.ends.astimezone(HERE):%H:%M}",
-        )
-        for each in clashes
-    )
+    said = []
+    for each in clashes:
+        starts, ends = (f"{at.astimezone(HERE):%H:%M}" for at in (each.starts, each.ends))
+        said.append(_(case_words.CLASHES[each.what], starts=starts, ends=ends))
     if said:
         raise BookingClash(tuple(dict.fromkeys(said)))
 

@@ -10,13 +10,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pikepdf
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from forms.errors import UserError
 from forms.library import definition
 from forms.page_id import show_serial
+from forms.printing import joined
 from forms.published import LanguageUnknown
 from forms.wording import ENGLISH_NAMES
 from kiosk.access import FormSent, SignedIn, User, router_for
@@ -357,16 +357,8 @@ def _together(kept: Kept, pads: Sequence[str], keep_years: int) -> bytes:
     for pad in pads:
         made = io.BytesIO()
         print_bound(kept, pad, made, keep_years=keep_years)
-        files.append(made)
-    if len(files) == 1:
-        return files[0].getvalue()
-    written = io.BytesIO()
-    with pikepdf.new() as whole:
-        for file in files:
-            with pikepdf.open(file) as part:
-                whole.pages.extend(part.pages)
-        whole.save(written)
-    return written.getvalue()
+        files.append(made.getvalue())
+    return joined(files)
 
 
 # The page
