@@ -14,6 +14,7 @@ from forms.library import FormUnknown, definition
 from forms.wording import ENGLISH_NAMES
 from kiosk.access import SignedIn, router_for
 from kiosk.staff import case_words, wording
+from kiosk.staff.case_paper import consent_form
 from kiosk.staff.case_views import WORKS, found_case, names_for, people_of
 from kiosk.staff.case_words import Names, moment, says
 from kiosk.staff.kit import Given, Shown
@@ -72,6 +73,7 @@ class LedgerShown:
     key: str
     name: str = field(repr=False)
     role: str
+    form: str
     now: str
     holds: bool
     current: ConsentShown | None
@@ -129,6 +131,7 @@ def _ledger(side: Side, acts: Iterable[Act], names: Names, day: date) -> LedgerS
         key=side.key,
         name=names.party(side.key),
         role=says(case_words.ROLES, side.party.role),
+        form=consent_form(side),
         now=_now(side, day),
         holds=bool(current and current.holds and not side.stopped_at),
         current=current,

@@ -509,6 +509,34 @@ def test_paper_is_made_out_printed_once_and_cancelled(desk: Desk) -> None:
         assert all(kept.sheets.find_bare(each).void for each in made.split("-"))
 
 
+def test_what_is_stamped_says_no_name_without_a_yes_and_no_promise_in_words(desk: Desk) -> None:
+    desk.opens()
+    desk.ready()
+    desk.consents("b", c_name="no")
+    petra = desk.comes()
+    petra.done("book", "/book", **booked_for(desk))
+    petra.done("", "/paper", party="", form="rj-5")
+    petra.done("", "/paper", party="", form="rj-4")
+    until = desk.prison.clock().date() + timedelta(days=10)
+    promises = (on.Promise(who="a", until=until), on.Promise(who="b", until=None))
+    desk.did(on.Agreement, promises=promises, free=("a", "b"))
+    petra.done("", "/paper", party="a", form="rj-6", stage="7-days")
+    pack = petra.does("", "/paper", party="b", form="pack")
+    assert pack.status_code == 303
+    with desk.prison.store.look() as kept:
+        papers = kept.cases.papers(desk.case_id)
+        filled = {(e.form, e.party): kept.sheets.find(e.serial).filled for e in papers}
+        stages = {e.party: e.more for e in papers if e.form == "rj-6"}
+    assert filled["rj-5", ""] == {"case": desk.case_id, "party_me": "Jon Example"}
+    assert filled["rj-4", ""]["alerts"] == "Jon Example: MHT; Bo Lee: VOP"
+    assert filled["rj-6", "a"] == {
+        "follow_up": "7 days",
+        "promise_1": "yours, by 03/12/2026",
+        "promise_2": "the other person's",
+    }
+    assert stages == {"a": "7-days", "b": "same-day"}
+
+
 def test_nothing_is_made_out_to_the_other_before_the_sender_was_asked(desk: Desk) -> None:
     desk.opens()
     petra = desk.comes()
@@ -562,6 +590,10 @@ def test_what_comes_from_a_kiosk_is_told_of_a_new_day_and_of_a_visit(desk: Desk)
     assert desk.case_id
     petra = desk.comes()
     assert f"/records/{record}" in petra.page()
+    assert f"/cases/{desk.case_id}" in petra.browser.get(f"/records/{record}").text
+    verifier = desk.visit(desk.app, "vera").get(f"/records/{record}")
+    assert verifier.status_code == 200
+    assert desk.case_id not in verifier.text
     petra.done("promise", day="2026-12-01")
     serial = record.rpartition("-")[0]
     with desk.prison.store.look() as kept:
