@@ -13,7 +13,7 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -29,7 +29,7 @@ from forms.pdf_stream import PdfStream
 from forms.published import Published
 from forms.stamps import FONT, HUMAN_LINE, POINTS_PER_MM, CopyToPrint, Stamp
 
-__all__ = ["CopyToPrint", "NothingToPrint", "print_copies", "print_to", "stamp_pdf"]
+__all__ = ["CopyToPrint", "NothingToPrint", "joined", "print_copies", "print_to", "stamp_pdf"]
 
 _A4_PT = (210.0 * POINTS_PER_MM, 297.0 * POINTS_PER_MM)
 _PRODUCER = "counterfoil"
@@ -76,6 +76,19 @@ def print_copies(
             progress(1)
         return 1
     return _run(published, chain(first, waiting), out, progress)
+
+
+def joined(files: Sequence[bytes]) -> bytes:
+    """Put PDFs that were printed here one after the other, into one file."""
+    if len(files) == 1:
+        return files[0]
+    written = io.BytesIO()
+    with pikepdf.new() as whole:
+        for file in files:
+            with pikepdf.open(io.BytesIO(file)) as part:
+                whole.pages.extend(part.pages)
+        whole.save(written)
+    return written.getvalue()
 
 
 def print_to(

@@ -156,6 +156,11 @@ def stamps(layout: Layout, page: PageLayout, copy: CopyToPrint, height_pt: float
     return out
 
 
+def words_in(words: str, box: Rect, height_pt: float, largest_pt: float) -> Stamp:
+    """Draw words on a line of a page that is no published one; the box in mm from its top left."""
+    return _words("words", words, box, height_pt, largest_pt)
+
+
 def fit(
     words: str, width_pt: float, height_pt: float, largest_pt: float
 ) -> tuple[float, list[Line]]:

@@ -54,6 +54,10 @@ def look_of(asked: Fillable) -> Look:
             return Look.WORDS
 
 
+SCREEN = "screen"
+"""Who read what was filled in on the staff site (`storage.filings.BY`)."""
+
+
 def fields_by_look(definition: FormDefinition) -> dict[Look, tuple[str, ...]]:
     """Name a form's fields by the look that they need."""
     found: dict[Look, tuple[str, ...]] = {}
@@ -84,6 +88,8 @@ def settles(asked: Fillable, reading: Reading, earlier: Sequence[Decision], word
         False when another person has to look.
     """
     others = _newest(each for each in earlier if each.by != word.by)
+    if look_of(asked) is Look.CONSENT and reading.by == SCREEN and earlier and not others:
+        return False  # whoever filled it in on the screen said it first
     if isinstance(asked, Choice) and asked.consent:
         return not _takes_two(asked, word) or _said(word) in others
     if look_of(asked) is not Look.KEYED:

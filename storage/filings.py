@@ -1,4 +1,4 @@
-"""Slips that officers fill in on the screen, kept as paper is; and how far a slip is.
+"""Slips and a case's forms that are filled in on the screen, kept as paper is; how far a slip is.
 
 A slip is an issued copy of its own serial with one page, its readings and a record, so that triage,
 the queue and every export find it like any other. The same form sent twice is one slip.
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session as Rows
 
 from forms import library
 from forms.errors import UserError
-from forms.fields import FormDefinition
+from forms.fields import Choice, FormDefinition
 from forms.page_id import PageId
 from pipeline import work
 from pipeline.kept import RecordState
@@ -75,6 +75,10 @@ class Slip:
         answers: by field name; what the site itself knows of the officer included.
         own: fields that the site filled in out of who is signed in, so that nobody checks them.
         signed: the signature field that being signed in stands for; "" for none.
+        signs: signature fields of which whoever filed it says that they are signed; a second
+            person looks at each.
+        person: prison number of whom the copy is made out to; "" for nobody.
+        filled: what would stand in the form's own stamp places.
         once: drawn when the form was shown; the same answers with it again are the same slip.
         sent: what the person sent, by which it is known again; times of day are not among it.
     """
@@ -86,6 +90,9 @@ class Slip:
     answers: Answers = field(repr=False)
     own: frozenset[str] = frozenset()
     signed: str = ""
+    signs: frozenset[str] = frozenset()
+    person: str = field(default="", repr=False)
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
     once: str = field(repr=False)
     sent: Mapping[str, Sequence[str]] = field(repr=False)
 
@@ -143,7 +150,7 @@ class Filings:
                 at=at,
                 establishment=slip.establishment,
                 wing=slip.wing,
-                answer="high",
+                answer="high" if form.id == "rj-2" else "",
                 serial=serial,
                 number=_number(slip),
                 confidential=work.is_confidential(form, readings),
@@ -225,6 +232,8 @@ class Filings:
     def _key(self, slip: Slip, by: str) -> str:
         sent = sorted((name, list(values)) for name, values in slip.sent.items())
         told = [by, slip.once, slip.form, slip.version, slip.establishment, slip.wing, sent]
+        if slip.person:
+            told.append(slip.person)
         return self._kept.keys.lookup("filing", json.dumps(told, ensure_ascii=True))
 
     def _issue(self, form: FormDefinition, slip: Slip, *, by: str, at: datetime) -> str:
@@ -241,8 +250,10 @@ class Filings:
                     issued_at=at,
                     establishment=slip.establishment,
                     wing=slip.wing,
+                    person=slip.person or None,
                     pad=BY,
                     issued_by=by,
+                    filled=slip.filled,
                 )
             ]
         )
@@ -269,9 +280,7 @@ class Filings:
             page_index=0,
             id=PageId(form=form.id, version=form.version, language="en", serial=serial, page=1),
             pages=1,
-            readings=tuple(
-                _seen_to(each, slip.own) for each in for_people(form, judged, says="typed")
-            ),
+            readings=tuple(_seen_to(each, slip) for each in for_people(form, judged, says="typed")),
             rotation_deg=0.0,
             scale=1.0,
             residual_mm=0.0,
@@ -280,6 +289,24 @@ class Filings:
         )
         self._kept.pages.start(page, 1)
         self._kept.pages.keep(page, 1, [work.Outcome(read)], at=at)
+        self._said_first(form, page, slip, by=by, at=at)
+
+    def _said_first(
+        self, form: FormDefinition, page: str, slip: Slip, *, by: str, at: datetime
+    ) -> None:
+        """Keep whoever filed it as the first to say what each consent and signature is.
+
+        It is never the last word, so that another person has to look at each.
+        """
+        filed = self._kept.pages.get(page)
+        waits = {each.field: each for each in filed.undecided}
+        for asked in form.fillable():
+            reading = waits.get(asked.name)
+            if reading is None or reading.state is not State.FILLED:
+                continue
+            if asked.name in slip.signs or (isinstance(asked, Choice) and asked.consent):
+                word = filed.decide(asked.name, reading.value, by=by, at=at, settles=False)
+                self._kept.decisions.add(word)
 
     def _opened(self, subjects: Collection[str]) -> bool:
         """Say whether somebody who acts on referrals has opened any of these."""
@@ -295,20 +322,21 @@ def _read(form: FormDefinition, slip: Slip, at: datetime) -> tuple[Reading, ...]
     answered = read_answers(form, slip.answers, today=day_of(at))
     return tuple(
         replace(each, by=BY, state=State.FILLED, value=True)
-        if each.field == slip.signed
+        if each.field in {slip.signed, *slip.signs}
         else replace(each, by=BY)
         for each in answered.readings
     )
 
 
-def _seen_to(reading: Reading, own: Collection[str]) -> Reading:
+def _seen_to(reading: Reading, slip: Slip) -> Reading:
     """Have nobody check what the site itself filled in, and say of words that they were typed."""
-    if reading.field in own:
+    if reading.field in slip.own:
         return replace(reading, review=False, why=())
-    why = tuple(dict.fromkeys("typed" if code == "free-text" else code for code in reading.why))
-    return replace(reading, why=why)
+    why = ["typed" if code == "free-text" else code for code in reading.why]
+    why += ["signature"] if reading.field in slip.signs else []
+    return replace(reading, review=bool(why), why=tuple(dict.fromkeys(why)))
 
 
 def _number(slip: Slip) -> str | None:
-    number = slip.answers.get("p1_number", "")
+    number = slip.answers.get("p1_number", "") or slip.person
     return number if isinstance(number, str) and number else None

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from forms.errors import UserError
-from forms.fields import Choice, Date, Fillable, FreeText, Section, Signature, Text
+from forms.fields import Choice, Date, Fillable, FreeText, Section, Text
 from forms.library.rj_2 import OFFICER_REFERRAL
 from forms.page_id import parse_serial, show_serial
 from kiosk.access import FormSent, Role, Sent, SignedIn, User, router_for
@@ -25,9 +25,9 @@ from kiosk.staff import wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pads import FORMS, PRINTS, NotYourPlace, is_theirs
 from kiosk.staff.rights import may_open
+from kiosk.staff.screen_form import Part, Question, anchor_of, answers_in, question
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
-from kiosk.widgets import NOTHING_TICKED, Control, OptionShown, answer_in, control_for
 from pipeline.kept import RecordState
 from pipeline.promises import HERE, day_of
 from pipeline.roll import PRISON_NUMBER
@@ -84,25 +84,6 @@ class FormGap(UserError):
     message = "Something on the slip has to be put right."
     remedy = "Look at the questions that are marked."
     status = 422
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """One question of the slip as the page shows it."""
-
-    name: str
-    control: Control
-    optional: bool
-    problem: str = ""
-    wide: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Questions that stand together."""
-
-    title: str
-    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,7 +311,8 @@ def _ask(
         title=_("New slip"),
         parts=[_part(each, user, sent, problems) for each in FORM.sections],
         problems=[
-            {"text": _(text), "href": f"#{_anchor(name)}"} for name, text in problems.items()
+            {"text": _(text), "href": f"#{anchor_of(FORM, name)}"}
+            for name, text in problems.items()
         ],
         wrong=problems,
         fixed=places,
@@ -356,54 +338,8 @@ def _part(section: Section, user: User, sent: Sent | None, problems: Mapping[str
 
 
 def _question(asked: Fillable, user: User, sent: Sent | None, problem: str) -> Question:
-    filled = _filled(asked, sent) if sent is not None else None
-    if filled is None and asked.name == "off_id":
-        filled = {"answer": (_staff_number(user),)}
-    control = control_for(asked, None, filled=filled)
-    options = tuple(each for each in control.options if each.name != NOTHING_TICKED)
-    return Question(
-        name=asked.name,
-        control=_with(control, options),
-        optional=asked.name not in _MUST,
-        problem=problem,
-        wide=isinstance(asked, Choice) and len(asked.options) > 5,
-    )
-
-
-def _with(control: Control, options: tuple[OptionShown, ...]) -> Control:
-    return Control(
-        kind=control.kind,
-        label=control.label,
-        hint=control.hint,
-        value=control.value,
-        boxes=control.boxes,
-        longest=control.longest,
-        options=options,
-        parts=control.parts,
-    )
-
-
-def _filled(asked: Fillable, sent: Sent) -> dict[str, tuple[str, ...]]:
-    """Give what was sent for one question under the names that a control has alone."""
-    name = asked.name
-    found = {
-        f"answer{part}": sent[f"{name}{part}"]
-        for part in ("", "-day", "-month", "-year")
-        if f"{name}{part}" in sent
-    }
-    return {"answer": (), **found}
-
-
-def _anchor(name: str) -> str:
-    """Name the first input of a question, to lead to it from the summary of errors."""
-    asked = {each.name: each for each in FORM.fillable()}.get(name)
-    match asked:
-        case Choice():
-            return f"{name}-1"
-        case Date():
-            return f"{name}-day"
-        case _:
-            return name
+    given = (_staff_number(user),) if asked.name == "off_id" else ()
+    return question(asked, sent, problem, given=given, optional=asked.name not in _MUST)
 
 
 def _staff_number(user: User) -> str:
@@ -426,28 +362,14 @@ def _read(form: Sent, user: User) -> Read:
 
     As on paper, anything else may be left out or odd: a person sees it then.
     """
-    answers: dict[str, str | tuple[str, ...]] = {}
     problems: dict[str, str] = {}
     place = {name: form.one(name).strip().upper() for name in ("prison", "wing")}
     try:
         _place(user, place["prison"], place["wing"])
     except UserError as problem:
         problems["prison"] = f"{problem.message} {problem.remedy}"
-    for asked in FORM.fillable():
-        if asked.name in SIGNED_IN_SAYS or isinstance(asked, Signature):
-            continue
-        filled = _filled(asked, form)
-        if isinstance(asked, Choice) and not filled["answer"]:
-            continue
-        try:
-            value = answer_in(asked, filled)
-        except UserError as problem:
-            problems[asked.name] = problem.message
-            continue
-        if isinstance(asked, Text) and asked.identifies == "number" and isinstance(value, str):
-            value = value.replace(" ", "")
-        if isinstance(value, str | tuple) and value:
-            answers[asked.name] = value
+    read = answers_in(FORM, form, without=SIGNED_IN_SAYS)
+    answers, problems = read.answers, problems | read.problems
     problems = _lacking(answers) | problems
     order = ["prison", *(each.name for each in FORM.fillable())]
     return Read(

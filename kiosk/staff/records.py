@@ -345,6 +345,7 @@ def _record(
         following = "/verify" if just_verified and queue.length_for(kept, user) else ""
         sight = _sight(kept, office, user, found)
         open_still = kept.filings.stage(found.serial) not in ("none", "closed")
+        case_id = _case_of(kept, user, found.id)
     alone = found.state is RecordState.VERIFIED and not found.confidential
     can_close = user.has(*ACTS_ON) and alone and open_still and found.form in REFERRALS
     form = queue.form_of(office, found)
@@ -369,11 +370,18 @@ def _record(
         next=following,
         can_move=found.asked is not None and user.has(*ACTS_ON),
         can_print=user.has(*ACTS_ON),
+        case_id=case_id,
         can_close=can_close,
         can_open=can_break and _has_sealed(form) and not sight.opened,
         opened=can_break and sight.opened,
         reasons=OPENINGS,
     )
+
+
+def _case_of(kept: Kept, user: User, record_id: str) -> str:
+    """Give the case that a record belongs to, if somebody works on it; "" for none."""
+    case_id = kept.case_intake.case_of(record_id) if user.has(*ACTS_ON) else ""
+    return case_id if case_id and may_open(user, kept.cases.line(case_id)) else ""
 
 
 def _sight(kept: Kept, office: Office, user: User, record: KeptRecord) -> Sight:

@@ -27,10 +27,11 @@ from forms.fields import Choice, Date, Fillable, FreeText, Signature, Text
 from forms.layout import Rect
 from forms.page_id import PageId, check_symbol, new_serial
 from forms.published import published
+from kiosk.issue import Order, issue_pad
 from kiosk.staff import app as staff_app
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
-from pipeline import work
+from pipeline import case_acts, work
 from pipeline.ports import Person, page_scope
 from pipeline.ports import Sheet as Issued
 from pipeline.promises import promised_day
@@ -461,6 +462,72 @@ class Prison:
                 for each in page.undecided:
                     word = page.decide(each.field, each.value, by=by, at=self.clock())
                     kept.decisions.add(word)
+
+    def has_case(
+        self, *numbers: str, at: tuple[str, str] = ("MTI", "B"), name: str = ""
+    ) -> dict[str, str]:
+        """Have a case that is booked, with a copy out; give what its addresses are made of."""
+        now, today = self.clock(), self.clock().date()
+        keys = ("a", "b")
+        people = tuple(
+            case_acts.Party(key=key, number=number, name=name)
+            for key, number in zip(keys, numbers or ("A1234BC", "B2345CD"), strict=True)
+        )
+        lines = ("c_know", "c_free", "c_no_harm", "c_stop", "c_contact", "limits", "capacity")
+        said = dict.fromkeys((*lines, "c_meet", "c_msg"), "yes")
+        who: dict[str, Any] = {"at": now, "by": "test"}
+        acts: list[Any] = [
+            case_acts.SenderConfirmed(party="a", sent=True, alone=True, pressed=False, **who),
+            case_acts.Offered(party="b", **who),
+            *(
+                case_acts.ConsentTaken(
+                    party=key,
+                    said={**said, "teach_back": "choice stop limits"},
+                    wording="rj-3h/1",
+                    language="en",
+                    how_read=("aloud",),
+                    signed_on=today,
+                    until=today + timedelta(days=28),
+                    seen_by="vera",
+                    **who,
+                )
+                for key in keys
+            ),
+            case_acts.Assessed(
+                level=case_acts.Level.LOW,
+                mode=case_acts.Mode.MEETING,
+                until=today + timedelta(days=14),
+                plan=True,
+                **who,
+            ),
+            case_acts.Booked(
+                booking="b1",
+                mode=case_acts.Mode.MEETING,
+                room="Chapel",
+                starts=now + timedelta(days=1),
+                ends=now + timedelta(days=1, hours=1),
+                parties=keys,
+                lead="petra",
+                check=case_acts.KeepApart(at=now, list_at=now, roll_at=now),
+                **who,
+            ),
+        ]
+        prison, wing = at
+        with self.store.begin() as kept:
+            asked = case_acts.Received(parties=people, sender="a", **who)
+            case_id = kept.cases.open(asked, establishment=prison, wing=wing)
+            for act in acts:
+                kept.cases.record_fact(case_id, act)
+            order = Order(form="rj-3h", establishment=prison, wing=wing)
+            serial = issue_pad(kept, order, by="milan", at=now).removeprefix("pad-")
+            kept.cases.add_paper(serial, case_id, "a", "rj-3h", by="milan", at=now)
+        return {
+            "case_id": case_id,
+            "booking": "b1",
+            "party": "a",
+            "serials": serial,
+            "form_id": "rj-4",
+        }
 
     def sends(self, by: str) -> str:
         """Have somebody send a file of which the one page is set aside; give the sending's id."""

@@ -103,6 +103,25 @@ TABLE = {
     ("GET", "/made-out/{pad}"): frozenset({"practitioner", "manager"}),
     ("GET", "/made-out/{pad}/paper.pdf"): frozenset({"practitioner", "manager"}),
     ("POST", "/made-out/{pad}/cancel"): frozenset({"practitioner", "manager"}),
+    **dict.fromkeys(
+        (
+            ("GET", "/cases/{case_id}"),
+            ("POST", "/cases/{case_id}"),
+            ("GET", "/cases/{case_id}/consents"),
+            ("GET", "/cases/{case_id}/book"),
+            ("POST", "/cases/{case_id}/book"),
+            ("GET", "/cases/{case_id}/bookings/{booking}"),
+            ("POST", "/cases/{case_id}/bookings/{booking}"),
+            ("GET", "/cases/{case_id}/bookings/{booking}/slips/{party}"),
+            ("GET", "/cases/{case_id}/paper"),
+            ("POST", "/cases/{case_id}/paper"),
+            ("GET", "/cases/{case_id}/paper/{serials}/paper.pdf"),
+            ("POST", "/cases/{case_id}/paper/{serials}/cancel"),
+            ("GET", "/cases/{case_id}/fill/{party}/{form_id}"),
+            ("POST", "/cases/{case_id}/fill/{party}/{form_id}"),
+        ),
+        frozenset({"practitioner", "manager"}),
+    ),
     ("GET", "/records"): VERIFIERS,
     ("POST", "/records"): VERIFIERS,
     ("GET", "/records/{record_id}"): VERIFIERS,
@@ -292,6 +311,7 @@ def place(open_prison, samples):
     prison.paper = prison.loose(samples.consent)
     prison.export = asked_for(prison)
     prison.case, prison.pack = handing_over(prison)
+    prison.of_case = prison.has_case()
     with prison.store.begin() as kept:
         milan = kept.staff.find("milan")
         made, _ = kept.tokens.make(milan, "robot", ("status:read",), days=9, at=prison.clock())
@@ -354,6 +374,7 @@ def address(place, path: str) -> str:
         pack_id=place.pack,
         pad=place.bound if path.startswith("/made-out") else place.pad,
         paper=place.paper,
+        **place.of_case,
     ).replace("/static/me_number", "/static/staff.css")
 
 

@@ -928,3 +928,25 @@ def test_a_slip_is_filed_and_files_are_looked_after_without_scripts(run_site, ar
     page.get_by_role("button", name="Take them in").click()
     page.get_by_role("link", name="Look again").click()
     expect(page.locator("h1")).to_contain_text("Files sent")
+
+
+def test_axe_finds_nothing_wrong_on_the_pages_of_a_case(run_site, arrive, samples) -> None:
+    site = run_site()
+    prison = site.prison
+    prison.roll(samples.person)
+    here = f"/cases/{prison.has_case()['case_id']}"
+    page = arrive(site, "milan")
+    wrong = {}
+    paths = ("", "/consents", "/book", "/paper", "/bookings/b1", "/fill/a/rj-4", "?on=2026-11-22")
+    for path in paths:
+        page.goto(site.url + here + path)
+        wrong[path] = violations(page)
+    page.goto(site.url + here)
+    for more in page.locator("summary").all():
+        more.click()
+    wrong["opened"] = violations(page)
+    page.get_by_label("Prison number").last.fill("no number")
+    page.get_by_role("button", name="Look it up").last.click()
+    expect(page.get_by_role("alert")).to_contain_text("That is not a prison number.")
+    wrong["refused"] = violations(page)
+    assert {path: found for path, found in wrong.items() if found} == {}

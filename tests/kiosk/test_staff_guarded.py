@@ -23,6 +23,7 @@ from kiosk.settings import Settings
 from kiosk.staff import api, desk, queue, records, rights, verify
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
+from pipeline.keep_apart import KeepApart
 from pipeline.kept import Status
 from pipeline.verification import Look
 from storage.database import DatabaseForbidden, roles
@@ -277,6 +278,46 @@ def test_a_roll_is_brought_and_confirmed_in_the_role_of_the_site_and_changed_by_
             with pytest.raises(SQLAlchemyError):
                 rows_of(kept).execute(text(statement))
             rows_of(kept).rollback()
+
+
+def test_a_case_is_worked_on_in_the_role_of_the_site(place: Any, visit: Any, samples: Any) -> None:
+    """Every page of it, and each thing that writes: acts, a time, paper, a form on the screen."""
+    place.roll(samples.person, replace(samples.person, prison_number="B2345CD"))
+    with place.store.begin() as kept:
+        kept.keep_apart.replace(KeepApart(()), by="test", at=place.clock())
+    made = place.has_case()
+    here = f"/cases/{made['case_id']}"
+    petra = visit(place.app, "practitioner.mti")
+    other = visit(place.app, "practitioner.lei")
+    for path in ("", "/consents", "/book", "/paper", "/bookings/b1", "/fill/a/rj-3w"):
+        assert petra.get(here + path).status_code == 200, path
+        assert other.get(here + path).status_code == 404, path
+    day = (place.clock() + timedelta(days=2)).date().isoformat()
+    book = {"mode": "meeting", "room": "Hall", "day": day, "start": "10:00", "minutes": "30"}
+    sends: list[tuple[str, dict[str, Any]]] = [
+        ("", {"act": "triage"}),
+        ("", {"act": "role", "party": "b", "role": "both"}),
+        ("", {"act": "promise", "day": day}),
+        ("/book", {**book, "lead": "practitioner.mti", "parties": ["a", "b"]}),
+        ("/bookings/b1", {"act": "cancel", "reason": "room"}),
+        ("/paper", {"party": "a", "form": "rj-3w"}),
+        (f"/paper/{made['serials']}/cancel", {}),
+        ("/fill/a/rj-3w", {"stop": "stop", "once": "once"}),
+        ("", {"act": "close", "reason": "sender-stopped"}),
+    ]
+    for path, form in sends:
+        with place.store.look() as kept:
+            seen = kept.cases.get(made["case_id"]).case.acts
+        sent = {"csrf": petra.token("/account"), "seen": str(seen), **form}
+        answer = petra.post(here + path, data=sent)
+        if form.get("act") == "close":  # the slip to stop was not read yet
+            assert (answer.status_code, "withdrawal slip" in answer.text) == (409, True)
+            continue
+        assert answer.status_code == 303, (path, form, answer.text)
+    with place.store.look() as kept:
+        case = kept.cases.get(made["case_id"]).case
+    assert case.side("a").slip_waits
+    assert not case.booked
 
 
 def test_health_counts_every_prisons_pages_in_the_role_of_the_site(

@@ -249,6 +249,12 @@ def place(open_prison: Any, samples: Any) -> Any:
     prison.asides = [prison.goes_wrong("page-blank", "The page is blank.", "Turn it over.")]
     prison.sending = prison.sends("petra")
     prison.asides.append(prison.sent_aside)
+    prison.of_case = {
+        at: prison.has_case(
+            number(f"case.a.{at}"), number(f"case.b.{at}"), at=at, name=word(f"case.{at}")
+        )
+        for at in PLACES
+    }
     prison.code = new_serial()
     prison.hears(
         Submission(
@@ -313,10 +319,14 @@ def ids(place: Any) -> dict[str, list[str]]:
         "person": staff,
         "sending": [place.sending],
         "rep": [place.rep],
-        "case_id": [*case_ids(place), place.case],
+        "case_id": list(dict.fromkeys([*case_ids(place), place.case])),
         "sheet": [place.sheet],
         "paper": [place.paper, *records],
         "pack_id": place.packs,
+        "serials": [each["serials"] for each in place.of_case.values()],
+        "booking": ["b1"],
+        "party": ["a"],
+        "form_id": ["rj-4"],
     }
 
 
@@ -628,6 +638,27 @@ def proof_alone(place: Any, seen: Seen, _role: str) -> None:
     nothing(seen, words_of(place, "self") + words_of(place, "slip"))
 
 
+def case_words(place: Any) -> list[str]:
+    return [number(f"case.a.{HERE}"), number(f"case.b.{HERE}"), word(f"case.{HERE}")]
+
+
+def case_none(place: Any, seen: Seen, _role: str) -> None:
+    nothing(seen, [*case_words(place), place.of_case[HERE]["case_id"]])
+    pages = {where: s for where, s in seen.open.items() if where.startswith("/cases/")}
+    assert set(pages.values()) <= {403, 404}
+
+
+def case_metadata(place: Any, seen: Seen, role: str) -> None:
+    case_none(place, seen, role)
+    assert place.of_case[HERE]["case_id"].lower() in seen.trail
+    assert [each for each in case_words(place) if each.lower() in seen.trail] == []
+
+
+def case_full(place: Any, seen: Seen, _role: str) -> None:
+    everything(seen, case_words(place))
+    assert seen.open[f"/cases/{place.of_case[HERE]['case_id']}/consents"] == 200
+
+
 def trail_none(_place: Any, seen: Seen, _role: str) -> None:
     assert seen.trail == "" or "your role does not let you" in seen.trail
     assert {seen.open["/trail"], seen.open["/trail/check"]} == {403}
@@ -679,6 +710,9 @@ RULES = {
     ("What is late, limits", "-"): answered_for_none,
     ("What is late, limits", "F"): answered_for,
     ("What is late, limits", "metadata of staff-named"): proof_alone,
+    ("Case, its people and history", "-"): case_none,
+    ("Case, its people and history", "F"): case_full,
+    ("Case, its people and history", "metadata"): case_metadata,
     ("Audit trail", "-"): trail_none,
     ("Audit trail", "own"): trail_own,
     ("Audit trail", "F"): trail_full,
@@ -705,6 +739,8 @@ def test_of_another_prison_or_wing_nobody_sees_a_word_or_an_id(place, seen, wher
     found += [show_serial(case.serial) for case in there]
     found += [number(f"alert.{where}"), word(f"why.{where}"), *place.pads[where]]
     found += [place.rounds[where], place.exports[where], *place.case_ids[where]]
+    found += [number(f"case.a.{where}"), number(f"case.b.{where}"), word(f"case.{where}")]
+    found += [place.of_case[where][name] for name in ("case_id", "serials")]
     nothing(seen[role], found)
     for address, status in seen[role].open.items():
         if not address.startswith(("trail", "/verify/")) and any(
@@ -738,6 +774,7 @@ NEVER_OPEN = {
     "/verify", "/verify/after/{page_id}", "/pages/{page_id}",  # these lead on
     "/made-out/{pad}/paper.pdf", "/pads/{pad}/paper.pdf",  # of whoever issued it
     "/sheets/{sheet}/paper.pdf",  # the same
+    "/cases/{case_id}/paper/{serials}/paper.pdf",  # the same
     "/slips/new/{serial}", "/take-in/sent/{sending}",  # of whoever sent it
     "/people/{person}", "/intake/files/{number}",
 }  # fmt: skip

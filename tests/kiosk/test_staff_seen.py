@@ -13,6 +13,7 @@ from kiosk.issue import Order, issue_pad
 from kiosk.staff.app import create_app
 from kiosk.staff.people import person_id
 from pipeline.case_acts import Party, Received
+from pipeline.keep_apart import KeepApart
 from tests.kiosk.rep_prison import with_case, with_rep, with_roll, with_sheet
 
 LEADS_ON = {
@@ -96,6 +97,12 @@ ACTS = {
     "/box-round": "box-round-began",
     "/box-round/{round_id}": "slip-logged",
     "/box-round/{round_id}/end": "box-round-ended",
+    "/cases/{case_id}": "case-seen",
+    "/cases/{case_id}/book": "case-booked",
+    "/cases/{case_id}/bookings/{booking}": "case-unbooked",
+    "/cases/{case_id}/paper": "case-paper",
+    "/cases/{case_id}/paper/{serials}/cancel": "sheet-void",
+    "/cases/{case_id}/fill/{party}/{form_id}": "slip-filed",
     "/made-out": "sheet-issued",
     "/made-out/{pad}/cancel": "sheet-void",
     "/pads": "sheet-issued",
@@ -175,6 +182,7 @@ def place(open_prison, samples):
     prison.case = with_case(prison, prison.rep)
     prison.sheet = with_sheet(prison, "milan")
     prison.pack = handing_over(prison)[1]
+    prison.of_case = prison.has_case()
     prison.app = create_app(prison.kit())
     return prison
 
@@ -214,11 +222,28 @@ def address(place: Any, path: str) -> str:
         sending=getattr(place, "sending", ""),
         serial=getattr(place, "filed", ""),
         rep=getattr(place, "rep", ""),
-        case_id=getattr(place, "case", ""),
         sheet=getattr(place, "sheet", ""),
         paper=getattr(place, "paper", ""),
         pack_id=getattr(place, "pack", ""),
+        **{**dict(case_id=getattr(place, "case", "")), **getattr(place, "of_case", {})},
     )
+
+
+def of_case(place: Any, path: str) -> dict[str, Any]:
+    """Give what a form of a case's page sends."""
+    with place.store.begin() as kept:
+        seen = kept.cases.get(place.of_case["case_id"]).case.acts
+        kept.keep_apart.replace(KeepApart(()), by="test", at=place.clock())
+    day = (place.clock() + timedelta(days=2)).date().isoformat()
+    acts: dict[str, dict[str, Any]] = {
+        "book": {"mode": "meeting", "room": "Hall", "day": day, "start": "10:00", "minutes": "9"},
+        "{booking}": {"act": "cancel", "reason": "room"},
+        "paper": {"party": "a", "form": "rj-3w"},
+        "{form_id}": {"r_level": "low"},
+        "{case_id}": {"act": "seen", "party": "a"},
+    }
+    more = {"lead": "petra", "parties": ["a", "b"]} if path.endswith("book") else {}
+    return {"seen": str(seen), **acts.get(path.rpartition("/")[2], {}), **more}
 
 
 def events(place: Any, since: int = 0) -> list[tuple[str, str, str, str]]:
@@ -318,10 +343,10 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             sending=place.sending,
             delivery=delivery,
             rep=place.rep,
-            case_id=place.case,
             sheet=place.sheet,
             paper=place.paper,
             pack_id=place.pack,
+            **place.of_case,
         )
         if path == "/roll/bring":
             files = [("file", ("roll.csv", ROLL))]
@@ -334,6 +359,8 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
             day = place.clock().date().isoformat()
             asks = {"triage": "2", "prison": "MTI", "day": day, "act": "close"}
             return milan.post(where, data={"csrf": token, **asks})
+        if path.startswith("/cases") and not path.endswith("/rep"):
+            return milan.post(address(place, path), data={"csrf": token, **of_case(place, path)})
         if path == "/take-in":
             files = [("files", ("scan.pdf", b"%PDF-1.7 nothing"))]
             return milan.post(where, data={"csrf": token}, files=files)
