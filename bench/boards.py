@@ -35,6 +35,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, insert, select
 
 from bench.wing_load import percentile
+from kiosk.serving import settle
 from kiosk.staff.app import create_app
 from kiosk.staff.kit import StaffKit
 from pipeline import case_acts as on
@@ -593,8 +594,10 @@ def browser(made: Made, folder: Path, username: str) -> TestClient:
         intake=IntakeBox(made.store, blobs, _NoWork()),  # type: ignore[arg-type]
         now=made.clock,
     )
+    site = create_app(kit)
+    settle()
     client = TestClient(
-        create_app(kit),
+        site,
         base_url="http://staff.example",
         headers={"Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
         follow_redirects=False,
