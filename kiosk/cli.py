@@ -1324,7 +1324,7 @@ def serve_staff(
 ) -> None:
     """Run the staff site until told to stop."""
     from kiosk import logs
-    from kiosk.serving import addresses_of, listen, server_for
+    from kiosk.serving import addresses_of, listen, server_for, settle
     from kiosk.staff.app import create_app
     from kiosk.staff.kit import StaffKit
 
@@ -1348,6 +1348,7 @@ def serve_staff(
         )
         with _pulse(house), listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The staff site is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
+            settle()
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
 
@@ -1369,7 +1370,7 @@ def serve_kiosk(
     """Run the kiosk until told to stop: it can leave letters in the mailbox and read none."""
     from kiosk import logs
     from kiosk.compose import open_wing
-    from kiosk.serving import addresses_of, listen, server_for
+    from kiosk.serving import addresses_of, listen, server_for, settle
     from kiosk.settings import settings
     from kiosk.wing.app import create_app
 
@@ -1379,6 +1380,7 @@ def serve_kiosk(
         site = create_app(open_wing(chosen, tls=tls, terminal=terminal))
         with listen(host, port) as door, suppress(KeyboardInterrupt):
             _say(f"The kiosk is at http://{host}:{door.getsockname()[1]}. Ctrl-C ends it.")
+            settle()
             server_for(site, host=host, port=port, proxies=proxies).run(sockets=[door])
 
 

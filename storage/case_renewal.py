@@ -11,8 +11,9 @@ import time
 from storage.models import CaseMarkRow
 from storage.store import Kept, Store, rows_of
 
-AT_ONCE = 50
-"""Cases worked out in one transaction: nobody waits long for the database."""
+AT_ONCE = 25
+"""Cases worked out in one transaction, so that nobody waits long for the database: see
+`bench.boards` for how long."""
 
 MOST = 2000
 """Cases that whoever changes a limit waits for; the rest is left to the workers."""

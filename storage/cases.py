@@ -554,6 +554,7 @@ class Cases:
         if establishment:
             found = found.where(CaseRow.establishment == establishment)
         ids = self._rows.scalars(found.order_by(CaseRow.id).limit(most)).all()
+        self._keys.fetch([case_scope(each) for each in ids])
         for each in ids:
             self.renew(each)
         return ids[-1] if len(ids) == most else ""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import (
     ColumnElement,
@@ -1072,12 +1073,14 @@ def awaiting(role: str, establishments: Collection[str], wings: Collection[str])
     return found
 
 
+@cache
 def names_staff() -> ColumnElement[bool]:
     """Say of a page that staff are named on a page of its record."""
     other = aliased(PageRow)
     return exists().where(other.record == PageRow.record, other.confidential)
 
 
+@cache
 def _first_of_incomplete(sheet: type[SheetRow]) -> ColumnElement[bool]:
     """Say of a page that it stands for a record which only lacks pages that are not on the way."""
     other, coming = aliased(PageRow), aliased(PageRow)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVarTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
@@ -111,22 +112,8 @@ def _with_place(
     """Join to a selection of pages what says where each belongs; give prison and wing."""
     first, copy = aliased(PageRow), aliased(SheetRow)
     serial = case((PageRow.duplicate_of.is_not(None), first.serial), else_=PageRow.serial)
-
-    def of_file(column: InstrumentedAttribute[str]) -> tuple[ColumnElement[str], ...]:
-        """Give the first and the last prison or wing of all of a file's pages that name a copy."""
-        page = aliased(PageRow)
-        ends = (
-            select(end(column))
-            .join(page, page.serial == SheetRow.serial)
-            .where(page.intake == PageRow.intake)
-            .correlate(PageRow)
-            .scalar_subquery()
-            for end in (func.min, func.max)
-        )
-        return tuple(ends)
-
-    prison, last_prison = of_file(SheetRow.establishment)
-    wing, last_wing = of_file(SheetRow.wing)
+    prison, last_prison = _of_file(SheetRow.establishment)
+    wing, last_wing = _of_file(SheetRow.wing)
     one_prison = prison == last_prison
     joined = found.outerjoin(first, first.id == PageRow.duplicate_of).outerjoin(
         copy, copy.serial == serial
@@ -138,3 +125,18 @@ def _with_place(
         case(own, else_=only) if only else case(own, (one_prison, prison), else_=""),
         case((known, copy.wing), (and_(one_prison, wing == last_wing), wing), else_=""),
     )
+
+
+@cache
+def _of_file(column: InstrumentedAttribute[str]) -> tuple[ColumnElement[str], ...]:
+    """Give the first and the last prison or wing of all of a file's pages that name a copy."""
+    page = aliased(PageRow)
+    ends = (
+        select(end(column))
+        .join(page, page.serial == SheetRow.serial)
+        .where(page.intake == PageRow.intake)
+        .correlate(PageRow)
+        .scalar_subquery()
+        for end in (func.min, func.max)
+    )
+    return tuple(ends)

@@ -34,8 +34,8 @@ from storage.store import Kept
 FOR = GOES | {What.URGENT, What.VISIT}
 """What somebody goes to a wing for, whether it is late or not."""
 
-MOST = 300
-"""Lines read for one list: more than anybody walks in a day."""
+MOST = 200
+"""Things to do on one list: more than anybody walks in a day."""
 
 AHEAD = timedelta(days=14)
 
@@ -105,7 +105,7 @@ def routers() -> tuple[APIRouter, ...]:
     def page(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
         """Show the list of a day, and ask which day and which wings."""
         found = _listed(request, user, office)
-        shown.many([("list-viewed", "visits", ""), *_seen(found)])
+        shown("list-viewed", "visits", "mine" if found.mine else "all")
         asked = {
             "day": found.day.isoformat(),
             "who": "mine" if found.mine else "all",
@@ -138,7 +138,10 @@ def routers() -> tuple[APIRouter, ...]:
 
     @working.get("/visits/paper.pdf")
     def paper(request: Request, user: SignedIn, office: Given, shown: Shown) -> Response:
-        """Give the list as a file to be printed; every sheet says who printed it, and when."""
+        """Give the list as a file to be printed; every sheet says who printed it, and when.
+
+        What leaves on paper is noted case by case.
+        """
         found = _listed(request, user, office)
         shown.many([("list-viewed", "visits", "paper"), *_seen(found)])
         text = made(
