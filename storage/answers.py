@@ -193,18 +193,27 @@ class Answers:
             .where(CaseActRow.case == CaseRow.id, CaseActRow.what == "answered")
             .scalar_subquery()
         )
+        visit = exists().where(CaseTaskRow.case == CaseRow.id, CaseTaskRow.rank == RANK[What.VISIT])
         late = exists().where(
             CaseTaskRow.case == CaseRow.id,
             CaseTaskRow.rank.in_([RANK[What.FIRST_VISIT], RANK[What.WHO], RANK[What.VISIT]]),
             CaseTaskRow.due < day_of(at),
         )
-        recent = or_(
-            CaseRow.closed_at.is_(None),
-            and_(CaseRow.step == Step.CLOSED, CaseRow.closed_at >= at - CLOSED_FOR),
+        again = exists().where(
+            CaseActRow.case == CaseRow.id,
+            CaseActRow.what == "reopened",
+            CaseActRow.at >= at - CLOSED_FOR,
         )
+        # Who was seen knows that it is being worked on: nothing of that has to be opened.
+        open_still = and_(CaseRow.step != Step.CLOSED, or_(~CaseRow.seen, visit, again))
+        over = and_(CaseRow.step == Step.CLOSED, CaseRow.closed_at >= at - CLOSED_FOR)
         return (
             select(CaseRow.id)
-            .where(*mine(whose), recent, or_(told.is_(None), told < CaseRow.changed_at, late))
+            .where(
+                *mine(whose),
+                or_(open_still, over),
+                or_(told.is_(None), told < CaseRow.changed_at, late),
+            )
             .order_by(CaseRow.opened_at, CaseRow.id)
             .limit(LOOKED_AT)
         )
