@@ -29,7 +29,7 @@ from pipeline.kept import RecordState
 from pipeline.ports import Person
 from pipeline.promises import day_of, promised_day
 from storage.case_figures import mine
-from storage.cases import RANK, Cases, KeptCase, Whose
+from storage.cases import RANK, Cases, KeptCase, Whose, case_scope
 from storage.events import Events
 from storage.models import (
     CaseActRow,
@@ -126,7 +126,9 @@ class Answers:
     def debts(self, whose: Whose, at: datetime, limit: int) -> tuple[Debt, ...]:
         """Give whoever is owed an answer, who waits longest first."""
         today, found = day_of(at), []
-        for case_id in self._rows.scalars(self._candidates(whose, at)).all():
+        ids = self._rows.scalars(self._candidates(whose, at)).all()
+        self._kept.keys.fetch([case_scope(each) for each in ids])
+        for case_id in ids:
             debt = self._debt(self._cases.get(case_id), today)
             if debt is not None:
                 found.append(debt)
