@@ -18,6 +18,7 @@ from pipeline.case_acts import (
     ConsentTaken,
     FollowedUp,
     Kind,
+    Met,
     Seen,
     SenderConfirmed,
     UrgencyMet,
@@ -118,6 +119,8 @@ def _tells(act: Act, asker: str) -> bool:
     match act:
         case Seen(party=key, found=found):
             return found and key == asker
+        case Met(attended=attended):
+            return asker in attended
         case (
             Answered(party=key)
             | SenderConfirmed(party=key)

@@ -148,7 +148,7 @@ class HandedOver:
     due: Mapping[Stage, date]
     late: tuple[Stage, ...]
     promises: tuple[Kept, ...]
-    seen_last: date | None
+    seen_first: date | None
 
 
 def handed_over(
@@ -187,7 +187,6 @@ def handed_over(
         for promise, done in zip(case.promises, case.promises_done, strict=True)
         if promise.who in (key, "")
     ]
-    last = side.tried_at or side.met_at
     return HandedOver(
         case=case_id,
         step=case.step,
@@ -205,7 +204,7 @@ def handed_over(
         due=due,
         late=tuple(stage for stage, day in due.items() if day < today),
         promises=tuple(own),
-        seen_last=day_of(last) if last else None,
+        seen_first=day_of(side.met_at) if side.met_at else None,
     )
 
 

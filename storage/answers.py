@@ -29,7 +29,7 @@ from pipeline.kept import RecordState
 from pipeline.ports import Person
 from pipeline.promises import day_of, promised_day
 from storage.case_figures import mine
-from storage.cases import RANK, Cases, KeptCase, Whose
+from storage.cases import RANK, Cases, KeptCase, Whose, case_scope
 from storage.events import Events
 from storage.models import (
     CaseActRow,
@@ -126,7 +126,9 @@ class Answers:
     def debts(self, whose: Whose, at: datetime, limit: int) -> tuple[Debt, ...]:
         """Give whoever is owed an answer, who waits longest first."""
         today, found = day_of(at), []
-        for case_id in self._rows.scalars(self._candidates(whose, at)).all():
+        ids = self._rows.scalars(self._candidates(whose, at)).all()
+        self._kept.keys.fetch([case_scope(each) for each in ids])
+        for case_id in ids:
             debt = self._debt(self._cases.get(case_id), today)
             if debt is not None:
                 found.append(debt)
@@ -193,18 +195,27 @@ class Answers:
             .where(CaseActRow.case == CaseRow.id, CaseActRow.what == "answered")
             .scalar_subquery()
         )
+        visit = exists().where(CaseTaskRow.case == CaseRow.id, CaseTaskRow.rank == RANK[What.VISIT])
         late = exists().where(
             CaseTaskRow.case == CaseRow.id,
             CaseTaskRow.rank.in_([RANK[What.FIRST_VISIT], RANK[What.WHO], RANK[What.VISIT]]),
             CaseTaskRow.due < day_of(at),
         )
-        recent = or_(
-            CaseRow.closed_at.is_(None),
-            and_(CaseRow.step == Step.CLOSED, CaseRow.closed_at >= at - CLOSED_FOR),
+        again = exists().where(
+            CaseActRow.case == CaseRow.id,
+            CaseActRow.what == "reopened",
+            CaseActRow.at >= at - CLOSED_FOR,
         )
+        # Who was seen knows that it is being worked on: nothing of that has to be opened.
+        open_still = and_(CaseRow.step != Step.CLOSED, or_(~CaseRow.seen, visit, again))
+        over = and_(CaseRow.step == Step.CLOSED, CaseRow.closed_at >= at - CLOSED_FOR)
         return (
             select(CaseRow.id)
-            .where(*mine(whose), recent, or_(told.is_(None), told < CaseRow.changed_at, late))
+            .where(
+                *mine(whose),
+                or_(open_still, over),
+                or_(told.is_(None), told < CaseRow.changed_at, late),
+            )
             .order_by(CaseRow.opened_at, CaseRow.id)
             .limit(LOOKED_AT)
         )

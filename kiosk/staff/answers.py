@@ -75,7 +75,7 @@ class TooManySlips(UserError):
     """More than one file holds."""
 
     code = "too-many-slips"
-    message = f"That is more than {AT_ONCE} slips, which is the most that one file holds."
+    message = "Those are more slips than one file holds."
     remedy = "Choose fewer; the others stay on the list."
     status = 422
 

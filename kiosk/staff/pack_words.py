@@ -150,9 +150,7 @@ def hearing(
         (_("Sessions attended"), str(len(came.days))),
         (_("Dates"), days),
     )
-    lines = (_("This confirms attendance alone. He has agreed that it may be told."),)
-    sign = (_("Signed, name and date"),)
-    parts = (PaperPart(rows=rows), PaperPart(lines=lines, signs=sign))
+    parts = (PaperPart(rows=rows, signs=(_("Signed, name and date"),)),)
     return PackPaper(title=_(KINDS["hearing"]), foot=foot, parts=parts)
 
 
@@ -189,7 +187,7 @@ def _handed(each: HandedOver, names: Mapping[str, str]) -> PaperPart:
         (_("Since"), wording.day(each.since)),
         (_("His part"), _(ROLES[each.role])),
         (_("Practitioner"), names.get(each.practitioner, each.practitioner) or _("Nobody yet")),
-        (_("Seen last"), wording.day(each.seen_last) if each.seen_last else _("Not yet")),
+        (_("Seen first"), wording.day(each.seen_first) if each.seen_first else _("Not yet")),
         (_("Consent"), consent_in_words(each.consent)),
     ]
     wants = [

@@ -348,7 +348,8 @@ def _subject(kept: Kept, user: User, number: str, foot: str, now: datetime) -> M
 
 
 def _foot(user: User, now: datetime) -> str:
-    return _("Made by {who}, {day}", who=f"{user.name} ({user.id})", day=wording.day(day_of(now)))
+    who = f"{user.name} ({user.id})"
+    return _("Made by {who}, {day}", who=who, day=wording.day(day_of(now)))
 
 
 # Pages
