@@ -466,7 +466,8 @@ class RepSheets:
 
         Args:
             serial: the sheet.
-            told: by line: "seen", "goes_on", "worker", "worry" and "recheck", as the form's codes.
+            told: by line: "seen", "goes_on", "worker", "worry" and "recheck", as the form's codes;
+                a line that is not here, or was told of before, stays as it is.
             by: user name.
             at: when, UTC.
 
@@ -475,7 +476,11 @@ class RepSheets:
         """
         self._row(serial)
         for line, case_id, party in self.lines_of(serial):
-            said = told.get(line, {})
+            said = told.get(line)
+            briefs = self._kept.cases.get(case_id).case.briefs
+            back = any(each.back for each in briefs if (each.sheet, each.line) == (serial, line))
+            if said is None or back:
+                continue
             act = BriefBack(
                 at=at,
                 by=by,
