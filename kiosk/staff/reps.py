@@ -6,6 +6,7 @@ helps on other wings than his own, so he is seen by all who work cases in his pr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -319,7 +320,7 @@ def _list(
         reps = kept.reps.listed(user.establishments)
         overdue = {each.id for each in kept.reps.overdue(today, user.establishments)}
         minutes = {each.id: kept.reps.minutes(each.id) for each in reps}
-        cases = {each.id: len(kept.rep_sheets.cases_of(each)) for each in reps if each.active}
+        cases = Counter(kept.rep_sheets.helping(user.establishments).values())
     return show(
         request,
         "reps.html",
@@ -330,7 +331,7 @@ def _list(
                 "name": each.name,
                 "place": ", ".join(filter(None, (each.establishment, each.wing))),
                 "state": _state(each),
-                "cases": cases.get(each.id, 0),
+                "cases": cases[each.id],
                 "hours": _hours(minutes[each.id]),
                 "check": wording.day(each.check_due) if each.active and each.check_due else "",
                 "overdue": each.id in overdue,
@@ -377,7 +378,8 @@ def _one(
             each for each in kept.rep_sheets.listed(user.establishments) if each.rep == rep_id
         ]
         names = {each.username: each.name for each in kept.staff.list()} if hours else {}
-        cases = len(kept.rep_sheets.cases_of(rep))
+        helping = kept.rep_sheets.helping(user.establishments)
+        cases = sum(each == rep_id for each in helping.values())
     wing = standing.where.wing if standing else ""
     return show(
         request,
