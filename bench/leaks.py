@@ -541,12 +541,18 @@ def _case(draw: Random, n: int, men: list[Man]) -> RandomCase:
         acts += _consent(said[key], key, at, private[0])
     level = draw.choice((on.Level.LOW,) * 9 + (on.Level.MEDIUM,))
     if draw.random() < 0.5:
+        allows = draw.random() < 0.9
         acts.append(
             on.Assessed(
-                at=at, level=level, mode=None, until=NOW.date() + timedelta(days=5), by="petra"
+                at=at,
+                level=level,
+                mode=None,
+                until=NOW.date() + timedelta(days=5),
+                rep=allows,
+                by="petra",
             )
         )
-        risky = level is not on.Level.LOW
+        risky = level is not on.Level.LOW or not allows
     else:
         risky = False
     chosen = draw.choice((REP,) * 8 + (OTHER_REP, ""))

@@ -66,6 +66,7 @@ class Out(StrEnum):
     NOT_SHARED = "not-shared"
     HAS_ALERT = "has-alert"
     OTHER_FIRST = "other-first"
+    RISK_SAYS_NO = "risk-says-no"
     ANOTHER_REP = "another-rep"
     IS_THE_REP = "is-the-rep"
     REP_CLASH = "rep-clash-now"
@@ -284,6 +285,12 @@ def room_of(name: str) -> Room:
     return known.get(said, Room.ASK)
 
 
+def risk_says_no(case: Case) -> bool:
+    """Say whether the newest risk form of anybody, or of all together, does not allow a rep."""
+    newest = {each.party: each for each in case.assessments}
+    return not all(each.rep for each in newest.values())
+
+
 def first_name(person: Person) -> str:
     """Give somebody's first name; "" when what stands there is no name."""
     words = person.forenames.split()
@@ -329,6 +336,8 @@ def _against(each: Candidate, rep: str, at: datetime, limits: Limits) -> Iterabl
         yield Out.ANOTHER_REP
     if each.clashes:
         yield Out.REP_CLASH
+    if risk_says_no(each.case):
+        yield Out.RISK_SAYS_NO
     if side is None or side.party.kind is not Kind.PRISONER:
         yield Out.NOT_A_PRISONER
         return

@@ -190,25 +190,30 @@ class RepSheets:
 
     # What he may be told
 
-    def cases_of(self, rep: Rep) -> tuple[KeptCase, ...]:
-        """Give the open cases that a rep was chosen for, oldest first."""
-        chosen = (
-            select(CaseActRow.case)
+    def helping(self, establishments: Collection[str] = ()) -> dict[str, str]:
+        """Say which rep helps in each open case of some prisons that has one; of all for none.
+
+        Only the acts that say it are opened, not the whole of each case.
+        """
+        found = (
+            select(CaseActRow)
             .join(CaseRow, CaseRow.id == CaseActRow.case)
-            .where(
-                CaseActRow.what == "rep-chosen",
-                CaseRow.step != Step.CLOSED,
-                CaseRow.establishment == rep.establishment,
-            )
-            .distinct()
+            .where(CaseActRow.what.in_(["rep-chosen", "rep-left"]), CaseRow.step != Step.CLOSED)
         )
-        ids = sorted(self._rows.scalars(chosen))
-        found = [self._kept.cases.get(each) for each in ids]
+        if establishments:
+            found = found.where(CaseRow.establishment.in_(sorted(establishments)))
+        rows = self._rows.scalars(found.order_by(CaseActRow.case, CaseActRow.number)).all()
+        last = {row.case: row for row in rows}
+        chosen = [row for row in last.values() if row.what == "rep-chosen"]
+        self._kept.keys.fetch([row.sealed_scope for row in chosen])
+        return {row.case: str(row.body["rep"]) for row in chosen}
+
+    def cases_of(self, rep: Rep) -> tuple[KeptCase, ...]:
+        """Give the open cases that a rep helps in, oldest first."""
+        helping = self.helping({rep.establishment} - {""})
+        found = [self._kept.cases.get(case) for case, who in helping.items() if who == rep.id]
         return tuple(
-            sorted(
-                (each for each in found if each.case.rep == rep.id),
-                key=lambda each: (each.case.opened_at or each.acts[0].at, each.id),
-            )
+            sorted(found, key=lambda each: (each.case.opened_at or each.acts[0].at, each.id))
         )
 
     def candidates(
@@ -466,7 +471,8 @@ class RepSheets:
 
         Args:
             serial: the sheet.
-            told: by line: "seen", "goes_on", "worker", "worry" and "recheck", as the form's codes.
+            told: by line: "seen", "goes_on", "worker", "worry" and "recheck", as the form's codes;
+                a line that is not here, or was told of before, stays as it is.
             by: user name.
             at: when, UTC.
 
@@ -475,7 +481,11 @@ class RepSheets:
         """
         self._row(serial)
         for line, case_id, party in self.lines_of(serial):
-            said = told.get(line, {})
+            said = told.get(line)
+            briefs = self._kept.cases.get(case_id).case.briefs
+            back = any(each.back for each in briefs if (each.sheet, each.line) == (serial, line))
+            if said is None or back:
+                continue
             act = BriefBack(
                 at=at,
                 by=by,

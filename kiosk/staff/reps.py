@@ -6,6 +6,7 @@ helps on other wings than his own, so he is seen by all who work cases in his pr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -20,6 +21,7 @@ from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _, counted
+from pipeline.briefing import risk_says_no
 from pipeline.case_acts import RepChosen, RepLeft
 from pipeline.case_guards import Block, NotAllowed, before_rep
 from pipeline.promises import day_of
@@ -90,6 +92,15 @@ class NoRepPicked(UserError):
     code = "rep-not-picked"
     message = "No rep was chosen."
     remedy = "Choose one of the reps first."
+    status = 422
+
+
+class RiskSaysNo(UserError):
+    """The newest risk form allows no rep."""
+
+    code = "rep-risk-says-no"
+    message = "The newest risk form of this case allows no rep."
+    remedy = "If that has changed, fill in a new one first."
     status = 422
 
 
@@ -164,11 +175,13 @@ def routers() -> tuple[APIRouter, ...]:
                     rep = rep_of(kept, user, form.one("rep"))
                     if not rep.active or rep.establishment != case.establishment:
                         raise RepUnknown
+                    if risk_says_no(case.case):
+                        raise RiskSaysNo
                     clashes = kept.rep_sheets.clashes(rep, case, _ticked(kept, case, form))
                     act = RepChosen(at=now, by=user.id, rep=rep.id, clashes=clashes)
                     kept.cases.do(case_id, act, seen=seen)
                 kept.case_intake.tell(case_id, at=now)
-        except (NotAllowed, NoRepPicked) as problem:
+        except (NotAllowed, NoRepPicked, RiskSaysNo) as problem:
             return _choices(request, user, office, case_id, problem=problem, form=form)
         return see_other(f"/cases/{case_id}/rep")
 
@@ -202,7 +215,7 @@ def case_of(kept: Kept, user: User, case_id: str) -> KeptCase:
 def against(problem: UserError) -> list[str]:
     """Say in sentences what speaks against an act."""
     if not isinstance(problem, NotAllowed):
-        return [_(problem.remedy)]
+        return [f"{_(problem.message)} {_(problem.remedy)}"]
     said = {**AGAINST, Block.REP_CLASH: "Something speaks against this rep."}
     return [_(said.get(each, "The case does not let it be done now.")) for each in problem.blocks]
 
@@ -307,7 +320,7 @@ def _list(
         reps = kept.reps.listed(user.establishments)
         overdue = {each.id for each in kept.reps.overdue(today, user.establishments)}
         minutes = {each.id: kept.reps.minutes(each.id) for each in reps}
-        cases = {each.id: len(kept.rep_sheets.cases_of(each)) for each in reps if each.active}
+        cases = Counter(kept.rep_sheets.helping(user.establishments).values())
     return show(
         request,
         "reps.html",
@@ -318,7 +331,7 @@ def _list(
                 "name": each.name,
                 "place": ", ".join(filter(None, (each.establishment, each.wing))),
                 "state": _state(each),
-                "cases": cases.get(each.id, 0),
+                "cases": cases[each.id],
                 "hours": _hours(minutes[each.id]),
                 "check": wording.day(each.check_due) if each.active and each.check_due else "",
                 "overdue": each.id in overdue,
@@ -365,7 +378,8 @@ def _one(
             each for each in kept.rep_sheets.listed(user.establishments) if each.rep == rep_id
         ]
         names = {each.username: each.name for each in kept.staff.list()} if hours else {}
-        cases = len(kept.rep_sheets.cases_of(rep))
+        helping = kept.rep_sheets.helping(user.establishments)
+        cases = sum(each == rep_id for each in helping.values())
     wing = standing.where.wing if standing else ""
     return show(
         request,
@@ -405,7 +419,7 @@ def _choices(
     office: Office,
     case_id: str,
     *,
-    problem: NotAllowed | NoRepPicked | None = None,
+    problem: UserError | None = None,
     form: Sent | None = None,
 ) -> Response:
     sent = form or Sent({})
@@ -429,6 +443,9 @@ def _choices(
         chosen = kept.reps.find(case.case.rep)
         told = kept.rep_sheets.clashes(chosen, case) if chosen else ()
     blocks = [] if not case.case.open else before_rep(case.case, ())
+    said = [_(AGAINST.get(each, "The case does not let it be done now.")) for each in blocks]
+    if risk_says_no(case.case):
+        said.append(_(RiskSaysNo.message))
     return show(
         request,
         "case_rep.html",
@@ -443,7 +460,7 @@ def _choices(
             {"value": code, "text": _(words), "checked": code in sent.get("ticked", ())}
             for code, words in TICKS.items()
         ],
-        blocks=[_(AGAINST.get(each, "The case does not let it be done now.")) for each in blocks],
+        blocks=said,
         problem=problem,
         told=against(problem) if problem else (),
         status=422 if problem else 200,

@@ -67,6 +67,7 @@ LEFT_OUT: Mapping[str, str] = {
     Out.NOT_SHARED: "Something about him is never shared with a prisoner.",
     Out.HAS_ALERT: "An alert keeps him off reps' sheets.",
     Out.OTHER_FIRST: "He has not said yes to a rep.",
+    Out.RISK_SAYS_NO: "The risk form allows no rep.",
     Out.ANOTHER_REP: "Another rep was chosen.",
     Out.IS_THE_REP: "He is the rep.",
     Out.REP_CLASH: "Something speaks against this rep today.",
@@ -221,12 +222,16 @@ def routers() -> tuple[APIRouter, ...]:
         now = office.kit.now()
         with office.kit.store.begin() as kept:
             sheet_of(kept, user, sheet)
-            lines = kept.rep_sheets.lines_of(sheet)
-            told = {n: _told(form, n) for n, _case, _party in lines}
+            lines = [
+                (n, case_id)
+                for n, case_id, _party in kept.rep_sheets.lines_of(sheet)
+                if may_open(user, kept.cases.get(case_id))
+            ]
+            told = {n: _told(form, n) for n, _case_id in lines}
             kept.rep_sheets.tell(sheet, told, by=user.id, at=now)
             if form.one("back"):
                 kept.rep_sheets.take_back(sheet, by=user.id, at=now)
-            for case_id in {case for _n, case, _party in lines}:
+            for case_id in {case_id for _n, case_id in lines}:
                 kept.case_intake.tell(case_id, at=now)
         return see_other(f"/sheets/{sheet}")
 

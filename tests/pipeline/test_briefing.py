@@ -161,6 +161,19 @@ SPEAKS_AGAINST = {
         {},
         Block.REP_LEVEL,
     ),
+    "a risk form that allows no rep": (
+        (
+            on.Assessed(
+                level=on.Level.LOW,
+                mode=None,
+                until=date(2026, 12, 1),
+                rep=False,
+                **WHO,  # type: ignore[arg-type]
+            ),
+        ),
+        {},
+        Out.RISK_SAYS_NO,
+    ),
     "the rep himself": ((), {"rep": "1a"}, Out.IS_THE_REP),
     "a clash of the rep": ((), {"clashes": ("debt",)}, Out.REP_CLASH),
     "not on the roll": ((), {"standing": None}, Out.NOT_ON_ROLL),

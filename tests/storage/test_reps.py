@@ -277,6 +277,22 @@ def test_whoever_asked_for_somebody_else_first_is_not_told_of_until_he_says_yes(
         assert not made.left_out or made.left_out[0].reasons == (Out.OTHER_FIRST,)
 
 
+def test_whose_cases_a_rep_helps_in_is_what_was_said_last(office: Office) -> None:
+    rep, other = on_register(office), on_register(office, "D4567EF")
+    case_id = ready(office, rep)
+    with office.store.look() as kept:
+        assert kept.rep_sheets.helping(("MTI",)) == {case_id: rep}
+        assert kept.rep_sheets.helping(("ISI",)) == {}
+    office.does(case_id, on.RepLeft)
+    with office.store.look() as kept:
+        assert kept.rep_sheets.helping() == {}
+    office.does(case_id, on.RepChosen, rep=other)
+    with office.store.look() as kept:
+        assert kept.rep_sheets.helping() == {case_id: other}
+        assert kept.rep_sheets.cases_of(kept.reps.get(rep)) == ()
+        assert [e.id for e in kept.rep_sheets.cases_of(kept.reps.get(other))] == [case_id]
+
+
 def printed(office: Office, rep: str) -> str:
     made = plan(office, rep)
     (serial,) = office.desk.issue(1, form="rj-7", pages=1, establishment="MTI")
