@@ -550,11 +550,14 @@ class Cases:
             most: at most so many.
             establishment: only those of this prison; "" for all.
         """
-        found = select(CaseRow.id).where(CaseRow.step != Step.CLOSED, CaseRow.id > after)
+        found = select(CaseRow.id, CaseRow.edition).where(
+            CaseRow.step != Step.CLOSED, CaseRow.id > after
+        )
         if establishment:
             found = found.where(CaseRow.establishment == establishment)
-        ids = self._rows.scalars(found.order_by(CaseRow.id).limit(most)).all()
-        self._keys.fetch([case_scope(each) for each in ids])
+        editions = self._rows.execute(found.order_by(CaseRow.id).limit(most)).all()
+        self._keys.fetch([case_scope(each, edition) for each, edition in editions])
+        ids = [each for each, _ in editions]
         for each in ids:
             self.renew(each)
         return ids[-1] if len(ids) == most else ""

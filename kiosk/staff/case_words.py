@@ -35,6 +35,7 @@ from pipeline.case_acts import (
     Offered,
     OnTheSpot,
     Outcome,
+    PartyErased,
     PartyNamed,
     Pause,
     Paused,
@@ -501,6 +502,10 @@ def sentence(act: Act, names: Names) -> str:
             return _("Closed: {why}.", why=says(REASONS, act.reason))
         case Reopened():
             return _("Opened again: {why}", why=act.why)
+        case PartyErased():
+            return _(
+                "{who} was erased: who they were is not known here any more.", who=who(act.party)
+            )
     assert_never(act)
 
 

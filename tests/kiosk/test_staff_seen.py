@@ -225,7 +225,7 @@ def address(place: Any, path: str) -> str:
         sheet=getattr(place, "sheet", ""),
         paper=getattr(place, "paper", ""),
         pack_id=getattr(place, "pack", ""),
-        **{**dict(case_id=getattr(place, "case", "")), **getattr(place, "of_case", {})},
+        **({"case_id": getattr(place, "case", "")} | getattr(place, "of_case", {})),
     )
 
 
