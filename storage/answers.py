@@ -29,7 +29,7 @@ from pipeline.kept import RecordState
 from pipeline.ports import Person
 from pipeline.promises import day_of, promised_day
 from storage.case_figures import mine
-from storage.cases import RANK, Cases, KeptCase, Whose, case_scope
+from storage.cases import RANK, Cases, KeptCase, Whose
 from storage.events import Events
 from storage.models import (
     CaseActRow,
@@ -127,7 +127,7 @@ class Answers:
         """Give whoever is owed an answer, who waits longest first."""
         today, found = day_of(at), []
         ids = self._rows.scalars(self._candidates(whose, at)).all()
-        self._kept.keys.fetch([case_scope(each) for each in ids])
+        self._cases.ready(ids)
         for case_id in ids:
             debt = self._debt(self._cases.get(case_id), today)
             if debt is not None:

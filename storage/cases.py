@@ -23,7 +23,7 @@ from pipeline.case_guards import perform
 from pipeline.case_tasks import ESCALATES, ClosedDays, Task, What, tasks_of
 from pipeline.cases import ERASED, Case, Limits, Step, fold, replay
 from pipeline.promises import day_of
-from storage.data_keys import Keys
+from storage.data_keys import CHUNK, Keys
 from storage.events import Events
 from storage.models import (
     CaseActRow,
@@ -295,6 +295,16 @@ class Cases:
         """
         return self._kept_case(self._row(case_id))
 
+    def ready(self, ids: Collection[str]) -> None:
+        """Fetch the keys of many cases at once, since they are about to be looked at."""
+        wanted = sorted(set(ids))
+        for start in range(0, len(wanted), CHUNK):
+            found = select(CaseRow.id, CaseRow.edition).where(
+                CaseRow.id.in_(wanted[start : start + CHUNK])
+            )
+            held = self._rows.execute(found).all()
+            self._keys.fetch([case_scope(each, edition) for each, edition in held])
+
     def line(self, case_id: str) -> CaseLine:
         """Give a case as a line of a list.
 
@@ -550,14 +560,11 @@ class Cases:
             most: at most so many.
             establishment: only those of this prison; "" for all.
         """
-        found = select(CaseRow.id, CaseRow.edition).where(
-            CaseRow.step != Step.CLOSED, CaseRow.id > after
-        )
+        found = select(CaseRow.id).where(CaseRow.step != Step.CLOSED, CaseRow.id > after)
         if establishment:
             found = found.where(CaseRow.establishment == establishment)
-        editions = self._rows.execute(found.order_by(CaseRow.id).limit(most)).all()
-        self._keys.fetch([case_scope(each, edition) for each, edition in editions])
-        ids = [each for each, _ in editions]
+        ids = self._rows.scalars(found.order_by(CaseRow.id).limit(most)).all()
+        self.ready(ids)
         for each in ids:
             self.renew(each)
         return ids[-1] if len(ids) == most else ""

@@ -27,7 +27,6 @@ from pipeline.case_acts import Act, Mode, Reason
 from pipeline.case_report import STEPS, Group, Quarter, Report, report_of
 from pipeline.promises import day_of
 from storage.case_figures import Plain
-from storage.cases import case_scope
 from storage.key_desk import KeysCapped
 
 READS = (Role.MANAGER,)
@@ -164,7 +163,7 @@ def _acts(office: Office, ids: Sequence[str]) -> Iterator[tuple[Act, ...]]:
             try:
                 with office.kit.store.look() as kept:
                     now = ids[start : start + _AT_ONCE]
-                    kept.keys.fetch([case_scope(each) for each in now])
+                    kept.cases.ready(now)
                     some = [kept.cases.get(each).acts for each in now]
                 break
             except KeysCapped:
