@@ -12,6 +12,8 @@ from typing import Any
 import pypdfium2
 import pytest
 
+from forms.fields import Choice
+from forms.library import definition
 from kiosk.staff import case_words
 from kiosk.staff.app import create_app
 from pipeline import case_acts as on
@@ -600,6 +602,33 @@ def test_what_comes_from_a_kiosk_is_told_of_a_new_day_and_of_a_visit(desk: Desk)
     petra.done("seen", party="a")
     with desk.prison.store.look() as kept:
         assert kept.submissions.find(serial).state == "working"
+
+
+def test_a_consent_filled_in_on_the_screen_reaches_the_case_as_paper_does(desk: Desk) -> None:
+    desk.opens()
+    desk.did(on.SenderConfirmed, party="a", sent=True, alone=True, pressed=False)
+    petra = desk.comes()
+    lines = [each for each in definition("rj-3h").fillable() if isinstance(each, Choice)]
+    today = desk.prison.clock().date()
+    answers: dict[str, Any] = {each.name: each.options[0].name for each in lines if not each.many}
+    answers |= {"teach_back": ["choice", "stop", "limits"], "how_read": "aloud", "sign": "yes"}
+    answers |= {"prac_sign": "yes", "c_share_agree": "no_one", "c_rep": "no"}
+    answers |= {"date-day": today.day, "date-month": today.month, "date-year": today.year}
+    petra.done("", "/fill/a/rj-3h", **answers)
+    with desk.prison.store.look() as kept:
+        (paper,) = kept.cases.papers(desk.case_id)
+        (record,) = kept.records.of_serial(paper.serial)
+    assert not desk.case().side("a").consent
+    desk.prison.decides(record.id, by="vera")
+    with desk.prison.store.begin() as kept:
+        assert kept.records.get(record.id).state == "verified"
+        kept.case_intake.take_up(at=desk.prison.clock())
+    consent = desk.case().side("a").consent
+    assert consent is not None
+    assert (consent.seen_by, consent.signed_on, consent.how_read) == ("vera", today, ("aloud",))
+    assert (consent.said["c_meet"], consent.said["c_rep"]) == ("yes", "no")
+    assert "It holds until" in petra.page("/consents")
+    assert f"/records/{record.id}" in petra.page()
 
 
 def words_of(pdf: bytes) -> str:
