@@ -25,6 +25,7 @@ HOME = Path(kiosk.__file__).parent
 STAFF = HOME / "staff"
 
 LOOKED_UP: dict[str, tuple[str, ...]] = {
+    "../pipeline/alert_rules.py": ("CARE_WORDS",),
     "access.py": ("ROLE_NAMES",),
     "widgets.py": ("_PARTS", "_SEEN"),
     "staff/account.py": ("_MEANS",),

@@ -605,9 +605,9 @@ def test_boards_over_two_thousand_cases_are_quick_and_hold_what_the_service_keep
     made = years.fill(tmp_path, cases=2000, still_open=320)
     try:
         assert years.differing(made, 20) == 0
-        found = years.measure(made, tmp_path, 5)
+        found = years.measure(made, tmp_path, 3)
     finally:
         made.store.close()
     assert {each.path for each in found} == set(years.PATHS)
-    slow = {each.path: each.work for each in found if sorted(each.work)[2] >= 0.3}
+    slow = {each.path: each.work for each in found if sorted(each.work)[1] >= 0.3}
     assert slow == {}, "processor time: whatever else this machine does"
