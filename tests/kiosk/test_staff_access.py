@@ -346,6 +346,12 @@ def _no_waits(request) -> None:
             delays.right(kept, "passkey", "testclient", "passkey")
 
 
+def of_case(place, path: str) -> dict[str, str]:
+    """Name what a page of a case is about: other pages than its own are about another case."""
+    theirs = path.startswith("/cases/{case_id}") and not path.endswith("/rep")
+    return place.of_case if theirs else {**place.of_case, "case_id": place.case}
+
+
 def address(place, path: str) -> str:
     page = place.aside if path.startswith(("/set-aside", "/take-in")) else place.page
     record = place.asked if path.endswith("/request") else place.record
@@ -369,12 +375,11 @@ def address(place, path: str) -> str:
         token_id=place.machine,
         delivery=place.delivery,
         rep=place.rep,
-        case_id=place.case,
         sheet=place.sheet,
         pack_id=place.pack,
         pad=place.bound if path.startswith("/made-out") else place.pad,
         paper=place.paper,
-        **place.of_case,
+        **of_case(place, path),
     ).replace("/static/me_number", "/static/staff.css")
 
 
@@ -785,7 +790,8 @@ def local(prison, samples, username="lena", roles=("verifier",), **kept_to):
 
 def tiles(browser) -> list[int]:
     """Read the numbers off the start page."""
-    parts = browser.get("/").text.split('class="tile__count">')[1:]
+    desk = browser.get("/").text.partition('<ul class="tiles" ')[2]
+    parts = desk.split('class="tile__count">')[1:]
     return [int(part.partition("<")[0]) for part in parts]
 
 

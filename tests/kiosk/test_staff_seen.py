@@ -397,6 +397,7 @@ def test_every_unsafe_route_leaves_the_event_of_what_it_does(place, visit, sampl
                 asks["seen"] = str(kept.cases.get(place.case).case.acts)
         if path.startswith("/sheets"):
             asks |= {"line": f"{place.case}/a", "back_by": "23:59", "copy": "Bo L."}
+            asks["day"] = place.clock().date().isoformat()
         asks |= {"username": "nora", "roles": "verifier", "password": samples.password}
         asks |= {"old": samples.password, "new": "five unrelated words do", "prisons": ""}
         if path == "/people/{person}/active":
