@@ -44,9 +44,9 @@ LONG = [each for each in PLAIN if len(each) > 24]
 def visible(page: str) -> list[str]:
     """Give what a page says, piece by piece: its text, and what is read out for pictures.
 
-    What is marked as English, the way back to it, is none of it.
+    What is marked as English is none of it: the way back to it, and what stands on paper.
     """
-    page = re.sub(r"<button[^>]* lang=.en.[^>]*>[^<]*</button>", "", page)
+    page = re.sub(r"<(button|span)[^>]* lang=.en.[^>]*>[^<]*</\1>", "", page)
     body = re.sub(r"<(script|style|kbd|code)\b.*?</\1>", "", page, flags=re.DOTALL)
     read = re.findall(r'\b(?:alt|aria-label|placeholder)="([^"]*)"', body)
     pieces = [*re.split(r"<[^>]*>", body), *read]

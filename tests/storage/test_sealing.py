@@ -12,6 +12,7 @@ from forms.fields import Choice, FormDefinition
 from forms.layout import Rect
 from forms.page_id import new_serial
 from pipeline import work
+from pipeline.case_acts import Party, Received, Urged
 from pipeline.keep_apart import KeepApart, pair
 from pipeline.ports import Person, file_scope, page_scope
 from pipeline.roll_changes import Change, Kind
@@ -19,6 +20,7 @@ from pipeline.stages import Draft, Mark, MarkState, PersonMatch, Reading, State
 from pipeline.submissions import Submission, to_letter
 from storage import rows as convert
 from storage.blobs import FolderBlobs
+from storage.cases import Whose
 from storage.data_keys import sheet_scope
 from storage.intake_box import IntakeBox
 from storage.keys import CannotOpen, KeyFolder, KeyGone, KeysMissing, NoOpener, SealBroken, Vault
@@ -58,6 +60,11 @@ WORDS = {
     "packs.why": "CANARYBA",
     "packs.number": "Q7349ZX",
     "packs.more": "CANARYBC",
+    "case_parties.person": "CANARYBD",
+    "case_acts.body": "CANARYBE",
+    "reps.number": "Q5127ZX",
+    "reps.name": "CANARYBF",
+    "reps.assessor": "CANARYBG",
 }
 
 
@@ -181,6 +188,20 @@ def _say_at_a_kiosk(desk: Any) -> None:
             by="pat",
             at=NOW,
         )
+        who = {"at": NOW, "by": "pat"}
+        party = Party(key="a", name=WORDS["case_parties.person"])
+        case = kept.cases.open(Received(parties=(party,), **who), establishment="MTI", wing="B")
+        kept.cases.do(case, Urged(party="a", why=WORDS["case_acts.body"], **who))
+        rep = kept.reps.add(
+            WORDS["reps.number"],
+            WORDS["reps.name"],
+            establishment="MTI",
+            wing="B",
+            check_due=NOW.date(),
+            **who,
+        )
+        days = dict.fromkeys(("trained_on", "assessed_on", "signed_on", "today"), NOW.date())
+        kept.reps.train(rep.id, assessor=WORDS["reps.assessor"], **days, **who)
 
 
 def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
@@ -208,6 +229,13 @@ def everything(kept: Any, blobs: SealedBlobs, page_id: str) -> str:
             [kept.deliveries.file(each) for each in kept.deliveries.due()],
             [kept.exports.why(each.id) for each in kept.exports.asks(9)],
             [vars(kept.packs.why(each.id)) for each in kept.packs.listed(9)],
+            [kept.cases.get(each.id).acts[1:] for each in kept.cases.listed(Whose(), 9)],
+            [
+                party.name
+                for each in kept.cases.listed(Whose(), 9)
+                for party in kept.cases.parties([each.id])[each.id].values()
+            ],
+            [(each.number, each.name, each.assessor) for each in kept.reps.listed()],
             blobs.get(page.blob, file_scope(page.intake)),
             blobs.get(page.upright, page_scope(page.id)),
         ]
