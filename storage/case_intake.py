@@ -34,6 +34,7 @@ from storage.events import MACHINE, Events
 from storage.models import (
     CaseActRow,
     CaseBriefRow,
+    CaseMarkRow,
     CasePaperRow,
     CasePartyRow,
     CaseRecordRow,
@@ -56,6 +57,8 @@ AT_ONCE = 20
 
 TAKEN = "taken"
 BEFORE = "closed-before"
+SINCE = "cases-since"
+"""From when on there are cases here, in seconds."""
 WHICH_CASE = "which-case"
 NOTHING = "nothing-said"
 FAILED = "failed"
@@ -74,6 +77,15 @@ class PaperUnknown(UserError):
     message = "That form does not wait to be put to a case."
     remedy = "Go back to the list: somebody else may have done it."
     status = 404
+
+
+class HasCase(UserError):
+    """A referral that has become a case."""
+
+    code = "has-case"
+    message = "This referral has become a case, and what happens to it is said there."
+    remedy = "Open the case: it says what can be done, and whether that takes two people."
+    status = 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -401,8 +413,8 @@ class CaseIntake:
 
     def _take(self, record: KeptRecord, at: datetime) -> None:
         said = said_by(record)
-        if record.form in REFERRALS and self._kept.filings.closed(record.serial):
-            self._note(record, "", "", BEFORE, at)  # closed before there were cases
+        if self._is_of_before(record, at):
+            self._note(record, "", "", BEFORE, at)
             return
         if record.form in REFERRALS:
             self._note(record, self._refer(record, said, at), "", TAKEN, at)
@@ -476,6 +488,17 @@ class CaseIntake:
         )
         self._cases.record_fact(before, again)
         return before
+
+    def _is_of_before(self, record: KeptRecord, at: datetime) -> bool:
+        """Say whether an ask was closed before there were cases: later ones end with theirs."""
+        since = self._rows.get(CaseMarkRow, SINCE)
+        if since is None:
+            since = CaseMarkRow(name=SINCE, number=int(at.timestamp()))
+            self._rows.add(since)
+            self._rows.flush()
+        verified = record.verified_at or at
+        old = record.form in REFERRALS and int(verified.timestamp()) <= since.number
+        return old and self._kept.filings.closed(record.serial)
 
     def _promise(self, case_id: str, serial: str, at: datetime) -> None:
         """Hold us to the day that the kiosk has told him."""

@@ -17,6 +17,7 @@ from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from pipeline.kept import KeptRecord
 from storage.alerts import Alert, AlertUnknown
+from storage.case_intake import HasCase
 from storage.records import RecordUnknown
 from storage.store import Kept
 from storage.submissions import NotThatDay, SubmissionUnknown
@@ -74,6 +75,7 @@ def routers() -> tuple[APIRouter, ...]:
 
         Raises:
             NotThatDay: a new day that cannot be.
+            HasCase: it has become a case.
         """
         now, act = office.kit.now(), form.one("act")
         with office.kit.store.begin() as kept:
@@ -82,6 +84,8 @@ def routers() -> tuple[APIRouter, ...]:
                 raise RecordUnknown
             if record.asked is None:
                 raise SubmissionUnknown
+            if kept.case_intake.case_of(record_id):
+                raise HasCase
             if act == "seen":
                 kept.submissions.seen(record.serial, by=user.id, at=now)
             elif act == "finish":

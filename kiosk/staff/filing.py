@@ -31,6 +31,7 @@ from kiosk.staff.speech import _
 from pipeline.kept import RecordState
 from pipeline.promises import HERE, day_of
 from pipeline.roll import PRISON_NUMBER
+from storage.case_intake import HasCase
 from storage.filings import BY, Filing, Slip, Stage
 from storage.sheets import Bare, SheetUnknown
 from storage.store import Kept
@@ -167,6 +168,7 @@ def routers() -> tuple[APIRouter, ...]:
                 sheet = _known(kept, user, serial)
                 stage = _told(kept, user, sheet)
                 act = _act(kept, user, serial, stage)
+                case = _case_of(kept, serial) if _may_act(kept, user, serial) else ""
         except UserError as problem:
             return show(
                 request,
@@ -181,7 +183,13 @@ def routers() -> tuple[APIRouter, ...]:
         if stage == "none" and sheet.void:
             said = _("It was cancelled. If it comes in after all, a person looks at it.")
         return show(
-            request, "slip.html", title=_("Where is my slip"), code=code[:20], said=said, act=act
+            request,
+            "slip.html",
+            title=_("Where is my slip"),
+            code=code[:20],
+            said=said,
+            act=act,
+            case=case,
         )
 
     @closing.post("/slips/close")
@@ -192,6 +200,8 @@ def routers() -> tuple[APIRouter, ...]:
             _known(kept, user, serial)
             if not _may_act(kept, user, serial):
                 raise SheetUnknown
+            if _case_of(kept, serial):
+                raise HasCase
             now = office.kit.now()
             if form.one("act") == "reopen":
                 kept.filings.reopen(serial, by=user.id, at=now)
@@ -247,6 +257,12 @@ def _told(kept: Kept, user: User, sheet: Bare) -> Stage:
     return stage if stage == "none" else "received"
 
 
+def _case_of(kept: Kept, serial: str) -> str:
+    """Give the case that a referral has become; "" for none."""
+    found = (kept.case_intake.case_of(each.id) for each in kept.records.of_serial(serial))
+    return next((each for each in found if each), "")
+
+
 def _may_close(kept: Kept, serial: str) -> None:
     """Refuse to let one person close what takes more.
 
@@ -260,7 +276,7 @@ def _may_close(kept: Kept, serial: str) -> None:
 
 def _act(kept: Kept, user: User, serial: str, stage: Stage) -> str:
     """Say what somebody may do about a referral: "close", "reopen", or "" for nothing."""
-    if stage == "none" or not _may_act(kept, user, serial):
+    if stage == "none" or not _may_act(kept, user, serial) or _case_of(kept, serial):
         return ""
     return "reopen" if stage == "closed" else "close"
 

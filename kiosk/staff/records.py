@@ -348,6 +348,7 @@ def _record(
         case_id = _case_of(kept, user, found.id)
     alone = found.state is RecordState.VERIFIED and not found.confidential
     can_close = user.has(*ACTS_ON) and alone and open_still and found.form in REFERRALS
+    can_close = can_close and not case_id
     form = queue.form_of(office, found)
     _proved_for(request, sight, form, office)
     seen("record-viewed", found.id)
@@ -368,7 +369,7 @@ def _record(
         can_go_on=bool(found.missing) and not found.without_missing_by,
         just_verified=just_verified and shown.verified,
         next=following,
-        can_move=found.asked is not None and user.has(*ACTS_ON),
+        can_move=found.asked is not None and user.has(*ACTS_ON) and not case_id,
         can_print=user.has(*ACTS_ON),
         case_id=case_id,
         can_close=can_close,

@@ -272,3 +272,20 @@ def test_closing_what_came_from_a_kiosk_finishes_it_there(prison, visit) -> None
     with prison.store.look() as kept:
         assert kept.submissions.find(serial).state == "finished"
         assert kept.filings.stage(serial) == "closed"
+
+
+def test_a_referral_that_has_become_a_case_is_closed_there_and_nowhere_else(
+    prison, visitor, samples
+) -> None:
+    record = prison.verified(samples.self_referral)
+    with prison.store.begin() as kept:
+        kept.case_intake.take_up(at=prison.clock())
+        case = kept.case_intake.case_of(record)
+    serial = record.rpartition("-")[0]
+    petra = visitor("petra")
+    sent = {"csrf": petra.token("/slips"), "code": serial, "act": "close"}
+    assert petra.post("/slips/close", data=sent).status_code == 409
+    told = petra.post("/slips", data={"csrf": sent["csrf"], "code": serial}).text
+    assert f'href="/cases/{case}"' in told
+    assert 'action="/slips/close"' not in told
+    assert 'action="/slips/close"' not in petra.get(f"/records/{record}").text

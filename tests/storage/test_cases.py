@@ -491,3 +491,20 @@ def test_an_ask_that_was_closed_before_there_were_cases_opens_none(office: Offic
         kept.filings.close(record.rpartition("-")[0], by="petra", at=NOW)
     assert office.takes_up() == 1
     assert office.cases() == []
+
+
+def test_an_ask_that_one_person_closed_before_its_case_was_there_is_opened_again(
+    office: Office,
+) -> None:
+    office.comes("rj-1", SELF)
+    office.takes_up()
+    office.desk.later(minutes=1)
+    record = office.comes("rj-1", {**SELF, "me_number": "C3456DE"})
+    serial = record.rpartition("-")[0]
+    with office.store.begin() as kept:
+        kept.filings.close(serial, by="petra", at=office.desk.now)
+    office.takes_up()
+    assert len(office.cases()) == 2
+    with office.store.begin() as kept:
+        kept.case_intake.tell(kept.case_intake.case_of(record), at=office.desk.now)
+        assert not kept.filings.closed(serial)
