@@ -180,6 +180,7 @@ def _booked(d: Doing) -> on.Booked:
         parties=parties,
         lead=lead,
         second=second,
+        senior=_is_senior(d.kept, lead),
         rep=case.rep if mode is Mode.REP_TALK else "",
         check=d.kept.case_roll.look(d.kept_case.id, parties, at=d.now),
     )
@@ -197,6 +198,12 @@ def _times(d: Doing) -> tuple[datetime, datetime]:
         raise ActOdd(remedy="Say how many minutes it takes.")
     starts = datetime.combine(day, at, HERE)
     return starts, starts + timedelta(minutes=int(minutes))
+
+
+def _is_senior(kept: Kept, username: str) -> bool:
+    """Say whether somebody is a senior practitioner."""
+    found = kept.staff.find(username, named=False)
+    return found is not None and Role.SENIOR in found.roles
 
 
 def _leads(kept: Kept, found: KeptCase) -> dict[str, str]:
@@ -346,6 +353,7 @@ def _in_the_way(
             parties=keys,
             lead=user.id,
             second=user.id,
+            senior=_is_senior(kept, user.id),
             check=check,
         )
         blocks[says(case_words.MODES, mode)] = against(
