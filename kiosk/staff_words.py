@@ -27,7 +27,7 @@ STAFF = HOME / "staff"
 LOOKED_UP: dict[str, tuple[str, ...]] = {
     "../pipeline/alert_rules.py": ("CARE_WORDS",),
     "access.py": ("ROLE_NAMES",),
-    "widgets.py": ("_PARTS", "_SEEN"),
+    "widgets.py": ("_PARTS", "_SEEN", "_PICK_ONE"),
     "staff/account.py": ("_MEANS",),
     "staff/board_words.py": (
         "WHAT",
@@ -87,7 +87,8 @@ LOOKED_UP: dict[str, tuple[str, ...]] = {
     "staff/queue.py": ("LOOKS",),
     "staff/records.py": ("OPENINGS",),
     "staff/roll.py": ("BOOKS", "STATES", "CHANGED"),
-    "staff/reps.py": ("CLASHES", "TICKS", "AGAINST", "LEFT_WORDS"),
+    "staff/case_doing.py": ("_PICK", "_A_DAY"),
+    "staff/reps.py": ("NOT_NOW", "CLASHES", "TICKS", "AGAINST", "LEFT_WORDS"),
     "staff/sheets.py": ("WHYS", "LEFT_OUT", "STATES", "ACTS"),
     "staff/report.py": ("STEP_WORDS", "MODES", "REASONS", "SAFER", "GROUPS"),
     "staff/showing.py": ("_LINKS",),

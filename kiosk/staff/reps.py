@@ -37,6 +37,8 @@ WHO = (Role.PRACTITIONER, Role.MANAGER)
 CHECK_AFTER = timedelta(days=28)
 """Somebody asks a rep how he is at least so often."""
 
+NOT_NOW = "The case does not let it be done now."
+
 CLASHES = {
     "party": "He is in this case himself",
     "same-wing": "He lives on the wing of somebody in it",
@@ -217,7 +219,7 @@ def against(problem: UserError) -> list[str]:
     if not isinstance(problem, NotAllowed):
         return [f"{_(problem.message)} {_(problem.remedy)}"]
     said = {**AGAINST, Block.REP_CLASH: "Something speaks against this rep."}
-    return [_(said.get(each, "The case does not let it be done now.")) for each in problem.blocks]
+    return [_(said.get(each, NOT_NOW)) for each in problem.blocks]
 
 
 # Inside
@@ -443,7 +445,7 @@ def _choices(
         chosen = kept.reps.find(case.case.rep)
         told = kept.rep_sheets.clashes(chosen, case) if chosen else ()
     blocks = [] if not case.case.open else before_rep(case.case, ())
-    said = [_(AGAINST.get(each, "The case does not let it be done now.")) for each in blocks]
+    said = [_(AGAINST.get(each, NOT_NOW)) for each in blocks]
     if risk_says_no(case.case):
         said.append(_(RiskSaysNo.message))
     return show(

@@ -21,7 +21,7 @@ from kiosk.rep_sheet import LineSpokenAgainst, issue_sheet
 from kiosk.staff import wording
 from kiosk.staff.kit import Given, Office, Shown
 from kiosk.staff.pads import PrintedBefore, may_print
-from kiosk.staff.reps import AGAINST, rep_of
+from kiosk.staff.reps import AGAINST, NOT_NOW, rep_of
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
@@ -412,7 +412,7 @@ def _rows(
 
 
 def _reasons(codes: Sequence[str]) -> list[str]:
-    said = [_(LEFT_OUT.get(code, "The case does not let it be done now.")) for code in codes]
+    said = [_(LEFT_OUT.get(code, NOT_NOW)) for code in codes]
     return list(dict.fromkeys(said))
 
 
