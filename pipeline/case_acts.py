@@ -211,11 +211,22 @@ class Received(_Act):
 
 @dataclass(frozen=True, kw_only=True)
 class AskedAgain(_Act):
-    """The same person asked again: it is kept with what was asked before."""
+    """The same person asked again: it is kept with what was asked before.
+
+    What protects somebody only ever grows: a second ask takes nothing of the first back.
+
+    Attributes:
+        no_rep: no prisoner rep is to know of it.
+        rep_first: they still say that a prisoner rep may come first.
+    """
 
     what: Literal["asked-again"] = "asked-again"
     urgent: bool = False
     confidential: bool = False
+    hide_sender: bool = False
+    no_rep: bool = False
+    rep_first: bool = True
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +334,9 @@ class Assessed(_Act):
         rep: a prisoner rep may help.
         hold_facts: police or a hearing is pending, and no adviser has agreed.
         senior_only: only a senior practitioner may lead it.
+        day: when it was weighed; None for when it was written down.
+        apart_open: whoever weighed it says that parties have to be kept apart.
+        confidential: staff turn out to be part of it.
     """
 
     what: Literal["assessed"] = "assessed"
@@ -337,6 +351,9 @@ class Assessed(_Act):
     rep: bool = False
     hold_facts: bool = False
     senior_only: bool = False
+    day: date | None = None
+    apart_open: bool = False
+    confidential: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from pipeline.case_acts import (
     OnTheSpot,
     Party,
     Pause,
+    Paused,
     Promise,
     Received,
     Role,
@@ -105,6 +106,13 @@ class Said:
         if answer is None:
             return False
         return bool(answer.value) or answer.reading.state is State.FILLED
+
+    def blank(self, field: str) -> bool:
+        """Say whether surely nothing stands there: what cannot be read is something."""
+        answer = self.answers.get(field)
+        if answer is None:
+            return True
+        return not answer.cannot_read and not self.written(field)
 
     def seen_by(self, fields: Iterable[str]) -> str:
         """Give who looked at some fields; "" when nobody looked at one of them."""
@@ -235,7 +243,11 @@ def acts_of(said: Said, party: str, at: datetime, limits: Limits = LIMITS) -> tu
         case "rj-3w":
             return (_withdrawal(said, party, at),)
         case "rj-4":
-            return (*_confirming(said, party, at), _assessment(said, party, at, limits))
+            return (
+                *_confirming(said, party, at),
+                _assessment(said, party, at, limits),
+                *_ticked(said, party, at),
+            )
         case "rj-5":
             return (_agreement(said, party, at),)
         case "rj-6":
@@ -277,7 +289,7 @@ _ALSO = frozenset({"limits", "capacity", "rep_not_listener"})
 def _withdrawal(said: Said, party: str, at: datetime) -> Withdrew | SlipWasNone:
     ticked = said.many("stop")
     who = {"at": at, "by": said.by, "record": said.record, "party": party}
-    if not ticked and not said.signed("mark"):
+    if not ticked and all(said.blank(name) for name in ("stop", "mark", "date")):
         return SlipWasNone(**who)  # type: ignore[arg-type]
     wishes = [_WISHES.get(each, Wish.STOP) for each in ticked] or [Wish.STOP]
     wish = min(wishes, key=list(Wish).index)
@@ -342,7 +354,18 @@ def _assessment(said: Said, party: str, at: datetime, limits: Limits) -> Assesse
         rep=said.one("r_rep") == "yes",
         hold_facts=any(said.one(each) == "pending" for each in _PROCEEDINGS),
         senior_only="sexual_domestic" in said.many("r_power"),
+        day=signed,
+        apart_open=said.one("r_na") == "yes" and not na_signed,
+        confidential=said.confidential or "staff_prisoner" in said.many("r_power"),
     )
+
+
+def _ticked(said: Said, party: str, at: datetime) -> Iterator[Act]:
+    """Do what ticks of a checklist ask for at once: rest for an ACCT, see somebody today."""
+    if said.one("r_acct") in ("open", "post_closure"):
+        yield Paused(at=at, by=said.by, record=said.record, reason=Pause.ACCT)
+    if said.urgent and party:
+        yield Urged(at=at, by=said.by, record=said.record, party=party, why="checklist")
 
 
 _PROCEEDINGS = ("r_proc_police", "r_proc_hearing", "r_proc_other")

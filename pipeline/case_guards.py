@@ -51,7 +51,6 @@ from pipeline.case_acts import (
     RepChosen,
     RepLeft,
     Resumed,
-    Role,
     Seen,
     SenderConfirmed,
     SlipWasNone,
@@ -267,6 +266,8 @@ def _against_consent(case: Case, act: ConsentTaken, limits: Limits) -> list[Bloc
     assert side is not None
     if side.gone == ERASED:
         found.append(Block.GONE)
+    if side.slip_waits:
+        found.append(Block.SLIP_WAITS)
     stop = side.stop_day
     if stop is not None and act.signed_on is not None and act.signed_on <= stop:
         found.append(Block.STOPPED)
@@ -287,12 +288,23 @@ def before_offer(case: Case, party: str) -> list[Block]:
     asked = [sender] if sender else [each for each in case.sides if each.key != party]
     if not any(each.confirmed_at for each in asked if each is not None and each.key != party):
         found.append(Block.NOT_CONFIRMED)
+    for each in asked:
+        if each is not None and each.key != party and _forbids_contact(each):
+            found.append(Block.CONSENT_LACKS)
     side = case.side(party)
     if side is None or (not side.party.number and side.party.kind == "prisoner"):
         found.append(Block.PARTY_UNKNOWN)
     if side is not None:
         found += _contact(side)
     return found
+
+
+def _forbids_contact(side: Side) -> bool:
+    """Say whether somebody has said on paper that the other side is not to be asked."""
+    consent = side.consent
+    if consent is None:
+        return False
+    return consent.ended_at is not None or not consent.yes("c_contact")
 
 
 def _contact(side: Side) -> list[Block]:
@@ -317,6 +329,8 @@ def before_booking(case: Case, act: Booked, limits: Limits) -> list[Block]:
         found.append(Block.SENIOR)
     if act.rep or act.mode is Mode.REP_TALK:
         found += before_rep(case, case.rep_clashes)
+    if act.mode is Mode.REP_TALK and not act.rep:
+        found.append(Block.NO_REP)
     return found
 
 
@@ -373,7 +387,7 @@ def _consent(side: Side, mode: Mode, last: date) -> list[Block]:
     if side.letters_only and mode is not Mode.LETTER:
         found.append(Block.LETTERS_ONLY)
     together = mode in TOGETHER
-    if together and side.party.role is Role.RESPONSIBLE and consent.said.get("c_resp") == "no":
+    if together and consent.said.get("c_resp") == "no":
         found.append(Block.OWN_PART)
     return found
 
@@ -410,8 +424,11 @@ def _apart(case: Case, mode: Mode, check: KeepApart, at: datetime, limits: Limit
         found.append(Block.LIST_OLD)
     if check.roll_at is None or check.at - check.roll_at > limits.roll_lasts:
         found.append(Block.ROLL_OLD)
+    newest = [case.assessment(key) for key in ("", *(each.key for each in case.sides))]
+    known = [each for each in newest if each is not None]
     joint = case.assessment()
-    if check.apart and not (joint is not None and joint.apart_signed):
+    signed = joint is not None and joint.apart_signed
+    if (check.apart or any(each.apart_open for each in known)) and not signed:
         found.append(Block.APART)
     if check.away and mode in TOGETHER:
         found.append(Block.AWAY)
@@ -440,9 +457,12 @@ def before_rep(case: Case, clashes: tuple[str, ...]) -> list[Block]:
         found.append(Block.PRACTITIONER_ONLY)
     if clashes:
         found.append(Block.REP_CLASH)
-    newest = {each.party: each for each in case.assessments}
-    if any(each.level is not Level.LOW for each in newest.values()):
+    newest = [case.assessment(key) for key in ("", *(each.key for each in case.sides))]
+    if any(each is not None and each.level is not Level.LOW for each in newest):
         found.append(Block.REP_LEVEL)
+    # A rep may be the very man whom nobody has named yet.
+    if any(each.party.kind == "prisoner" and not each.party.number for each in case.between):
+        found.append(Block.PARTY_UNKNOWN)
     return found
 
 

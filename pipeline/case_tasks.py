@@ -111,7 +111,7 @@ def tasks_of(
         found += _ended(case, limits, closed)
     elif case.pauses:
         until = min((each for each in case.pauses.values() if each), default=None)
-        since = case.changed_at or case.opened_at
+        since = case.paused_at or case.opened_at
         due = until or day_of(since) + timedelta(days=7)
         found.append(Task(what=What.PAUSE, due=worked_on(due, closed)))
     else:
@@ -141,6 +141,9 @@ def _today(case: Case, limits: Limits, closed: Container[date]) -> Iterator[Task
             yield Task(what=What.URGENT, party=side.key, due=day_of(side.urgent_at), at=at)
         if side.slip_waits and side.stopped_at is not None:
             yield Task(what=What.SLIP, party=side.key, due=day_of(side.stopped_at))
+        if side.recheck_at is not None:
+            due = day_of(side.recheck_at)
+            yield Task(what=What.RECHECK, party=side.key, due=due, at=side.recheck_at)
         if side.visit_due is not None:
             due = promised_day(side.visit_due, limits.after_stop, closed)
             yield Task(what=What.VISIT, party=side.key, due=due)
@@ -224,9 +227,9 @@ def _renewals(case: Case) -> Iterator[Task]:
     for side in case.between:
         if side.consent is not None and side.consent.ended_at is None:
             yield Task(what=What.RENEW, party=side.key, due=side.consent.until, more="consent")
-    newest = {each.party: each for each in case.assessments}
-    for party, assessed in newest.items():
-        if assessed.level is not Level.NOT_NOW:
+    for party in ("", *(each.key for each in case.sides)):
+        assessed = case.assessment(party)
+        if assessed is not None and assessed.level is not Level.NOT_NOW:
             yield Task(what=What.RENEW, party=party, due=assessed.until, more="assessment")
 
 

@@ -29,6 +29,7 @@ from pipeline.case_acts import (
     ConsentTaken,
     Done,
     FollowedUp,
+    Level,
     ManagerAgreed,
     Met,
     Mode,
@@ -164,7 +165,9 @@ class Side:
         met_at: when somebody was with them first; None when nobody was.
         stopped_at: when they wanted to stop, or a slip of theirs came; None when they did not, or
             have taken part anew since.
-        slip_waits: that slip has not been read.
+        slips: records of withdrawal slips that nobody has read.
+        wish_day: when they last wanted less of it, or to be seen.
+        recheck_at: by when somebody looks at them once more.
         urgent_at: since when somebody has to see them today; None when nobody has to.
         welcomed: after a withdrawal somebody has been with them.
         stages: follow-ups that were done.
@@ -179,10 +182,12 @@ class Side:
     consent: Consent | None = None
     stopped_at: datetime | None = None
     stop_day: date | None = None
-    slip_waits: bool = False
+    slips: tuple[str, ...] = ()
     before_slip: tuple[datetime | None, date | None] = (None, None)
     letters_only: bool = False
+    wish_day: date | None = None
     visit_due: datetime | None = None
+    recheck_at: datetime | None = None
     urgent_at: datetime | None = None
     prepared_at: datetime | None = None
     standing: Standing | None = None
@@ -198,6 +203,11 @@ class Side:
     def key(self) -> str:
         """Give what the case calls them."""
         return self.party.key
+
+    @property
+    def slip_waits(self) -> bool:
+        """Say whether a withdrawal slip of theirs has not been read."""
+        return bool(self.slips)
 
     @property
     def takes_part(self) -> bool:
@@ -268,6 +278,7 @@ class Case:
     aware: bool = True
     practitioner: str = ""
     pauses: Mapping[Pause, date | None] = field(default_factory=dict)
+    paused_at: datetime | None = None
     assessments: tuple[Assessed, ...] = ()
     bookings: tuple[Booking, ...] = ()
     briefs: tuple[Brief, ...] = ()
@@ -330,7 +341,14 @@ class Case:
 
     def assessment(self, party: str = "") -> Assessed | None:
         """Give the newest assessment of a party, or of all together."""
-        return next((each for each in reversed(self.assessments) if each.party == party), None)
+        found = [(n, each) for n, each in enumerate(self.assessments) if each.party == party]
+        newest = max(found, key=lambda it: (*_weight(it[1]), it[0]), default=None)
+        return newest[1] if newest else None
+
+
+def _weight(assessed: Assessed) -> tuple[date, int]:
+    """Order assessments: by the day on which each was made, and of one day the stricter last."""
+    return assessed.day or day_of(assessed.at), list(Level).index(assessed.level)
 
 
 # What an act makes of a case
@@ -375,11 +393,15 @@ def _fold(case: Case, act: Act) -> Case:
         case SlipWasNone():
             return _slip_was_none(case, act)
         case Assessed():
-            return _reached(replace(case, assessments=(*case.assessments, act)))
+            named = case.confidential or act.confidential
+            more = (*case.assessments, act)
+            return _reached(replace(case, assessments=more, confidential=named))
         case Standing():
-            return _with(case, act.party, standing=act)
+            return _stands(case, act)
         case ManagerAgreed():
-            return _with(case, act.party, manager_agreed=True)
+            side = case.side(act.party)
+            needed = side is not None and side.standing is not None and side.standing.manager_needed
+            return _with(case, act.party, manager_agreed=True) if needed else case
         case Prepared():
             return _reached(_with(case, act.party, prepared_at=act.at))
         case Booked():
@@ -408,12 +430,12 @@ def _fold(case: Case, act: Act) -> Case:
         case Urged():
             return _urge(case, act.party, act.at)
         case UrgencyMet():
-            return _with(case, act.party, urgent_at=None, met_at=act.at)
+            return _with(case, act.party, urgent_at=None, recheck_at=None, met_at=act.at)
         case Paused():
-            return replace(case, pauses={**case.pauses, act.reason: act.until})
+            return _paused(case, act.reason, act.until, act.at)
         case Resumed():
             left = {each: until for each, until in case.pauses.items() if each != act.reason}
-            return replace(case, pauses=left)
+            return replace(case, pauses=left, paused_at=case.paused_at if left else None)
         case Moved():
             return _moved(case, act)
         case Released():
@@ -428,7 +450,7 @@ def _fold(case: Case, act: Act) -> Case:
         case BriefBack():
             return _brief_back(case, act)
         case OnTheSpot():
-            return case
+            return _recheck(case, act.party, act.recheck, act.at)
         case Promised():
             return replace(case, promised=act.day, told_late=act.late)
         case Answered():
@@ -473,16 +495,60 @@ def _asked_again(case: Case, act: AskedAgain) -> Case:
         case,
         asked_again=case.asked_again + 1,
         confidential=case.confidential or act.confidential,
+        hide_sender=case.hide_sender or act.hide_sender,
     )
     if not again.open:
         again = _reopen(again)
+    for reason in act.pauses:
+        if reason not in again.pauses:
+            again = _paused(again, reason, None, act.at)
     asker = again.asker
-    return _urge(again, asker.key, act.at) if act.urgent and asker else again
+    if asker is None:
+        return again
+    party = replace(
+        asker.party,
+        no_rep=asker.party.no_rep or act.no_rep,
+        rep_first=asker.party.rep_first and act.rep_first,
+    )
+    again = _with(again, asker.key, party=party, visit_due=asker.visit_due or act.at)
+    return _urge(again, asker.key, act.at) if act.urgent else again
+
+
+def _paused(case: Case, reason: Pause, until: date | None, at: datetime) -> Case:
+    """Have a case rest: what was booked does not take place."""
+    rests = replace(case, pauses={**case.pauses, reason: until}, paused_at=case.paused_at or at)
+    for each in rests.booked:
+        rests = _booking(rests, each.id, "cancelled", "paused")
+    return _reached(rests)
+
+
+def _stands(case: Case, act: Standing) -> Case:
+    """Note what alerts say; a new one that asks for a manager needs him to agree anew."""
+    side = case.side(act.party)
+    before = side is not None and side.standing is not None and side.standing.manager_needed
+    agreed = side is not None and side.manager_agreed and (before or not act.manager_needed)
+    return _with(case, act.party, standing=act, manager_agreed=agreed)
+
+
+_RECHECK = {"two_hours": timedelta(hours=2), "today": timedelta(0), "tomorrow": timedelta(days=1)}
+
+
+def _recheck(case: Case, key: str, when: str, at: datetime) -> Case:
+    """Note by when somebody looks at a party once more."""
+    after = _RECHECK.get(when)
+    return case if after is None else _with(case, key, recheck_at=at + after)
 
 
 def _named(case: Case, act: PartyNamed) -> Case:
-    if case.side(act.party.key) is None:
+    before = case.side(act.party.key)
+    if before is None:
         return _reached(replace(case, sides=(*case.sides, Side(party=act.party))))
+    if before.party.number and before.party.number != act.party.number:
+        # Somebody else: what the one before said and agreed to is not theirs.
+        other = Side(party=act.party, urgent_at=before.urgent_at, visit_due=before.visit_due)
+        sides = tuple(other if each.key == before.key else each for each in case.sides)
+        anew = _cancel_for(replace(case, sides=sides, consented_at=None), before.key, "named")
+        return _reached(anew)
     return _reached(_with(case, act.party.key, party=act.party))
 
 
@@ -491,7 +557,8 @@ def _seen(case: Case, act: Seen) -> Case:
         return _with(case, act.party, tried_at=act.at)
     side = case.side(act.party)
     first = side.met_at if side and side.met_at else act.at
-    return _with(case, act.party, met_at=first, tried_at=act.at, visit_due=None)
+    seen = {"met_at": first, "tried_at": act.at, "visit_due": None, "recheck_at": None}
+    return _with(case, act.party, **seen)
 
 
 def _confirmed(case: Case, act: SenderConfirmed) -> Case:
@@ -499,14 +566,15 @@ def _confirmed(case: Case, act: SenderConfirmed) -> Case:
     first = side.met_at if side and side.met_at else act.at
     seen = _with(case, act.party, met_at=first, tried_at=act.at)
     if not (act.sent and act.alone and not act.pressed):
-        return seen
+        taken_back = _with(seen, act.party, confirmed_at=None)
+        return _reached(_cancel_for(taken_back, act.party, "not-confirmed"))
     return _reached(_with(seen, act.party, confirmed_at=act.at))
 
 
 def _consented(case: Case, act: ConsentTaken) -> Case:
     """Count a consent that a person has seen, is signed, and is younger than their last stop."""
     side = case.side(act.party)
-    if side is None or not act.seen_by or act.signed_on is None:
+    if side is None or not act.seen_by or act.signed_on is None or side.slip_waits:
         return case
     if side.stop_day is not None and act.signed_on <= side.stop_day:
         return case
@@ -524,15 +592,15 @@ def _consented(case: Case, act: ConsentTaken) -> Case:
         record=act.record,
     )
     first = side.met_at or act.at
+    since = side.wish_day is None or act.signed_on > side.wish_day
     kept = _with(
         case,
         act.party,
         consent=consent,
         met_at=first,
         stopped_at=None,
-        slip_waits=False,
-        letters_only=False,
-        visit_due=None,
+        letters_only=side.letters_only and not since,
+        visit_due=None if since else side.visit_due,
     )
     return _reached(_agree_again(kept, act.at))
 
@@ -549,55 +617,66 @@ def _withdrew(case: Case, act: Withdrew) -> Case:
     side = case.side(act.party)
     if side is None:
         return case
+    day = day_of(act.at)
+    wish_day = max(day, side.wish_day) if side.wish_day else day
     if act.wish is Wish.SEE_ME:
-        ended = _put_back(case, side) if side.slip_waits else case
-        return _with(ended, act.party, visit_due=act.at)
+        ended = _put_back(case, side, act.record)
+        return _with(ended, act.party, visit_due=act.at, wish_day=wish_day)
     if act.wish is Wish.LETTERS_ONLY:
-        ended = _put_back(case, side) if side.slip_waits else case
-        less = _with(ended, act.party, letters_only=True, visit_due=act.at)
-        for each in less.booked:
-            if each.mode in TOGETHER:
+        ended = _put_back(case, side, act.record)
+        less = _with(ended, act.party, letters_only=True, visit_due=act.at, wish_day=wish_day)
+        for each in less.bookings:
+            if each.state in ("open", "begun") and each.mode in TOGETHER:
                 less = _booking(less, each.id, "cancelled", "letters-only")
         return _reached(less)
-    day = day_of(act.at)
     if act.wish is Wish.SLIP_CAME:
-        if side.slip_waits:
+        if act.record in side.slips:
             return case
+        first = not side.slips
         stopped = _with(
             case,
             act.party,
             stopped_at=side.stopped_at or act.at,
-            slip_waits=True,
-            before_slip=(side.stopped_at, side.stop_day),
+            slips=(*side.slips, act.record),
+            before_slip=(side.stopped_at, side.stop_day) if first else side.before_slip,
         )
         return _reached(_cancel_for(stopped, act.party, "withdrawn"))
     consent = side.consent
     if consent is not None and consent.ended_at is None:
         consent = replace(consent, ended_at=act.at)
+    stop_day = max(day, side.stop_day) if side.stop_day else day
+    stopped_at = side.stopped_at or act.at
     stopped = _with(
         case,
         act.party,
         consent=consent,
-        stopped_at=side.stopped_at or act.at,
-        stop_day=max(day, side.stop_day) if side.stop_day else day,
-        slip_waits=False,
+        stopped_at=stopped_at,
+        stop_day=stop_day,
+        slips=tuple(each for each in side.slips if each != act.record),
+        before_slip=(stopped_at, stop_day),
+        wish_day=wish_day,
         visit_due=act.at,
     )
     stopped = _cancel_for(stopped, act.party, "withdrawn")
     if act.wish is Wish.BREAK:
-        stopped = replace(stopped, pauses={**stopped.pauses, Pause.COOLING_OFF: None})
+        stopped = _paused(stopped, Pause.COOLING_OFF, None, act.at)
     return _reached(replace(stopped, consented_at=None))
 
 
-def _put_back(case: Case, side: Side) -> Case:
-    """Undo that an unread slip stopped everything; times that were cancelled stay so."""
+def _put_back(case: Case, side: Side, record: str) -> Case:
+    """Undo that an unread slip stopped everything, once none waits; what was cancelled stays so."""
+    if not side.slips:
+        return case
+    left = tuple(each for each in side.slips if record and each != record)
+    if left:
+        return _with(case, side.key, slips=left)
     before, day = side.before_slip
-    return _reached(_with(case, side.key, stopped_at=before, stop_day=day, slip_waits=False))
+    return _reached(_with(case, side.key, stopped_at=before, stop_day=day, slips=()))
 
 
 def _slip_was_none(case: Case, act: SlipWasNone) -> Case:
     side = case.side(act.party)
-    return _put_back(case, side) if side is not None and side.slip_waits else case
+    return _put_back(case, side, act.record) if side is not None else case
 
 
 def _met(case: Case, act: Met) -> Case:
@@ -615,11 +694,16 @@ def _met(case: Case, act: Met) -> Case:
 
 
 def _agreement(case: Case, act: Agreement) -> Case:
+    attended = case.attended or tuple(each.key for each in case.between)
+    if not set(attended) <= set(act.free):  # what somebody was made to sign is no agreement
+        return case
     step = case.step
     if step in (Step.IN_PROGRESS, Step.NO_AGREEMENT, Step.BOOKED):
         step = Step.AGREED
+        for each in case.bookings:
+            if each.state in ("open", "begun"):
+                case = _booking(case, each.id, "over")
     happened = case.happened_at or act.at
-    attended = case.attended or tuple(each.key for each in case.between)
     return replace(
         case,
         step=step,
@@ -650,6 +734,7 @@ def _followed_up(case: Case, act: FollowedUp) -> Case:
         safe=act.safe if act.safe is not None else side.safe,
         well=act.well if act.well is not None else side.well,
         met_at=side.met_at or act.at,
+        recheck_at=None,
     )
     if after.step in (Step.AGREED, Step.NO_AGREEMENT):
         after = replace(after, step=Step.FOLLOW_UP)
@@ -671,11 +756,10 @@ def _brief_back(case: Case, act: BriefBack) -> Case:
         for each in case.briefs
     )
     back = replace(case, briefs=briefs)
-    if act.worry:
-        return _urge(back, act.party, act.at)
-    if act.worker:
-        return _with(back, act.party, visit_due=act.at)
-    return back
+    back = _recheck(back, act.party, act.recheck, act.at)
+    if act.worker or act.goes_on == "no":
+        back = _with(back, act.party, visit_due=act.at)
+    return _urge(back, act.party, act.at) if act.worry else back
 
 
 def _moved(case: Case, act: Moved) -> Case:
@@ -825,7 +909,7 @@ def is_free(side: Side) -> bool:
 def lacks(side: Side, consent: Consent) -> tuple[str, ...]:
     """Name the lines without which a consent does not let anything happen."""
     wanted = [*ALWAYS, "capacity"]
-    if side.party.role is Role.RESPONSIBLE:
+    if side.party.role is Role.RESPONSIBLE or "c_no_gain" in consent.said:
         wanted.append("c_no_gain")
     if "interpreter" in consent.how_read:
         wanted.append("interp_free")

@@ -441,6 +441,152 @@ def test_a_break_rests_until_somebody_resumes_and_they_say_yes_anew() -> None:
     assert Block.STOPPED in spoilt(story)
 
 
+def slip(story: Story, record: str, party: str = "b") -> None:
+    story.does(on.Withdrew, party=party, wish=Wish.SLIP_CAME, how="slip", record=record)
+
+
+def test_an_older_consent_does_not_undo_an_unread_slip() -> None:
+    story = Story().both()
+    old = story.consent("b")
+    story.now += timedelta(days=1)
+    slip(story, "s-1")
+    assert Block.SLIP_WAITS in story.fails(on.ConsentTaken, **old)
+    kept = fold(story.case, on.ConsentTaken(at=story.now, by="petra", **old))
+    assert kept.side("b").slip_waits  # type: ignore[union-attr]
+    assert kept.side("b").stopped_at is not None  # type: ignore[union-attr]
+
+
+def test_reading_one_slip_releases_no_other() -> None:
+    story = Story().booked()
+    slip(story, "s-1")
+    slip(story, "s-2")
+    story.does(on.SlipWasNone, party="b", record="s-1")
+    assert Block.SLIP_WAITS in spoilt(story)
+    story.does(on.Withdrew, party="b", wish=Wish.SEE_ME, how="slip", record="s-2")
+    assert not story.case.stopped
+    slip(story, "s-3")
+    story.does(on.Withdrew, party="b", wish=Wish.STOP, how="kiosk", record="k")
+    story.does(on.SlipWasNone, party="b", record="s-3")
+    assert story.case.stopped, "he stopped at the kiosk meanwhile"
+
+
+def test_letters_only_and_a_wish_to_be_seen_outlast_an_older_consent() -> None:
+    story = Story().booked()
+    story.now += timedelta(hours=22)
+    story.does(on.Begun, booking="x", asked_again=("a", "b"), check=story.check())
+    old = story.consent("a")
+    story.does(on.Withdrew, party="a", wish=Wish.LETTERS_ONLY, how="slip")
+    assert story.case.bookings[0].state == "cancelled", "a meeting that has begun ends too"
+    story.does(on.ConsentTaken, **old)
+    assert Block.LETTERS_ONLY in spoilt(story)
+    assert story.has(What.VISIT)
+    story.now += timedelta(days=1)
+    story.does(on.ConsentTaken, **story.consent("a"))
+    assert Block.LETTERS_ONLY not in spoilt(story)
+
+
+def test_who_says_later_that_he_did_not_send_it_or_was_pressed_has_confirmed_nothing() -> None:
+    story = Story().booked()
+    story.does(on.SenderConfirmed, party="a", sent=False, alone=True, pressed=True)
+    assert story.case.booked == ()
+    assert Block.NOT_CONFIRMED in story.fails(on.Offered, party="b")
+    assert Block.NOT_CONFIRMED in spoilt(story)
+
+
+def test_nobody_is_asked_whom_the_sender_does_not_want_asked() -> None:
+    story = Story().confirmed()
+    story.does(on.ConsentTaken, **story.consent("a", c_contact="no"))
+    assert story.fails(on.Offered, party="b") == (Block.CONSENT_LACKS,)
+
+
+def test_a_second_ask_is_seen_to_and_only_ever_protects_more() -> None:
+    story = Story(a={"rep_first": True}).held()
+    story.does(on.AskedAgain, no_rep=True, rep_first=False, pauses=(on.Pause.ACCT,))
+    assert story.has(What.VISIT)
+    assert story.case.side("a").party.no_rep  # type: ignore[union-attr]
+    assert on.Pause.ACCT in story.case.pauses
+    story.does(on.AskedAgain)
+    assert story.case.side("a").party.no_rep  # type: ignore[union-attr]
+
+
+def test_the_newest_assessment_is_that_of_the_latest_day_and_of_one_day_the_stricter() -> None:
+    story = Story().both()
+    day = day_of(story.now)
+    story.does(on.Assessed, **story.assessed(level=Level.NOT_NOW, day=day))
+    story.does(on.Assessed, **story.assessed(day=day - timedelta(days=2)))
+    story.does(on.Assessed, **story.assessed(day=day))
+    assert Block.TOO_RISKY in spoilt(story)
+    story.now += timedelta(days=1)
+    story.does(on.Assessed, **story.assessed(day=day + timedelta(days=1)))
+    story.does(on.Booked, **story.booking())
+
+
+def test_what_a_checklist_says_of_keeping_apart_counts_without_the_list() -> None:
+    story = Story().both()
+    story.does(on.Assessed, **story.assessed(apart_open=True))
+    assert spoilt(story) == (Block.APART,)
+
+
+def test_what_somebody_was_made_to_sign_is_no_agreement() -> None:
+    story = Story().both()
+    forced = on.Agreement(at=story.now, by="petra", promises=(), free=("a",))
+    assert Block.NOT_FREE in why_not(story.case, forced)
+    after = fold(story.case, forced)
+    assert (after.agreed_on_paper, after.step) == (False, story.case.step)
+
+
+def test_another_number_is_another_man() -> None:
+    story = Story().booked()
+    other = Party(key="b", role=Role.RESPONSIBLE, number="D4567EF")
+    story.does(on.PartyNamed, party=other)
+    assert story.case.booked == ()
+    assert story.case.side("b").consent is None  # type: ignore[union-attr]
+    assert Block.NO_CONSENT in spoilt(story)
+
+
+def test_a_new_alert_needs_the_manager_anew() -> None:
+    story = Story().confirmed()
+    story.does(on.ManagerAgreed, party="b")
+    for needed in (True, False, True):
+        story.does(on.Standing, party="b", manager_needed=needed)
+    assert story.fails(on.Offered, party="b") == (Block.MANAGER,)
+    story.does(on.ManagerAgreed, party="b")
+    story.does(on.Offered, party="b")
+
+
+def test_a_pause_cancels_what_is_booked_and_is_looked_at_a_week_after_it_began() -> None:
+    story = Story().booked()
+    story.does(on.Paused, reason=on.Pause.ACCT)
+    assert story.case.booked == ()
+    began = day_of(story.now)
+    story.now += timedelta(days=5)
+    story.does(on.Moved, party="a", establishment="", wing="C")
+    due = next(each.due for each in tasks_of(story.case) if each.what is What.PAUSE)
+    assert due == began + timedelta(days=7)
+
+
+def test_no_rep_is_sent_while_somebody_is_not_named_who_might_be_he() -> None:
+    story = Story(a={"rep_first": True}).confirmed()
+    parties = (story.case.sides[0].party, Party(key="b"))
+    unknown = replace(
+        story.case,
+        sides=tuple(replace(s, party=p) for s, p in zip(story.case.sides, parties, strict=True)),
+    )
+    asked = on.Briefed(at=story.now, by="petra", **brief(story, "a"))
+    assert Block.PARTY_UNKNOWN in why_not(unknown, asked)
+
+
+def test_what_a_rep_ticks_is_done() -> None:
+    story = Story(a={"rep_first": True}).confirmed()
+    story.does(on.Briefed, **brief(story, "a"))
+    back = {"party": "a", "sheet": "s1", "line": 1, "seen": True}
+    story.does(on.BriefBack, **back, goes_on="no", recheck="two_hours")
+    assert story.has(What.VISIT)
+    assert story.has(What.RECHECK)
+    story.does(on.Seen, party="a")
+    assert not story.has(What.RECHECK)
+
+
 # G5
 
 
