@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, String, and_, cast, exists, func, or_, select, text
@@ -41,6 +42,8 @@ from storage.models import (
     CaseRow,
     CaseTaskRow,
     ClosingRow,
+    DecisionRow,
+    PageRow,
     RecordRow,
     SheetRow,
     SubmissionRow,
@@ -57,6 +60,11 @@ AT_ONCE = 20
 
 TAKEN = "taken"
 BEFORE = "closed-before"
+CHANGED = "changed"
+"""Somebody has corrected a form after its case had taken it up."""
+KEPT = "kept"
+"""It says what has happened, so it stands in its case; a person sees what spoke against it."""
+DECIDED = "decisions"
 SINCE = "cases-since"
 """From when on there are cases here, in seconds."""
 WHICH_CASE = "which-case"
@@ -77,6 +85,24 @@ class PaperUnknown(UserError):
     message = "That form does not wait to be put to a case."
     remedy = "Go back to the list: somebody else may have done it."
     status = 404
+
+
+class NotTheirForm(UserError):
+    """A form that was made out to another man."""
+
+    code = "not-their-form"
+    message = "That form was made out to somebody else, so it was not put there."
+    remedy = "Look at whose it is, and pick that person in the case, or another case."
+    status = 409
+
+
+class ReferralStays(UserError):
+    """A referral that somebody wanted to put aside."""
+
+    code = "referral-stays"
+    message = "Somebody asks with that form, so it cannot be put aside."
+    remedy = "Put it to a case: one is opened for it if there is none."
+    status = 409
 
 
 class HasCase(UserError):
@@ -119,22 +145,53 @@ class CaseIntake:
         """Say whether anything has come in that no case has taken up; cheap to ask."""
         verified = self._rows.scalar(self._verified().limit(1))
         slip = self._rows.scalar(self._slips().limit(1))
-        return bool(verified or slip or next(self._said(), None))
+        changed = self._rows.scalar(self._corrected().limit(1))
+        return bool(verified or slip or changed or next(self._said(), None))
 
     def take_up(self, *, at: datetime, most: int = AT_ONCE) -> int:
         """Take up withdrawals first, then what was verified, oldest first; give how many."""
-        done = self._take_slips(at) + self._take_words(at)
+        done = self._take_slips(at) + self._take_words(at) + self._take_corrections(at)
         for record_id in self._rows.scalars(self._verified().limit(most)).all():
-            record = self._kept.records.get(record_id)
-            try:
-                with self._rows.begin_nested():
-                    self._take(record, at)
-            except Exception as bug:  # one form that we cannot take up keeps no other waiting
-                _log.warning("case intake: %s", type(bug).__name__)
-                self._cases.forget()
-                self._note(record, "", "", FAILED, at)
+            if not self._alone(partial(self._take_by_id, record_id, at)):
+                self._failed(record_id, at)
             done += 1
         return done
+
+    def _alone(self, act: Callable[[], object]) -> bool:
+        """Do one thing by itself: a fault of ours in it keeps nothing else waiting."""
+        try:
+            with self._rows.begin_nested():
+                act()
+        except Exception as bug:
+            _log.warning("case intake: %s", type(bug).__name__)
+            self._cases.forget()
+            return False
+        return True
+
+    def _take_by_id(self, record_id: str, at: datetime) -> None:
+        self._take(self._kept.records.get(record_id), at)
+
+    def _failed(self, record_id: str, at: datetime) -> None:
+        """Have a person see to a form that we could not take up; what was taken up stays so."""
+        if self._rows.get(CaseRecordRow, record_id) is not None:
+            return
+        serial = record_id.rpartition("-")[0]
+        sheet = self._rows.get_one(SheetRow, serial)
+        named = exists().where(PageRow.record == record_id, PageRow.confidential)
+        self._rows.add(
+            CaseRecordRow(
+                record=record_id,
+                form=sheet.form,
+                at=at,
+                verified_at=at,
+                establishment=sheet.establishment,
+                wing=sheet.wing,
+                confidential=bool(self._rows.scalar(select(named))),
+                outcome=FAILED,
+            )
+        )
+        self._rows.flush()
+        self._events.add("case-record-taken", record_id, by=MACHINE, at=at, code=FAILED)
 
     def unplaced(self, whose: Whose, limit: int = 100, *, skip: int = 0) -> tuple[Unplaced, ...]:
         """Give the forms that a person has to put to a case, oldest first."""
@@ -162,11 +219,18 @@ class CaseIntake:
             PaperUnknown: it waits for nobody.
             CaseUnknown: there is no such case.
             NotAllowed: what it says speaks against itself; it goes on waiting.
+            NotTheirForm: it was made out to somebody else.
         """
-        row = self._waiting(record)
-        said = said_by(self._kept.records.get(record))
-        for act in case_forms.acts_of(said, party, at, self._cases.limits()):
-            self._cases.do(case_id, act)
+        row, kept = self._waiting(record), self._kept.records.get(record)
+        said = said_by(kept)
+        if kept.form in REFERRALS:
+            case_id = row.case or self._refer(kept, said, at)
+        elif row.outcome.startswith(KEPT):
+            case_id, party = row.case, row.party  # it stands in its case, and somebody has seen why
+        else:
+            self._refuse_others(kept, said, case_id, party)
+            for act in case_forms.acts_of(said, party, at, self._cases.limits()):
+                self._cases.do(case_id, act)
         row.case, row.party = case_id, party
         row.done_at, row.done_by = at, by
         self._events.add("case-record-placed", record, by=by, at=at, code=case_id)
@@ -178,8 +242,11 @@ class CaseIntake:
 
         Raises:
             PaperUnknown: it waits for nobody.
+            ReferralStays: somebody asks with it.
         """
         row = self._waiting(record)
+        if row.form in REFERRALS and not row.case:
+            raise ReferralStays
         row.done_at, row.done_by = at, by
         self._events.add("case-record-aside", record, by=by, at=at)
         self._rows.flush()
@@ -356,48 +423,104 @@ class CaseIntake:
     def _take_words(self, at: datetime) -> int:
         done = 0
         for case_id, mark, _, wish in list(self._said()):
-            party = self._cases.get(case_id).case.asker
-            if party is not None:
-                act = Withdrew(
-                    at=at, by=MACHINE, record=mark, party=party.key, wish=wish, how="kiosk"
-                )
-                self._cases.record_fact(case_id, act)
-                done += 1
+            done += self._alone(partial(self._heed_word, case_id, mark, wish, at))
         return done
+
+    def _heed_word(self, case_id: str, mark: str, wish: Wish, at: datetime) -> None:
+        party = self._cases.get(case_id).case.asker
+        if party is not None:
+            act = Withdrew(at=at, by=MACHINE, record=mark, party=party.key, wish=wish, how="kiosk")
+            self._cases.record_fact(case_id, act)
+
+    def _corrected(self) -> Select[str]:
+        """Select the records that somebody has decided on anew after a case took them up."""
+        mark = self._rows.get(CaseMarkRow, DECIDED)
+        return (
+            select(CaseRecordRow.record)
+            .join(PageRow, PageRow.record == CaseRecordRow.record)
+            .join(DecisionRow, DecisionRow.page == PageRow.id)
+            .join(RecordRow, RecordRow.id == CaseRecordRow.record)
+            .where(
+                DecisionRow.id > (mark.number if mark else 0),
+                DecisionRow.at > CaseRecordRow.at,
+                RecordRow.state == RecordState.VERIFIED,
+                CaseRecordRow.outcome != UNREAD,
+            )
+            .distinct()
+        )
+
+    def _take_corrections(self, at: datetime) -> int:
+        """Do what a corrected withdrawal slip says; have a person look at any other form."""
+        done = 0
+        for record_id in self._rows.scalars(self._corrected()).all():
+            done += self._alone(partial(self._correct, record_id, at))
+        newest = self._rows.scalar(select(func.max(DecisionRow.id))) or 0
+        self._rows.merge(CaseMarkRow(name=DECIDED, number=newest))
+        self._rows.flush()
+        return done
+
+    def _correct(self, record_id: str, at: datetime) -> None:
+        record = self._kept.records.get(record_id)
+        row = self._rows.get_one(CaseRecordRow, record.id)
+        if record.form == "rj-3w":
+            self._withdraw(record, said_by(record), self._whose(record), at)
+        else:
+            row.outcome, row.done_at, row.done_by = CHANGED, None, ""
+        row.at = at
+        self._rows.flush()
+        self._events.add("case-record-changed", record.id, by=MACHINE, at=at)
 
     def _take_slips(self, at: datetime) -> int:
         """Stop everything of whoever handed in a withdrawal slip, until somebody has read it."""
         done = 0
         for record_id in self._rows.scalars(self._slips()).all():
-            record = self._kept.records.get(record_id)
-            theirs = self._whose(record)
-            for case_id, party in theirs:
-                act = Withdrew(
-                    at=at,
-                    by=MACHINE,
-                    record=record.id,
-                    party=party,
-                    wish=Wish.SLIP_CAME,
-                    how="slip",
-                )
-                self._cases.record_fact(case_id, act)
-            case_id, party = theirs[0] if len(theirs) == 1 else ("", "")
-            self._note(record, case_id, party, UNREAD, at)
+            if not self._alone(partial(self._stop_for, record_id, at)):
+                self._failed(record_id, at)
             done += 1
         return done
+
+    def _stop_for(self, record_id: str, at: datetime) -> None:
+        record = self._kept.records.get(record_id)
+        theirs = self._whose(record)
+        for case_id, party in theirs:
+            act = Withdrew(
+                at=at,
+                by=MACHINE,
+                record=record.id,
+                party=party,
+                wish=Wish.SLIP_CAME,
+                how="slip",
+            )
+            self._cases.record_fact(case_id, act)
+        case_id, party = theirs[0] if len(theirs) == 1 else ("", "")
+        self._note(record, case_id, party, UNREAD, at)
 
     def _whose(self, record: KeptRecord) -> list[tuple[str, str]]:
         """Give the cases, and the party of each, that a form may belong to.
 
         That for which the copy was made out; else every open one of whom it was issued to.
         """
-        paper = self._rows.get(CasePaperRow, record.serial)
-        if paper is not None:
-            return [(paper.case, paper.party)]
         number = record.issued_to or ""
+        paper = self._rows.get(CasePaperRow, record.serial)
+        if paper is not None and self._is_theirs(number, paper.case, paper.party):
+            return [(paper.case, paper.party)]
+        if paper is not None and record.form != "rj-3w":
+            return []  # the party is another man by now
         if not number and record.form == "rj-8":
             number = said_by(record).one("n_number")
         return self._open_of(number)
+
+    def _is_theirs(self, number: str, case_id: str, party: str) -> bool:
+        """Say whether a form that was made out to a number can be that party's."""
+        held = self._rows.get(CasePartyRow, (case_id, party)) if number and party else None
+        return held is None or held.digest == self._cases.digest(number)
+
+    def _refuse_others(self, record: KeptRecord, said: Said, case_id: str, party: str) -> None:
+        number = record.issued_to or ""
+        if record.form == "rj-8":
+            number = said.one("n_number")
+        if not self._is_theirs(number, case_id, party):
+            raise NotTheirForm
 
     def _open_of(self, number: str) -> list[tuple[str, str]]:
         digest = self._cases.digest(number)
@@ -454,10 +577,14 @@ class CaseIntake:
         found: list[str] = []
         for act in acts:
             blocks = why_not(self._cases.get(case_id).case, act, self._cases.limits())
-            if blocks and not (act.what in HAPPENED and Block.PARTY_UNKNOWN not in blocks):
-                found += blocks
-                continue
-            self._cases.record_fact(case_id, act)
+            found += blocks
+            if not blocks:
+                self._cases.record_fact(case_id, act)
+            elif act.what in HAPPENED and Block.PARTY_UNKNOWN not in blocks:
+                self._cases.record_fact(case_id, act)
+                found.insert(0, KEPT)
+            if self._cases.get(case_id).case.reopened:  # the roll went on while it was closed
+                self._kept.case_roll.heed(case_id, at=at)
         return " ".join(dict.fromkeys(found))[:200] or TAKEN
 
     def _briefs(self, record: KeptRecord, said: Said, at: datetime) -> None:
@@ -485,8 +612,13 @@ class CaseIntake:
             record=record.id,
             urgent=act.urgent,
             confidential=act.confidential,
+            hide_sender=act.hide_sender,
+            no_rep=any(each.no_rep for each in act.parties),
+            rep_first=not act.sender or act.parties[0].rep_first,
+            pauses=act.pauses,
         )
         self._cases.record_fact(before, again)
+        self._kept.case_roll.heed(before, at=at)
         return before
 
     def _is_of_before(self, record: KeptRecord, at: datetime) -> bool:

@@ -150,14 +150,12 @@ class CaseRoll:
         match change.kind:
             case Changed.MOVED_WING:
                 acts.append(Moved(party=key, establishment="", wing=change.after, **who))  # type: ignore[arg-type]
-            case Changed.MOVED_PRISON:
-                acts.append(Moved(party=key, establishment=change.after, wing="", **who))  # type: ignore[arg-type]
             case Changed.OUT | Changed.TRANSFER:
                 acts.append(Moved(party=key, establishment=change.kind, wing="", **who))  # type: ignore[arg-type]
             case Changed.LEFT:
                 acts.append(Released(party=key, **who))  # type: ignore[arg-type]
-            case Changed.CAME if side.gone:
-                acts.append(Moved(party=key, establishment="", wing=change.after, **who))  # type: ignore[arg-type]
+            case Changed.MOVED_PRISON | Changed.CAME:
+                acts += self._is_now(case_id, side, change.number, at)
             case kind if kind in _APART:
                 acts += self._apart(case, key, change, at)
             case _:
@@ -168,6 +166,19 @@ class CaseRoll:
             standing = self._kept.roll.standing(change.number)
             if standing is not None:
                 self._heed(case_id, side, standing, at)
+
+    def _is_now(self, case_id: str, side: Side, number: str, at: datetime) -> list[Act]:
+        """Say where somebody is who has come or changed prison: here, or in another."""
+        standing = self._kept.roll.standing(number)
+        if standing is None or standing.where.away:
+            return []
+        here = self._cases.line(case_id).establishment
+        home = standing.where.establishment == here
+        gone = "" if home else standing.where.establishment
+        if gone == side.gone and not home:
+            return []
+        wing = standing.where.wing if home else ""
+        return [Moved(at=at, by=MACHINE, party=side.key, establishment=gone, wing=wing)]
 
     def _apart(self, case: Case, key: str, change: Change, at: datetime) -> list[Act]:
         """Cancel what is booked with two who have to be kept apart from now on."""

@@ -471,12 +471,17 @@ class Cases:
         at: datetime,
         more: str = "",
     ) -> None:
-        """Note that a copy was made out for a party of a case.
+        """Note that a copy was made out for a party of a case; "" for all of them together.
+
+        What stands on a copy for all of them is each one's, so it is found and erased with each.
 
         Raises:
             CaseUnknown: there is no such case.
         """
-        self._row(case_id)
+        row = self._row(case_id)
+        if not party:
+            for side in replay(self._acts(row)).sides:
+                self._people.add_sheet(serial, side.party.number or None)
         self._rows.add(
             CasePaperRow(
                 serial=serial, case=case_id, party=party, form=form, more=more, at=at, by=by

@@ -112,6 +112,9 @@ WHY: Mapping[str, str] = MappingProxyType(
         "nothing-said": "Nothing is ticked on it that a case could take up.",
         "unread": "It may be that he wants to stop. All that he takes part in rests until "
         "somebody has read it: verify it first.",
+        "changed": "Somebody has corrected it since its case took it up. Look at the case, and put "
+        "right there what is wrong.",
+        "kept": "It stands in its case, for it has happened. Look at what speaks against it.",
         "failed": "We could not take it up ourselves. That is our fault: put it to its case here.",
     }
 )

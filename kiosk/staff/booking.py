@@ -26,7 +26,7 @@ from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
 from pipeline import case_acts as on
 from pipeline.case_acts import KeepApart, Mode
-from pipeline.case_guards import why_not
+from pipeline.case_guards import Block, NotAllowed, why_not
 from pipeline.cases import Booking, Case
 from pipeline.promises import HERE, day_of
 from storage.cases import CaseUnknown, KeptCase
@@ -239,6 +239,18 @@ def _refuse_clashes(kept: Kept, found: KeptCase, act: on.Booked) -> None:
         said.append(_(case_words.CLASHES[each.what], starts=starts, ends=ends))
     if said:
         raise BookingClash(tuple(dict.fromkeys(said)))
+    _refuse_rep(kept, found, act.rep)
+
+
+def _refuse_rep(kept: Kept, found: KeptCase, rep_id: str) -> None:
+    """Refuse a rep against whom something speaks by now; when he was chosen, nothing did.
+
+    Raises:
+        NotAllowed: something does.
+    """
+    rep = kept.reps.find(rep_id) if rep_id else None
+    if rep_id and (rep is None or not rep.active or kept.rep_sheets.clashes(rep, found)):
+        raise NotAllowed((Block.REP_CLASH,))
 
 
 def _done(d: Doing, booking: Booking) -> on.Act:
@@ -256,6 +268,7 @@ def _done(d: Doing, booking: Booking) -> on.Act:
                 )
             asked = tuple(k for k in booking.parties if k in d.form.get("asked", ()))
             check = d.kept.case_roll.look(d.kept_case.id, booking.parties, at=d.now)
+            _refuse_rep(d.kept, d.kept_case, booking.rep)
             return on.Begun(
                 at=d.now, by=d.user.id, booking=booking.id, asked_again=asked, check=check
             )

@@ -153,7 +153,7 @@ def do(doing: Doing) -> None:
     case_id = doing.kept_case.id
     act = make(doing)
     doing.kept.cases.do(case_id, act, seen=seen_in(doing.form))
-    if isinstance(act, on.PartyNamed):
+    if isinstance(act, on.PartyNamed | on.Reopened | on.FollowedUp):
         doing.kept.case_roll.heed(case_id, at=doing.now)
     if isinstance(act, on.Promised):
         _renew(doing, act.day)

@@ -482,7 +482,7 @@ def test_letters_only_and_a_wish_to_be_seen_outlast_an_older_consent() -> None:
     assert story.has(What.VISIT)
     story.now += timedelta(days=1)
     story.does(on.ConsentTaken, **story.consent("a"))
-    assert Block.LETTERS_ONLY not in spoilt(story)
+    story.does(on.Booked, **story.booking())
 
 
 def test_who_says_later_that_he_did_not_send_it_or_was_pressed_has_confirmed_nothing() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from forms import library
 from forms.fields import Choice, Date, Signature
 from pipeline import case_acts as on
+from pipeline import case_forms
 from pipeline.case_acts import Party, Received, Role
 from pipeline.case_guards import Block, NotAllowed
 from pipeline.case_tasks import What
@@ -22,6 +23,7 @@ from pipeline.cases import Step
 from pipeline.kept import Status
 from pipeline.ports import Person
 from pipeline.stages import Reading, State
+from storage.case_intake import NotTheirForm, ReferralStays
 from storage.cases import CaseChanged, CaseUnknown, LimitOdd, Whose
 from storage.models import CaseActRow, CasePartyRow, CaseRow, DataKeyRow
 from storage.store import Store, rows_of
@@ -508,3 +510,100 @@ def test_an_ask_that_one_person_closed_before_its_case_was_there_is_opened_again
     with office.store.begin() as kept:
         kept.case_intake.tell(kept.case_intake.case_of(record), at=office.desk.now)
         assert not kept.filings.closed(serial)
+
+
+def test_a_slip_that_is_corrected_after_it_was_read_stops_what_it_should(office: Office) -> None:
+    case_id = office.both()
+    serial = office.paper(case_id, "b", "rj-3w", "B2345CD")
+    record = office.comes("rj-3w", {}, serial=serial, unread=True)
+    office.takes_up()
+    office.reads(record)
+    office.takes_up()
+    assert not office.case(case_id).case.stopped, "it was read as empty"
+    office.desk.later(minutes=5)
+    with office.store.begin() as kept:
+        (page,) = kept.records.get(record).pages
+        for by in ("vera", "victor"):
+            each = kept.pages.get(page.id)
+            word = each.decide("stop", ("stop",), by=by, at=office.desk.now)
+            kept.decisions.add(word)
+    office.takes_up()
+    assert office.case(case_id).case.stopped
+
+
+def test_another_form_that_is_corrected_waits_for_a_person(office: Office) -> None:
+    record = office.comes("rj-1", SELF)
+    office.takes_up()
+    office.desk.later(minutes=5)
+    with office.store.begin() as kept:
+        (page,) = kept.records.get(record).pages
+        for by in ("vera", "victor"):
+            each = kept.pages.get(page.id)
+            kept.decisions.add(each.decide("me_number", "C3456DE", by=by, at=office.desk.now))
+    office.takes_up()
+    with office.store.look() as kept:
+        (waits,) = kept.case_intake.unplaced(EVERYBODY)
+    assert (waits.record, waits.why) == (record, "changed")
+    with office.store.begin() as kept:
+        kept.case_intake.place(record, waits.case, "a", by="petra", at=office.desk.now)
+    office.takes_up()
+    with office.store.look() as kept:
+        assert kept.case_intake.unplaced(EVERYBODY) == ()
+
+
+def test_a_slip_that_cannot_be_read_stops_all_the_same(office: Office) -> None:
+    case_id = office.both()
+    serial = office.paper(case_id, "b", "rj-3w", "B2345CD")
+    record = office.comes("rj-3w", {}, serial=serial, unread=True)
+    with office.store.begin() as kept:
+        (page,) = kept.records.get(record).pages
+        for by in ("vera", "victor"):
+            each = kept.pages.get(page.id)
+            for reading in each.undecided:
+                word = each.decide(reading.field, None, cannot_read=True, by=by, at=office.desk.now)
+                kept.decisions.add(word)
+    office.takes_up()
+    assert office.case(case_id).case.side("b").stop_day is not None
+
+
+def test_a_consent_counts_for_nobody_but_whom_it_was_made_out_to(office: Office) -> None:
+    case_id = office.both()
+    day = office.desk.now.date()
+    record = office.comes("rj-3r", consent(day), person="D4567EF")
+    office.takes_up()
+    with office.store.begin() as kept, pytest.raises(NotTheirForm):
+        kept.case_intake.place(record, case_id, "b", by="petra", at=office.desk.now)
+    serial = office.paper(case_id, "b", "rj-3r", "B2345CD")
+    other = Party(key="b", role=Role.RESPONSIBLE, number="E5678FG")
+    office.does(case_id, on.PartyNamed, party=other)
+    office.comes("rj-3r", consent(day), serial=serial)
+    office.takes_up()
+    assert office.case(case_id).case.side("b").consent is None
+    with office.store.look() as kept:
+        assert len(kept.case_intake.unplaced(EVERYBODY)) == 2
+
+
+def test_one_that_cannot_be_taken_up_keeps_nobody_else_waiting_and_can_be_put_right(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = office.comes("rj-1", {**SELF, "me_number": "C3456DE"})
+    office.comes("rj-1", SELF)
+    real = case_forms.received
+
+    def fails(said: Any, at: datetime) -> Any:
+        if said.record == bad:
+            raise ValueError("a fault of ours")
+        return real(said, at)
+
+    monkeypatch.setattr(case_forms, "received", fails)
+    office.takes_up()
+    assert len(office.cases()) == 1
+    with office.store.begin() as kept:
+        (waits,) = kept.case_intake.unplaced(EVERYBODY)
+        assert (waits.record, waits.why) == (bad, "failed")
+        with pytest.raises(ReferralStays):
+            kept.case_intake.put_aside(bad, by="petra", at=office.desk.now)
+    monkeypatch.undo()
+    with office.store.begin() as kept:
+        kept.case_intake.place(bad, "", "", by="petra", at=office.desk.now)
+        assert len(kept.cases.of_number("C3456DE")) == 1
