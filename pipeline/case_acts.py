@@ -239,10 +239,15 @@ class Triaged(_Act):
 
 @dataclass(frozen=True, kw_only=True)
 class PartyNamed(_Act):
-    """Somebody has found out who a party is, or that there is one more."""
+    """Somebody has found out who a party is, or that there is one more.
+
+    Attributes:
+        anew: they are another than was thought, whatever their numbers say.
+    """
 
     what: Literal["party-named"] = "party-named"
     party: Party
+    anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,6 @@ from pipeline.case_acts import (
     PartyNamed,
     Received,
     Reopened,
-    Seen,
     SenderConfirmed,
     Standing,
     Urged,
@@ -62,7 +61,10 @@ def _without(act: Act, key: str, before: Case) -> tuple[Act, ...]:
             parties = tuple(_nobody(each) if each.key == key else each for each in act.parties)
             return (replace(act, parties=parties),)
         case PartyNamed() if act.party.key == key:
-            return (replace(act, party=_nobody(act.party)),)
+            known = before.side(key)
+            number = known.party.number if known is not None else ""
+            anew = act.anew or bool(number and number != act.party.number)
+            return (replace(act, party=_nobody(act.party), anew=anew),)
         case Reopened():
             return (replace(act, why=""),)
         case _ if getattr(act, "party", "") != key:
@@ -72,7 +74,7 @@ def _without(act: Act, key: str, before: Case) -> tuple[Act, ...]:
         case ConsentTaken():
             return (_agreed(act),)
         case SenderConfirmed() if not act.sent or not act.alone or act.pressed:
-            return (Seen(at=act.at, by=act.by, record=act.record, party=key),)
+            return (replace(act, sent=False, alone=True, pressed=False),)
         case FollowedUp():
             return _went_back(act, before)
         case Withdrew() | Answered():

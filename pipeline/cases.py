@@ -543,7 +543,7 @@ def _named(case: Case, act: PartyNamed) -> Case:
     before = case.side(act.party.key)
     if before is None:
         return _reached(replace(case, sides=(*case.sides, Side(party=act.party))))
-    if before.party.number and before.party.number != act.party.number:
+    if act.anew or (before.party.number and before.party.number != act.party.number):
         # Somebody else: what the one before said and agreed to is not theirs.
         other = Side(party=act.party, urgent_at=before.urgent_at, visit_due=before.visit_due)
         sides = tuple(other if each.key == before.key else each for each in case.sides)
@@ -812,7 +812,7 @@ def _erased(case: Case, act: PartyErased) -> Case:
         consent=None,
         stopped_at=act.at,
         stop_day=day_of(act.at),
-        slip_waits=False,
+        slips=(),
         visit_due=None,
         urgent_at=None,
         prepared_at=None,

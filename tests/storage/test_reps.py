@@ -271,6 +271,7 @@ def test_whoever_asked_for_somebody_else_first_is_not_told_of_until_he_says_yes(
         office.comes("rj-1", {**SELF, "me_number": number, "first_contact": [answer]})
         office.takes_up()
         (case_id,) = [e for e in office.cases() if office.case(e).case.asker.party.number == number]
+        office.does(case_id, on.PartyNamed, party=on.Party(key="b", number="E5678FG"))
         office.does(case_id, on.RepChosen, rep=rep)
         made = plan(office, rep, picked={(case_id, "a"): Why.NEW})
         assert bool(made.left_out) is expected
