@@ -417,6 +417,7 @@ def _write(kept: Kept, made: Made, batch: Sequence[tuple[str, _Place, list[Act]]
         acts += [
             CaseActRow(
                 case=code,
+                edition=1,
                 number=n,
                 at=each.at,
                 by=each.by,
@@ -433,6 +434,7 @@ def _write(kept: Kept, made: Made, batch: Sequence[tuple[str, _Place, list[Act]]
             parties.append(
                 CasePartyRow(
                     case=code,
+                    edition=1,
                     key=side.key,
                     digest=kept.cases.digest(side.party.number),
                     asked=side.key == case.sender,

@@ -317,7 +317,7 @@ class World:
         self.take_up()
         if is_working_day(day):
             self.now = self.now.replace(hour=10, minute=0)
-            self._work(4 if ill else 30)
+            self._work(4 if ill else 24)
         self.take_up()
         with self.store.look() as kept:
             late = kept.cases.unanswered(EVERYBODY, day_of(self.now), 500)
@@ -622,7 +622,7 @@ def live(world: World, *, days: int, asks: int) -> None:
     for n in range(days):
         ill = days // 3 <= n < days // 3 + 7
         no_roll = days // 2 <= n < days // 2 + 3
-        world.day(asks=spread[n], ill=ill, roll=not no_roll)
+        world.day(asks=spread[n], ill=ill, roll=not no_roll and n % 2 == 0)
         if n == days // 2:
             world.again()
 
