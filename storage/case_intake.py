@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,13 +22,13 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from pipeline import case_forms
+from pipeline.alert_rules import where
 from pipeline.case_acts import AskedAgain, Party, Promised, Received, Wish, Withdrew
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
 from pipeline.case_tasks import What
 from pipeline.cases import Case, Step, Word, word_of
 from pipeline.kept import KeptRecord, RecordState
-from pipeline.ports import Person
 from pipeline.promises import day_of, promised_day
 from storage.cases import Cases, Whose
 from storage.events import MACHINE, Events
@@ -139,7 +139,6 @@ class CaseIntake:
 
     def __init__(self, rows: Rows, events: Events, cases: Cases, kept: Kept) -> None:
         self._rows, self._events, self._cases, self._kept = rows, events, cases, kept
-        self._roll: dict[str, Person] | None = None
 
     def waits(self) -> bool:
         """Say whether anything has come in that no case has taken up; cheap to ask."""
@@ -657,26 +656,18 @@ class CaseIntake:
         return min(both) if both else ""
 
     def _open(self, record: KeptRecord, act: Received) -> str:
-        roll = self._people()
-        wings = {}
-        for each in act.parties:
-            person = roll.get(each.number)
-            if person is not None:
-                wings[each.key] = wing_of(person)
-        establishment = record.establishment
-        if not establishment:
-            found = [roll[each.number] for each in act.parties if each.number in roll]
-            establishment = found[0].establishment if found else ""
-        asker = act.sender or (act.parties[0].key if act.parties else "")
-        wing = record.wing or wings.get(asker, "")
-        case_id = self._cases.open(act, establishment=establishment, wing=wing, wings=wings)
+        """Open a case where its copy belongs; else where the roll has whoever is on it."""
+        roll = self._kept.roll.those([each.number for each in act.parties if each.number])
+        here = [where(roll[each.number]) for each in act.parties if each.number in roll]
+        asker = next((p for p in act.parties if p.key == act.sender), act.parties[0])
+        lives = where(roll[asker.number]).wing if asker.number in roll else ""
+        case_id = self._cases.open(
+            act,
+            establishment=record.establishment or (here[0].establishment if here else ""),
+            wing=record.wing or lives,
+        )
         self._kept.case_roll.heed(case_id, at=act.at)
         return case_id
-
-    def _people(self) -> Mapping[str, Person]:
-        if self._roll is None:
-            self._roll = {each.prison_number: each for each in self._kept.roll.people()}
-        return self._roll
 
     def _note(
         self, record: KeptRecord, case_id: str, party: str, outcome: str, at: datetime
@@ -704,11 +695,6 @@ class CaseIntake:
 
 
 TWO = 2
-
-
-def wing_of(person: Person) -> str:
-    """Give the wing somebody lives on: what stands before the first hyphen of his cell."""
-    return person.cell.strip().upper().partition("-")[0]
 
 
 def _on_the_spot(said: Said, at: datetime) -> Received:

@@ -35,8 +35,6 @@ SAID: Mapping[str, str] = {
 }
 """What somebody said to a line; what is not here is shown in the form's own words."""
 
-OTHER_LINES = frozenset({"limits", "capacity", "rep_not_listener", "interp_free"})
-
 
 @dataclass(frozen=True, kw_only=True)
 class LineShown:

@@ -37,9 +37,9 @@ from kiosk.staff.kit import Given, Shown
 from kiosk.staff.rights import may_open
 from kiosk.staff.showing import see_other, show
 from kiosk.staff.speech import _
+from pipeline.alert_rules import where
 from pipeline.packs import Left, NotShared, attendance, forbidden, knows_of
 from pipeline.promises import day_of
-from storage.case_intake import wing_of
 from storage.cases import KeptCase
 from storage.packs import REASONS, NothingKept, Pack, PackOver, PackUnexplained, PackUnknown
 from storage.people_index import NumberOdd
@@ -281,7 +281,7 @@ def _place(kept: Kept, user: User, number: str) -> tuple[str, str]:
         raise NothingKept
     places = [(each.establishment, each.wing) for each in cases]
     if person is not None:
-        places.insert(0, (person.establishment, wing_of(person)))
+        places.insert(0, (person.establishment, where(person).wing))
     mine = [
         (prison, wing)
         for prison, wing in places
