@@ -289,8 +289,12 @@ UNBOOKED: Mapping[str, str] = {
     "released": "Somebody is out",
     "apart": "They have to be kept apart from now on",
     "closed": "The case was closed",
+    "paused": "The case rests",
+    "named": "One of them turned out to be somebody else",
+    "not-confirmed": "Whoever asked did not send it, or was put up to it",
+    "erased": "Somebody was erased",
 }
-"""Why a booked time does not take place; the last six come by themselves."""
+"""Why a booked time does not take place; those after `BY_HAND` come by themselves."""
 
 BY_HAND = ("staff", "room", "regime", "party", "prison", "safety")
 """Of those, what a person may say."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pypdfium2
@@ -17,6 +18,7 @@ from forms.library import definition
 from kiosk.staff import case_words
 from kiosk.staff.app import create_app
 from pipeline import case_acts as on
+from pipeline import cases
 from pipeline.case_acts import Party, Received, Role
 from pipeline.case_guards import Block
 from pipeline.cases import Step
@@ -706,3 +708,12 @@ def fills_in(
     if form == "rj-3w":
         assert desk.case().side("a").slip_waits
         assert not desk.case().booked
+
+
+def test_every_reason_for_which_a_time_falls_through_has_words() -> None:
+    """A case cancels times by itself: what it writes down is what people read."""
+    source = Path(str(cases.__file__)).read_text()
+    written = set(re.findall(r'_cancel_for\([^\n]*"([a-z-]+)"\)', source))
+    written |= set(re.findall(r'_booking\([^\n]*"cancelled", "([a-z-]+)"', source))
+    assert {"withdrawn", "moved", "paused", "named"} <= written
+    assert written | {cases.ERASED, "apart"} <= set(case_words.UNBOOKED)
