@@ -403,6 +403,7 @@ def day(seed: int, cases: int = 0) -> Day:
         candidates,
         rep=REP,
         at=NOW,
+        day=NOW.date(),
         fresh=fresh,
         in_hand=in_hand,
         seed=seed.to_bytes(8, "big"),

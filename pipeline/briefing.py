@@ -22,7 +22,7 @@ from random import Random
 
 from pipeline.alert_rules import CARE_WORDS, Care, Standing
 from pipeline.case_acts import Briefed, Kind
-from pipeline.case_guards import Block, why_not
+from pipeline.case_guards import Block, before_briefing, why_not
 from pipeline.cases import LIMITS, Case, Limits
 from pipeline.cells import cell_parts
 from pipeline.ports import Person
@@ -220,6 +220,7 @@ def brief(
     *,
     rep: str,
     at: datetime,
+    day: date,
     fresh: bool,
     in_hand: InHand | None = None,
     seed: bytes = b"",
@@ -231,6 +232,7 @@ def brief(
         candidates: in the order somebody wants them.
         rep: id of the rep.
         at: now, UTC.
+        day: that it is for; consents have to hold then.
         fresh: the roll and its alerts are not old.
         in_hand: what the rep has on other sheets.
         seed: of this sheet's order of words; kept, and never the same twice.
@@ -241,7 +243,7 @@ def brief(
     left = []
     for each in candidates:
         reasons: list[str] = [] if fresh else [Out.ROLL_OLD]
-        reasons += _against(each, rep, at, limits)
+        reasons += _against(each, rep, at, day, limits)
         reasons += _beside(each, on, held)
         if not reasons and len(on) == LINES:
             reasons.append(Out.FULL)
@@ -327,7 +329,7 @@ def matches(stamped: Mapping[str, str], said: Sequence[str]) -> bool:
 # Inside
 
 
-def _against(each: Candidate, rep: str, at: datetime, limits: Limits) -> Iterable[str]:
+def _against(each: Candidate, rep: str, at: datetime, day: date, limits: Limits) -> Iterable[str]:
     """Say what speaks against telling a rep of somebody, whoever else is on the sheet."""
     side = each.case.side(each.party)
     told = Briefed(at=at, by="", party=each.party, sheet="", line=0, why=each.why)
@@ -343,8 +345,10 @@ def _against(each: Candidate, rep: str, at: datetime, limits: Limits) -> Iterabl
         return
     if each.who and each.who == each.rep:
         yield Out.IS_THE_REP
-    if side.consent is not None and side.consent.until < day_of(at):
+    last = max(day, day_of(at))
+    if side.consent is not None and side.consent.until < last:
         yield Block.CONSENT_OLD
+    yield from map(str, before_briefing(each.case, each.party, last))
     asked = side.consent.yes("c_rep", "c_rep_what") if side.consent else each.rep_first
     if not asked:
         yield Out.OTHER_FIRST

@@ -379,6 +379,19 @@ class Standing(_Act):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApartOpened(_Act):
+    """The keep-apart list says, newly or more strictly, that two of them must not meet.
+
+    Attributes:
+        party, other: keys of the two.
+    """
+
+    what: Literal["apart-opened"] = "apart-opened"
+    party: str
+    other: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ManagerAgreed(_Act):
     """A manager says that a party may be contacted although an alert asks for a manager."""
 
@@ -658,6 +671,7 @@ Act: TypeAlias = (
     | SlipWasNone
     | Assessed
     | Standing
+    | ApartOpened
     | ManagerAgreed
     | Prepared
     | Booked

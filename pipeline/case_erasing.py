@@ -15,6 +15,7 @@ from datetime import datetime
 from pipeline.case_acts import (
     Act,
     Answered,
+    ApartOpened,
     Assessed,
     BriefBack,
     Briefed,
@@ -67,6 +68,8 @@ def _without(act: Act, key: str, before: Case) -> tuple[Act, ...]:
             return (replace(act, party=_nobody(act.party), anew=anew),)
         case Reopened():
             return (replace(act, why=""),)
+        case ApartOpened() if key in (act.party, act.other):
+            return ()
         case _ if getattr(act, "party", "") != key:
             return (act,)
         case _ if isinstance(act, _GONE):

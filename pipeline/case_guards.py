@@ -20,6 +20,7 @@ from pipeline.case_acts import (
     Act,
     Agreement,
     Answered,
+    ApartOpened,
     AskedAgain,
     Assessed,
     Begun,
@@ -172,6 +173,7 @@ def _why_not(case: Case, act: Act, limits: Limits) -> list[Block]:
             | Withdrew()
             | SlipWasNone()
             | Standing()
+            | ApartOpened()
             | Urged()
             | UrgencyMet()
             | Paused()
@@ -226,7 +228,7 @@ def _why_not(case: Case, act: Act, limits: Limits) -> list[Block]:
         case RepChosen():
             return [*_rests(case), *before_rep(case, act.clashes)]
         case Briefed():
-            return [*_rests(case), *before_briefing(case, act.party, act.at)]
+            return [*_rests(case), *before_briefing(case, act.party, day_of(act.at))]
         case _:
             assert_never(act)
 
@@ -427,12 +429,19 @@ def _apart(case: Case, mode: Mode, check: KeepApart, at: datetime, limits: Limit
     newest = [case.assessment(key) for key in ("", *(each.key for each in case.sides))]
     known = [each for each in newest if each is not None]
     joint = case.assessment()
-    signed = joint is not None and joint.apart_signed
+    signed = joint is not None and joint.apart_signed and _after_apart(case, joint)
     if (check.apart or any(each.apart_open for each in known)) and not signed:
         found.append(Block.APART)
     if check.away and mode in TOGETHER:
         found.append(Block.AWAY)
     return found
+
+
+def _after_apart(case: Case, joint: Assessed) -> bool:
+    """Say whether who signed that two may meet can have known of what the list says now."""
+    if case.apart_since is None:
+        return True
+    return (joint.day or day_of(joint.at)) > case.apart_since
 
 
 def _against_agreement(case: Case, act: Agreement) -> list[Block]:
@@ -466,7 +475,7 @@ def before_rep(case: Case, clashes: tuple[str, ...]) -> list[Block]:
     return found
 
 
-def before_briefing(case: Case, party: str, at: datetime) -> list[Block]:
+def before_briefing(case: Case, party: str, day: date) -> list[Block]:
     """G2: a rep hears of the sender when he may, and of anybody else when both said yes to it."""
     found = before_rep(case, case.rep_clashes)
     side = case.side(party)
@@ -475,10 +484,10 @@ def before_briefing(case: Case, party: str, at: datetime) -> list[Block]:
     found += _contact(side)
     if side.gone:
         found.append(Block.GONE)
-    asked_for = side.party.rep_first if side.consent is None else _lets_rep(side, day_of(at))
+    asked_for = side.party.rep_first if side.consent is None else _lets_rep(side, day)
     if party == case.sender and asked_for:
         return found
-    if not all(_lets_rep(each, day_of(at)) for each in case.between):
+    if not all(_lets_rep(each, day) for each in case.between):
         found.append(Block.REP_CONSENT)
     if not case.asker or not case.asker.confirmed_at:
         found.append(Block.NOT_CONFIRMED)

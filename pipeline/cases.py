@@ -17,6 +17,7 @@ from pipeline.case_acts import (
     Act,
     Agreement,
     Answered,
+    ApartOpened,
     AskedAgain,
     Assessed,
     Begun,
@@ -265,6 +266,7 @@ class Case:
         urgent: somebody has to be seen today; it lies over the step.
         happened_at: when it took place last.
         closing: asked, and waits for a second person.
+        apart_since: the last day on which the list began to say that two of them must not meet.
     """
 
     acts: int = 0
@@ -299,6 +301,7 @@ class Case:
     reopened: int = 0
     asked_again: int = 0
     triaged_at: datetime | None = None
+    apart_since: date | None = None
 
     def side(self, key: str) -> Side | None:
         """Give a party; None when there is none of that key."""
@@ -398,6 +401,8 @@ def _fold(case: Case, act: Act) -> Case:
             return _reached(replace(case, assessments=more, confidential=named))
         case Standing():
             return _stands(case, act)
+        case ApartOpened():
+            return replace(case, apart_since=day_of(act.at))
         case ManagerAgreed():
             side = case.side(act.party)
             needed = side is not None and side.standing is not None and side.standing.manager_needed
@@ -465,7 +470,7 @@ def _fold(case: Case, act: Act) -> Case:
         case Closed():
             return _closed(case, act)
         case Reopened():
-            return _reopen(case)
+            return _reopen(case, act.at)
         case PartyErased():
             return _erased(case, act)
     assert_never(act)
@@ -498,7 +503,7 @@ def _asked_again(case: Case, act: AskedAgain) -> Case:
         hide_sender=case.hide_sender or act.hide_sender,
     )
     if not again.open:
-        again = _reopen(again)
+        again = _reopen(again, act.at)
     for reason in act.pauses:
         if reason not in again.pauses:
             again = _paused(again, reason, None, act.at)
@@ -667,7 +672,7 @@ def _put_back(case: Case, side: Side, record: str) -> Case:
     """Undo that an unread slip stopped everything, once none waits; what was cancelled stays so."""
     if not side.slips:
         return case
-    left = tuple(each for each in side.slips if record and each != record)
+    left = tuple(each for each in side.slips if each != record)
     if left:
         return _with(case, side.key, slips=left)
     before, day = side.before_slip
@@ -746,7 +751,7 @@ def _followed_up(case: Case, act: FollowedUp) -> Case:
     unsafe = act.safe is not None and act.safe <= NOT_SAFE
     grave = bool(GRAVE & set(act.trouble))
     if grave and not after.open:
-        after = _reopen(after)
+        after = _reopen(after, act.at)
     return _urge(after, act.party, act.at) if unsafe or fell or grave else after
 
 
@@ -784,7 +789,8 @@ def _closed(case: Case, act: Closed) -> Case:
     return closed
 
 
-def _reopen(case: Case) -> Case:
+def _reopen(case: Case, at: datetime) -> Case:
+    """Go on with a case that was closed; what the lists said meanwhile did not reach it."""
     if case.open:
         return case
     again = replace(
@@ -795,6 +801,7 @@ def _reopen(case: Case) -> Case:
         second="",
         closing=None,
         reopened=case.reopened + 1,
+        apart_since=day_of(at),
     )
     return _reached(again)
 

@@ -18,6 +18,7 @@ from pipeline.case_acts import (
     Act,
     Agreement,
     Answered,
+    ApartOpened,
     AskedAgain,
     Assessed,
     Begun,
@@ -381,7 +382,7 @@ def _told(act: Act, key: str, case: Case) -> Happened | Left:
             return Happened(code="closed", day=day)
         case Assessed(party=party):
             return Left.OTHER_PARTY if party and party != key else Left.RISK
-        case Standing() | ManagerAgreed() | Urged():
+        case Standing() | ApartOpened() | ManagerAgreed() | Urged():
             return Left.SECURITY
         case Paused() | Resumed():
             return Left.PAUSE

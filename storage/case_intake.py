@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, String, and_, cast, exists, func, or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
@@ -57,6 +58,9 @@ _log = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Records taken up in one transaction."""
+
+FAR_BEHIND = 1000
+"""So many decisions later, what was looked through is noted although nothing came of it."""
 
 TAKEN = "taken"
 BEFORE = "closed-before"
@@ -145,7 +149,8 @@ class CaseIntake:
         verified = self._rows.scalar(self._verified().limit(1))
         slip = self._rows.scalar(self._slips().limit(1))
         changed = self._rows.scalar(self._corrected().limit(1))
-        return bool(verified or slip or changed or next(self._said(), None))
+        waits = bool(verified or slip or changed or next(self._said(), None))
+        return waits or self._far_behind()
 
     def take_up(self, *, at: datetime, most: int = AT_ONCE) -> int:
         """Take up withdrawals first, then what was verified, oldest first; give how many."""
@@ -388,40 +393,35 @@ class CaseIntake:
             .order_by(RecordRow.opened_at, RecordRow.id)
         )
 
-    def _words(self) -> Select[SubmissionRow, str]:
-        """Select what was said at a kiosk with a receipt code, and the case it is about."""
-        said = or_(
-            SubmissionRow.stop_at.is_not(None),
-            SubmissionRow.withdrawn_at.is_not(None),
-            SubmissionRow.come_at.is_not(None),
+    def _unheard(
+        self, when: InstrumentedAttribute[datetime | None], code: str
+    ) -> Select[str, str, datetime | None]:
+        """Select what was said at a kiosk with a receipt code and its case does not know of."""
+        mark = SubmissionRow.serial.concat(f"-{code}")
+        known = exists().where(
+            CaseActRow.case == CaseRecordRow.case, CaseActRow.record == mark, CaseActRow.at >= when
         )
         return (
-            select(SubmissionRow, CaseRecordRow.case)
+            select(CaseRecordRow.case, mark, when)
+            .select_from(SubmissionRow)
             .join(RecordRow, RecordRow.serial == SubmissionRow.serial)
             .join(CaseRecordRow, CaseRecordRow.record == RecordRow.id)
-            .where(said, CaseRecordRow.case != "")
+            .where(when.is_not(None), CaseRecordRow.case != "", ~known)
         )
 
-    def _said(self) -> Iterator[tuple[str, str, datetime, Wish]]:
-        """Give each word that its case does not know of: case, mark, when, and what is wanted."""
-        for row, case_id in self._rows.execute(self._words()).all():
-            for when, code, wish in (
-                (row.stop_at, "stop", Wish.STOP),
-                (row.withdrawn_at, "take", Wish.STOP),
-                (row.come_at, "come", Wish.SEE_ME),
-            ):
-                if when is None:
-                    continue
-                mark = f"{row.serial}-{code}"
-                known = select(CaseActRow.number).where(
-                    CaseActRow.case == case_id, CaseActRow.record == mark, CaseActRow.at >= when
-                )
-                if self._rows.scalar(known.limit(1)) is None:
-                    yield case_id, mark, when, wish
+    def _said(self) -> Iterator[tuple[str, str, Wish]]:
+        """Give each word that its case does not know of: case, mark, and what is wanted."""
+        for when, code, wish in (
+            (SubmissionRow.stop_at, "stop", Wish.STOP),
+            (SubmissionRow.withdrawn_at, "take", Wish.STOP),
+            (SubmissionRow.come_at, "come", Wish.SEE_ME),
+        ):
+            for case_id, mark, _ in self._rows.execute(self._unheard(when, code)).all():
+                yield case_id, mark, wish
 
     def _take_words(self, at: datetime) -> int:
         done = 0
-        for case_id, mark, _, wish in list(self._said()):
+        for case_id, mark, wish in list(self._said()):
             done += self._alone(partial(self._heed_word, case_id, mark, wish, at))
         return done
 
@@ -452,22 +452,38 @@ class CaseIntake:
         """Do what a corrected withdrawal slip says; have a person look at any other form."""
         done = 0
         for record_id in self._rows.scalars(self._corrected()).all():
-            done += self._alone(partial(self._correct, record_id, at))
-        newest = self._rows.scalar(select(func.max(DecisionRow.id))) or 0
-        self._rows.merge(CaseMarkRow(name=DECIDED, number=newest))
+            if not self._alone(partial(self._correct, record_id, at)):
+                self._look_again(record_id, at)
+            done += 1
+        self._rows.merge(CaseMarkRow(name=DECIDED, number=self._newest_decision()))
         self._rows.flush()
         return done
 
+    def _newest_decision(self) -> int:
+        return self._rows.scalar(select(func.max(DecisionRow.id))) or 0
+
+    def _far_behind(self) -> bool:
+        """Say whether so many decisions have come in since that looking through them costs."""
+        mark = self._rows.get(CaseMarkRow, DECIDED)
+        return self._newest_decision() > (mark.number if mark else 0) + FAR_BEHIND
+
     def _correct(self, record_id: str, at: datetime) -> None:
         record = self._kept.records.get(record_id)
-        row = self._rows.get_one(CaseRecordRow, record.id)
         if record.form == "rj-3w":
+            row = self._rows.get_one(CaseRecordRow, record.id)
             self._withdraw(record, said_by(record), self._whose(record), at)
+            row.at = at
+            self._rows.flush()
+            self._events.add("case-record-changed", record.id, by=MACHINE, at=at)
         else:
-            row.outcome, row.done_at, row.done_by = CHANGED, None, ""
-        row.at = at
+            self._look_again(record.id, at)
+
+    def _look_again(self, record_id: str, at: datetime) -> None:
+        """Have a person see to a form that says something else than its case has taken up."""
+        row = self._rows.get_one(CaseRecordRow, record_id)
+        row.outcome, row.done_at, row.done_by, row.at = CHANGED, None, "", at
         self._rows.flush()
-        self._events.add("case-record-changed", record.id, by=MACHINE, at=at)
+        self._events.add("case-record-changed", record_id, by=MACHINE, at=at)
 
     def _take_slips(self, at: datetime) -> int:
         """Stop everything of whoever handed in a withdrawal slip, until somebody has read it."""

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session as Rows
 from pipeline.alert_rules import Standing
 from pipeline.case_acts import (
     Act,
+    ApartOpened,
     KeepApart,
     Kind,
     Moved,
@@ -181,13 +182,16 @@ class CaseRoll:
         return [Moved(at=at, by=MACHINE, party=side.key, establishment=gone, wing=wing)]
 
     def _apart(self, case: Case, key: str, change: Change, at: datetime) -> list[Act]:
-        """Cancel what is booked with two who have to be kept apart from now on."""
+        """Note that two have to be kept apart from now on, and cancel what is booked with both."""
         other = self._cases.digest(change.other)
-        keys = {s.key for s in case.sides if other and self._cases.digest(s.party.number) == other}
-        return [
+        keys = [s.key for s in case.sides if other and self._cases.digest(s.party.number) == other]
+        acts: list[Act] = [
+            ApartOpened(at=at, by=MACHINE, party=key, other=each) for each in keys if each != key
+        ]
+        return acts + [
             Unbooked(at=at, by=MACHINE, booking=each.id, reason="apart")
             for each in case.booked
-            if key in each.parties and keys & set(each.parties)
+            if key in each.parties and set(keys) & set(each.parties)
         ]
 
     def _heed(self, case_id: str, side: Side, standing: Standing, at: datetime) -> None:

@@ -41,7 +41,6 @@ from storage.reps import Rep, RepBook
 if TYPE_CHECKING:
     from storage.store import Kept
 
-_FIRST = frozenset({"rj_rep", "do_not_mind"})
 """Answers of form RJ-1 after which a rep may be the first who comes."""
 
 SHRED_AFTER = timedelta(days=30)
@@ -253,6 +252,7 @@ class RepSheets:
             self.candidates(rep, day, picked),
             rep=rep.id,
             at=at,
+            day=day,
             fresh=rep.active and not old,
             in_hand=self._in_hand(rep.id),
             seed=self._kept.keys.lookup("rep-sheet", seed).encode() if seed else b"",
@@ -276,7 +276,7 @@ class RepSheets:
             standing=self._kept.roll.standing(number) if who else None,
             against=self._against(who),
             apart=self._apart(number) if who else frozenset(),
-            rep_first=side.key == case.case.sender and self._rep_first(case.id),
+            rep_first=side.key == case.case.sender and side.party.rep_first,
             room=room_of(booking.room if booking else ""),
             meets_at=booking.starts.astimezone(HERE) if booking else None,
             rep=self._reps.digest(rep.number),
@@ -302,14 +302,6 @@ class RepSheets:
         except NumberOdd:
             return frozenset()
         return frozenset(self._reps.digest(each.other(number)) for each in pairs)
-
-    def _rep_first(self, case_id: str) -> bool:
-        """Say whether whoever asked ticked that a rep may be the first who comes."""
-        for record, form, _at in self._kept.case_intake.records_of(case_id):
-            if form == "rj-1":
-                said = said_by(self._kept.records.get(record))
-                return said.one("first_contact") in _FIRST
-        return False
 
     def _in_hand(self, rep: str) -> InHand:
         """Say whom sheets tell of that the rep still has, or that are lost."""

@@ -14,6 +14,7 @@ from pipeline.case_acts import (
     Act,
     Agreement,
     Answered,
+    ApartOpened,
     AskedAgain,
     Assessed,
     Begun,
@@ -428,6 +429,12 @@ def sentence(act: Act, names: Names) -> str:
             return _assessed(act, names)
         case Standing():
             return _("The roll says something new of {who}.", who=who(act.party))
+        case ApartOpened():
+            return _(
+                "The keep-apart list says something new of {who} and {other}.",
+                who=who(act.party),
+                other=who(act.other),
+            )
         case ManagerAgreed():
             return _("A manager agreed that {who} is contacted.", who=who(act.party))
         case Prepared():

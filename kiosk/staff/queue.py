@@ -273,9 +273,7 @@ def people_meant(kept: Kept, page: KeptPage) -> Mapping[str, Person]:
     wanted = {number for match in page.people for number, _ in match.candidates}
     if page.issued_to:
         wanted.add(page.issued_to)
-    if not wanted:
-        return {}
-    return {p.prison_number: p for p in kept.roll.people() if p.prison_number in wanted}
+    return kept.roll.those(wanted)
 
 
 def names_of(kept: Kept, usernames: Iterable[str]) -> Mapping[str, str]:

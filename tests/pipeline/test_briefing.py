@@ -104,7 +104,7 @@ def candidate(*acts: on.Act, party: str = "a", n: int = 1, **more: object) -> Ca
 
 
 def sheet(*some: Candidate, **more: object) -> leaks.Briefing:
-    told = {"rep": "rep-1", "at": NOW, "fresh": True, "seed": b"7", **more}
+    told = {"rep": "rep-1", "at": NOW, "day": NOW.date(), "fresh": True, "seed": b"7", **more}
     return brief(some, **told)  # type: ignore[arg-type]
 
 
@@ -229,6 +229,16 @@ def test_nobody_is_sent_to_segregation_healthcare_or_no_place_at_all(cell: str) 
 @pytest.mark.parametrize("forenames", ["", "BO A1234BC", "victim BO", "HA1", "B" * 40])
 def test_what_is_no_name_is_not_printed_as_one(forenames: str) -> None:
     assert reasons(candidate(person=person(forenames=forenames))) == {Out.ODD_NAME}
+
+
+def test_a_sheet_for_a_later_day_asks_whether_consents_hold_then() -> None:
+    him = candidate(consent("b", until=NOW.date()), party="b")
+    assert len(sheet(him).lines) == 1
+    assert Block.CONSENT_OLD in sheet(him, day=NOW.date() + timedelta(days=1)).left_out[0].reasons
+    other = candidate(consent("a", until=NOW.date()), party="b")
+    assert len(sheet(other).lines) == 1
+    told = sheet(other, day=NOW.date() + timedelta(days=1)).left_out[0].reasons
+    assert Block.REP_CONSENT in told, "the other side's has run out by then"
 
 
 def test_the_other_party_is_told_of_only_with_both_consents() -> None:

@@ -337,6 +337,28 @@ def test_who_is_kept_apart_meets_only_with_the_signatures() -> None:
     assert story.case.step is Step.BOOKED
 
 
+def test_what_was_signed_before_the_list_said_so_lets_nobody_meet() -> None:
+    story = Story().both()
+    story.does(on.Assessed, **story.assessed(apart_signed=True))
+    story.does(on.ApartOpened, party="a", other="b")
+    apart = story.check(apart=True)
+    assert Block.APART in spoilt(story, check=apart)
+    day = day_of(story.now)
+    story.does(on.Assessed, **story.assessed(apart_signed=True, day=day))
+    assert Block.APART in spoilt(story, check=apart), "nobody knows which came first that day"
+    story.now += timedelta(days=1)
+    story.does(on.Assessed, **story.assessed(apart_signed=True, day=day + timedelta(days=1)))
+    story.does(on.Booked, **story.booking(check=story.check(apart=True)))
+
+
+def test_a_signature_from_before_a_case_was_closed_counts_no_more() -> None:
+    story = Story().both()
+    story.does(on.Assessed, **story.assessed(apart_signed=True))
+    story.does(on.Closed, reason=Reason.PASSED)
+    story.does(on.Reopened, why="again")
+    assert Block.APART in spoilt(story, check=story.check(apart=True))
+
+
 @pytest.mark.parametrize(
     ("how", "block"),
     [
@@ -454,6 +476,14 @@ def test_an_older_consent_does_not_undo_an_unread_slip() -> None:
     kept = fold(story.case, on.ConsentTaken(at=story.now, by="petra", **old))
     assert kept.side("b").slip_waits  # type: ignore[union-attr]
     assert kept.side("b").stopped_at is not None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wish", [Wish.SEE_ME, Wish.LETTERS_ONLY])
+def test_what_he_says_to_somebody_releases_no_slip(wish: Wish) -> None:
+    story = Story().booked()
+    slip(story, "s-1")
+    story.does(on.Withdrew, party="b", wish=wish, how="in-person")
+    assert Block.SLIP_WAITS in spoilt(story)
 
 
 def test_reading_one_slip_releases_no_other() -> None:
@@ -720,6 +750,7 @@ TRIED = (
     "follow",
     "manager",
     "standing",
+    "apart",
     "agree",
     "unbook",
     "reopen",
@@ -728,9 +759,15 @@ TRIED = (
 )
 """What people try; more often what leads somewhere."""
 
+STOPPING = ("consent", "book", "book", "begin", "offer", "withdraw", "slip", "slip", "none", "none")
+"""What is tried where people stop and take part anew."""
+
+SLIPS = st.sampled_from(["", "s-1", "s-2"])
+"""Records of withdrawal slips; "" for what was said to somebody."""
+
 
 @st.composite
-def acts(draw: st.DrawFn, now: datetime) -> Act:
+def acts(draw: st.DrawFn, now: datetime, what: tuple[str, ...] = TRIED) -> Act:
     """Draw something that somebody tries, whether it makes sense or not."""
     who: dict[str, Any] = {"at": now, "by": draw(st.sampled_from(["petra", "sona", "milan"]))}
     day = day_of(now)
@@ -741,7 +778,7 @@ def acts(draw: st.DrawFn, now: datetime) -> Act:
         apart=draw(st.sampled_from([False, False, False, True])),
     )
     key = draw(KEYS)
-    kind = draw(st.sampled_from(TRIED))
+    kind = draw(st.sampled_from(what))
     match kind:
         case "confirm":
             flags = {k: draw(st.sampled_from(v)) for k, v in CONFIRMING.items()}
@@ -799,11 +836,14 @@ def acts(draw: st.DrawFn, now: datetime) -> Act:
                 **who,
             )
         case "withdraw":
-            return on.Withdrew(party=key, wish=draw(st.sampled_from(Wish)), how="kiosk", **who)
+            wish = draw(st.sampled_from(Wish))
+            return on.Withdrew(party=key, wish=wish, how="kiosk", record=draw(SLIPS), **who)
         case "slip":
-            return on.Withdrew(party=key, wish=Wish.SLIP_CAME, how="slip", **who)
+            return on.Withdrew(
+                party=key, wish=Wish.SLIP_CAME, how="slip", record=draw(SLIPS), **who
+            )
         case "none":
-            return on.SlipWasNone(party=key, **who)
+            return on.SlipWasNone(party=key, record=draw(SLIPS), **who)
         case "urge":
             return on.Urged(party=key, why="unsafe", **who)
         case "calm":
@@ -843,6 +883,8 @@ def acts(draw: st.DrawFn, now: datetime) -> Act:
             return on.ManagerAgreed(party=key, **who)
         case "standing":
             return on.Standing(party=key, manager_needed=draw(st.booleans()), **who)
+        case "apart":
+            return on.ApartOpened(party="a", other="b", **who)
         case "agree":
             free = draw(st.sampled_from([("a", "b"), ("a", "b"), ("a",)]))
             return on.Agreement(promises=(on.Promise(who="b", until=day),), free=free, **who)
@@ -860,7 +902,7 @@ CONFIRMING = {"sent": [True, True, False], "alone": [True, True, False], "presse
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Act]:
+def histories(draw: st.DrawFn, what: tuple[str, ...] = TRIED) -> list[Act]:
     now = START
     sender = draw(st.sampled_from(["a", "a", ""]))
     staff = draw(st.sampled_from([False, False, True]))
@@ -883,7 +925,7 @@ def histories(draw: st.DrawFn) -> list[Act]:
         now = begun.now
     for _ in range(draw(st.integers(0, 30))):
         now += timedelta(hours=draw(TIMES))
-        story.append(draw(acts(now)))
+        story.append(draw(acts(now, what)))
     return story
 
 
@@ -942,30 +984,111 @@ def test_no_history_reaches_a_joint_step_without_all_that_it_takes(tried: list[A
         )
         if act.check.apart:
             joint = [e for e in before if isinstance(e, on.Assessed) and not e.party]
-            assert joint[-1].apart_signed
+            assert any(each.apart_signed for each in joint)
+            opened = [day_of(e.at) for e in before if isinstance(e, on.ApartOpened)]
+            signed = [day_of(e.at) for e in joint if e.apart_signed]
+            assert not opened or max(signed) > opened[-1]
+
+
+def is_anew(before: list[Act], act: on.PartyNamed) -> bool:
+    """Say by the bare list whether somebody else stands for a party from here on."""
+    numbers = {"a": "A1234BC", "b": "B2345CD"}
+    for each in before:
+        if isinstance(each, on.PartyNamed):
+            numbers[each.party.key] = each.party.number
+    number = numbers.get(act.party.key, "")
+    return act.anew or bool(number and number != act.party.number)
+
+
+def stops(before: list[Act], key: str) -> bool:
+    """Say by the bare list, not by the case, whether somebody holds everything up."""
+    day: date | None = None
+    slips: set[str] = set()
+    for n, act in enumerate(before):
+        match act:
+            case on.Withdrew(party=party, wish=wish) if party == key:
+                if wish is Wish.SLIP_CAME:
+                    slips.add(act.record)
+                    continue
+                slips.discard(act.record)
+                if wish in (Wish.STOP, Wish.BREAK):
+                    day = max(day or date.min, day_of(act.at))
+            case on.SlipWasNone(party=party) if party == key:
+                slips.discard(act.record)
+            case on.ConsentTaken(party=party, signed_on=signed) if party == key:
+                if day is not None and signed is not None and signed > day:
+                    day = None
+            case on.PartyNamed() if act.party.key == key and is_anew(before[:n], act):
+                day, slips = None, set()
+            case _:
+                pass
+    return bool(slips) or day is not None
+
+
+def writes_only(before: list[Act], key: str) -> bool:
+    """Say by the bare list whether somebody wants letters and nothing else."""
+    only, day = False, date.min
+    for n, act in enumerate(before):
+        match act:
+            case on.Withdrew(party=party, wish=wish) if party == key and wish is not Wish.SLIP_CAME:
+                day = max(day, day_of(act.at))
+                only = only or wish is Wish.LETTERS_ONLY
+            case on.ConsentTaken(party=party, signed_on=signed) if party == key:
+                only = only and (signed is None or signed <= day)
+            case on.PartyNamed() if act.party.key == key and is_anew(before[:n], act):
+                only, day = False, date.min
+            case _:
+                pass
+    return only
+
+
+def denies(before: list[Act], key: str) -> bool:
+    """Say by the bare list whether somebody last said that they did not ask, or not freely."""
+    said = [e for e in before if isinstance(e, on.SenderConfirmed) and e.party == key]
+    return bool(said) and not (said[-1].sent and said[-1].alone and not said[-1].pressed)
+
+
+ONWARD = on.Offered | on.Prepared | on.Booked | on.Begun | on.Briefed
+ENDS = (Wish.STOP, Wish.BREAK, Wish.SLIP_CAME)
 
 
 @FINDS
-@given(histories())
+@given(histories() | histories(STOPPING))
 def test_a_withdrawal_always_wins(tried: list[Act]) -> None:
-    case: Case = Case()
-    stopped: set[str] = set()
+    case, done = Case(), list[Act]()
     for act in tried:
         blocks = why_not(case, act)
         if isinstance(act, on.Withdrew):
             assert not blocks, "nothing ever refuses a withdrawal"
         if blocks:
             continue
-        if stopped and isinstance(act, on.Offered | on.Booked | on.Begun | on.Briefed):
-            pytest.fail(f"{act.what} although {stopped} stopped")
-        case = fold(case, act)
-        if isinstance(act, on.Withdrew) and act.wish not in (Wish.SEE_ME, Wish.LETTERS_ONLY):
-            stopped.add(act.party)
-            assert not [each for each in case.booked if act.party in each.parties]
-            assert case.step not in (Step.BOOKED, Step.IN_PROGRESS) or not [
-                b for b in case.bookings if b.state in ("open", "begun") and act.party in b.parties
+        if isinstance(act, ONWARD):
+            held = [key for key in "abc" if stops(done, key)]
+            assert not held, f"{act.what} although {held} stopped"
+        if isinstance(act, on.Offered | on.Booked | on.Begun):
+            sender = done[0].sender if isinstance(done[0], on.Received) else ""
+            assert not (sender and denies(done, sender)), f"{act.what} although they deny it"
+        if isinstance(act, on.Booked | on.Begun):
+            booked = act if isinstance(act, on.Booked) else last_booked(done, act.booking)
+            if booked.mode is not Mode.LETTER:
+                assert not [key for key in booked.parties if writes_only(done, key)]
+        if isinstance(act, on.Begun):
+            since = done[done.index(last_booked(done, act.booking)) :]
+            ended = [
+                e
+                for e in since
+                if isinstance(e, on.Withdrew) and e.party in booked.parties and e.wish in ENDS
             ]
-        stopped = {each.key for each in case.stopped}
+            assert not ended, "what was booked before a stop never begins"
+        case = fold(case, act)
+        done.append(act)
+        if isinstance(act, on.Withdrew) and act.wish in ENDS:
+            assert not [each for each in case.booked if act.party in each.parties]
+
+
+def last_booked(before: list[Act], booking: str) -> on.Booked:
+    """Find what was booked last under a name."""
+    return [e for e in before if isinstance(e, on.Booked) and e.booking == booking][-1]
 
 
 @FINDS
@@ -979,15 +1102,72 @@ def test_the_same_acts_give_the_same_case_on_any_day(tried: list[Act]) -> None:
     assert fold(replay(done[:-1]), done[-1]) == case
 
 
+def goes_on(done: list[Act]) -> bool:
+    """Say by the bare list, not by the case, whether it was not closed, or was opened again."""
+    on_it = False
+    for act in done:
+        match act:
+            case on.Received() | on.AskedAgain() | on.Reopened():
+                on_it = True
+            case on.FollowedUp() if {"threats", "fight"} & set(act.trouble):
+                on_it = True
+            case on.Closed():
+                on_it = False
+            case _:
+                pass
+    return on_it
+
+
+def to_be_seen_today(done: list[Act], key: str) -> bool:
+    """Say by the bare list whether somebody is in danger and nobody was with them since."""
+    danger = False
+    for act in done:
+        match act:
+            case on.Urged(party=party) if party == key:
+                danger = True
+            case on.AskedAgain(urgent=True) if key == "a":  # whoever asked, or stands first
+                danger = True
+            case on.FollowedUp(party=party) if party == key:
+                low = act.safe is not None and act.safe <= 2
+                danger = danger or low or bool({"threats", "fight"} & set(act.trouble))
+            case on.BriefBack(party=party, worry=True) if party == key:
+                danger = True
+            case on.UrgencyMet(party=party) if party == key:
+                danger = False
+            case _:
+                pass
+    return danger
+
+
+def to_be_visited(done: list[Act], key: str) -> bool:
+    """Say by the bare list whether somebody wants less, or to be seen, and nobody came since."""
+    since, wished = False, date.min
+    for act in done:
+        match act:
+            case on.Withdrew(party=party, wish=wish) if party == key and wish is not Wish.SLIP_CAME:
+                since, wished = True, max(wished, day_of(act.at))
+            case on.Seen(party=party, found=True) if party == key:
+                since = False
+            case on.ConsentTaken(party=party, signed_on=signed) if party == key:
+                since = since and (signed is None or signed <= wished)
+            case _:
+                pass
+    return since
+
+
 @FINDS
 @given(histories())
 def test_nobody_is_lost(tried: list[Act]) -> None:
-    case, _ = run(tried)
+    case, done = run(tried)
     tasks = tasks_of(case)
-    if case.open:
+    found = {(each.what, each.party) for each in tasks}
+    assert case.open == goes_on(done)
+    if goes_on(done):
         assert tasks, f"an open case ({case.step}) that nobody has to look at"
-    if case.urgent:
-        assert any(each.what is What.URGENT for each in tasks)
+    for key in {each.key for each in case.sides}:
+        assert ((What.URGENT, key) in found) == to_be_seen_today(done, key)
+        if to_be_visited(done, key):
+            assert (What.VISIT, key) in found, "he asked, and nobody has to go"
     assert word_of(case) in Word
 
 

@@ -12,6 +12,7 @@ from pipeline import case_acts as on
 from pipeline.case_acts import Party, Pause, Received, Role
 from pipeline.case_guards import Block, why_not
 from pipeline.cases import Case
+from pipeline.promises import day_of
 from storage.case_intake import take_up_cases
 from storage.roll_file import import_keep_apart, import_roll
 from storage.store import Store
@@ -153,6 +154,7 @@ def test_whoever_is_to_be_kept_apart_from_now_on_has_nothing_booked(night: Night
     case = night.case(case_id)
     assert not case.booked
     assert case.bookings[0].why == "apart"
+    assert case.apart_since == day_of(night.now)
 
 
 def test_a_number_that_became_another_still_finds_its_cases(night: Night) -> None:
