@@ -228,7 +228,9 @@ _WISHES: Mapping[str, Wish] = {
 }
 
 
-def acts_of(said: Said, party: str, at: datetime, limits: Limits = LIMITS) -> tuple[Act, ...]:
+def acts_of(
+    said: Said, party: str, at: datetime, limits: Limits = LIMITS, *, stage: str = ""
+) -> tuple[Act, ...]:
     """Turn a form of a case into what it says; nothing when it says nothing to a case.
 
     Args:
@@ -236,6 +238,7 @@ def acts_of(said: Said, party: str, at: datetime, limits: Limits = LIMITS) -> tu
         party: key of whose it is; "" for all together.
         at: when it is taken up, UTC.
         limits: how long consents and assessments hold.
+        stage: follow-up that the copy was made out for, where nobody ticks which it was.
     """
     match said.form:
         case "rj-3h" | "rj-3r":
@@ -251,7 +254,7 @@ def acts_of(said: Said, party: str, at: datetime, limits: Limits = LIMITS) -> tu
         case "rj-5":
             return (_agreement(said, party, at),)
         case "rj-6":
-            return _follow_up(said, party, at)
+            return _follow_up(said, party, at, stage)
         case "rj-8":
             return _on_the_spot(said, party, at)
         case _:
@@ -414,8 +417,10 @@ _DONE: Mapping[str, Done] = {
 }
 
 
-def _follow_up(said: Said, party: str, at: datetime) -> tuple[Act, ...]:
+def _follow_up(said: Said, party: str, at: datetime, made_for: str) -> tuple[Act, ...]:
     stage = _STAGES.get(said.one("f_when"))
+    if stage is None and made_for in set(Stage):
+        stage = Stage(made_for)
     safe = said.face("f_safe")
     done = tuple(
         _DONE.get(said.one(f"f_done_{n}"))

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from pipeline import case_forms
 from pipeline.alert_rules import where
-from pipeline.case_acts import AskedAgain, Party, Promised, Received, Wish, Withdrew
+from pipeline.case_acts import Act, AskedAgain, Party, Promised, Received, Wish, Withdrew
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
 from pipeline.case_tasks import What
@@ -233,7 +233,7 @@ class CaseIntake:
             case_id, party = row.case, row.party  # it stands in its case, and somebody has seen why
         else:
             self._refuse_others(kept, said, case_id, party)
-            for act in case_forms.acts_of(said, party, at, self._cases.limits()):
+            for act in self._acts_of(said, party, at):
                 self._cases.do(case_id, act)
         row.case, row.party = case_id, party
         row.done_at, row.done_by = at, by
@@ -586,7 +586,7 @@ class CaseIntake:
 
     def _say(self, case_id: str, said: Said, party: str, at: datetime) -> str:
         """Add what a form says to a case; give "taken", or what spoke against it."""
-        acts = case_forms.acts_of(said, party, at, self._cases.limits())
+        acts = self._acts_of(said, party, at)
         if not acts:
             return NOTHING
         found: list[str] = []
@@ -601,6 +601,11 @@ class CaseIntake:
             if self._cases.get(case_id).case.reopened:  # the roll went on while it was closed
                 self._kept.case_roll.heed(case_id, at=at)
         return " ".join(dict.fromkeys(found))[:200] or TAKEN
+
+    def _acts_of(self, said: Said, party: str, at: datetime) -> tuple[Act, ...]:
+        paper = self._rows.get(CasePaperRow, said.record.rpartition("-")[0])
+        stage = paper.more if paper is not None else ""
+        return case_forms.acts_of(said, party, at, self._cases.limits(), stage=stage)
 
     def _briefs(self, record: KeptRecord, said: Said, at: datetime) -> None:
         """Take a rep's strip up: each line belongs to a case of its own."""

@@ -142,10 +142,10 @@ class Office:
         self.does(case_id, on.Offered, party="b")
         return case_id
 
-    def paper(self, case_id: str, party: str, form: str, person: str) -> str:
+    def paper(self, case_id: str, party: str, form: str, person: str, **more: str) -> str:
         (serial,) = self.desk.issue(1, form=form, pages=1, person=person)
         with self.store.begin() as kept:
-            kept.cases.add_paper(serial, case_id, party, form, by="petra", at=self.desk.now)
+            kept.cases.add_paper(serial, case_id, party, form, by="petra", at=self.desk.now, **more)
         return str(serial)
 
 
@@ -234,6 +234,21 @@ def test_a_consent_reaches_the_case_it_was_made_out_for(office: Office) -> None:
     assert side.consent.wording == "rj-3r/1"
     assert side.consent.until == day + timedelta(days=28)
     assert kept.on(day - timedelta(days=1)).acts == 0, "as it stood the day before"
+
+
+@pytest.mark.parametrize(("ticked", "stage"), [("", "7-days"), ("day_28", "28-days")])
+def test_a_follow_up_is_that_of_its_copy_unless_another_is_ticked(
+    office: Office, ticked: str, stage: str
+) -> None:
+    case_id = office.both()
+    serial = office.paper(case_id, "b", "rj-6", "B2345CD", more="7-days")
+    said = {"f_safe": "face_4"} | ({"f_when": ticked} if ticked else {})
+    office.comes("rj-6", said, serial=serial)
+    office.takes_up()
+    with office.store.look() as kept:
+        last = kept.cases.get(case_id).acts[-1]
+    assert isinstance(last, on.FollowedUp)
+    assert last.stage == stage
 
 
 def test_a_consent_that_nobody_signed_changes_nothing_and_waits_for_a_person(
