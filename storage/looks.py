@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import (
     ColumnElement,
@@ -44,9 +45,11 @@ from storage.paper import awaiting, names_staff
 HELD_FOR = timedelta(minutes=2)
 """So long a field is one person's; asking for more renews what they have."""
 
-NEAR = 300
+NEAR = 120
 """So many of the pages that have waited longest are looked through first: all of what waits is
 only when these hold too little for somebody. What they ask does not grow with what waits."""
+
+_Names = tuple[tuple[str, tuple[str, ...]], ...]
 
 CHECK_LASTS = timedelta(minutes=10)
 """What somebody was given to check them is an ordinary field again after so long."""
@@ -145,7 +148,7 @@ class Looks:
         after: tuple[str, str] | None,
     ) -> list[Given]:
         """Find what may be given to somebody, in order; on some pages only, or None for all."""
-        look = self._rank(whose)
+        look = _rank_of(whose)
         held = exists().where(
             LookRow.page == ReadingRow.page,
             LookRow.field == ReadingRow.field,
@@ -204,7 +207,7 @@ class Looks:
 
     def waiting(self, whose: Whose) -> dict[Look, int]:
         """Count what waits for somebody, by kind of look; others may have some of it now."""
-        look = self._rank(whose)
+        look = _rank_of(whose)
         counted = (
             self._waiting(whose)
             .with_only_columns(look, func.count(), maintain_column_froms=True)
@@ -368,24 +371,6 @@ class Looks:
             found = found.where(~and_(PageRow.form == form, ReadingRow.field.in_(list(names))))
         return found
 
-    def _rank(self, whose: Whose) -> ColumnElement[int]:
-        """Say of a reading which kind of look it needs, as a number; words when it is not known."""
-        order = list(Look)
-        whens = [
-            (
-                or_(
-                    *(
-                        and_(PageRow.form == form, ReadingRow.field.in_(list(names)))
-                        for form, names in forms.items()
-                    )
-                ),
-                order.index(look),
-            )
-            for look, forms in whose.looks.items()
-            if forms
-        ]
-        return case(*whens, else_=order.index(Look.WORDS))
-
     def _hold(self, items: Sequence[Given], by: str, at: datetime) -> tuple[Given, ...]:
         """Note that somebody has these; leave out what another took a moment before."""
         if not items:
@@ -403,3 +388,32 @@ class Looks:
         ).returning(LookRow.page, LookRow.field)
         held = {(page, field) for page, field in self._rows.execute(got)}
         return tuple(each for each in items if (each.page, each.field) in held)
+
+
+def _rank_of(whose: Whose) -> ColumnElement[int]:
+    """Say of a reading which kind of look it needs, as a number; words when it is not known."""
+    return _rank(
+        tuple(
+            (look, tuple((form, tuple(names)) for form, names in forms.items()))
+            for look, forms in whose.looks.items()
+            if forms
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _rank(
+    looks: tuple[tuple[Look, tuple[tuple[str, tuple[str, ...]], ...]], ...],
+) -> ColumnElement[int]:
+    """Write that down once for everybody who sees the same fields: it is long."""
+    order = list(Look)
+    whens = [
+        (
+            or_(
+                *(and_(PageRow.form == form, ReadingRow.field.in_(names)) for form, names in forms)
+            ),
+            order.index(look),
+        )
+        for look, forms in looks
+    ]
+    return case(*whens, else_=order.index(Look.WORDS))
