@@ -16,6 +16,7 @@ from kiosk.access import FormSent, Role, page_of_ours, router_for
 from kiosk.staff.kit import Given
 from kiosk.staff.showing import see_other
 from kiosk.staff.speech import LANGUAGES, speaking
+from kiosk.staff.views import QUEUED
 
 A_YEAR = 365 * 24 * 60 * 60
 """Seconds that a choice lasts."""
@@ -51,7 +52,10 @@ def routers() -> tuple[APIRouter, ...]:
     @everybody.post("/language")
     def choose(request: Request, form: FormSent, office: Given) -> Response:
         """Remember a language, and lead back to the page it was chosen on."""
-        to = page_of_ours(request.app, form.one("to")) or "/"
+        asked = form.one("to")
+        to = page_of_ours(request.app, asked) or "/"
+        if asked == to + QUEUED:  # whoever goes through the queue goes on with it
+            to = asked
         if request.state.user is None:
             to = "/sign-in" + ("?" + urlencode({"to": to}, safe="/") if to != "/" else "")
         response = see_other(to)

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from forms.errors import UserError
 from kiosk.access import EVERY_ROLE, ROLE_NAMES, Role, User, token_for
 from kiosk.staff.speech import LANGUAGES, _, counted, language
+from kiosk.staff.views import QUEUED
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ def _here(request: Request, at: str) -> str:
     """Say where somebody comes back to once they have chosen another language."""
     if at == "/sign-in":
         return request.query_params.get("to", "/")
-    # What answers something that was sent has no page at its address.
-    return request.url.path if request.method == "GET" else "/"
+    if request.method != "GET":  # what answers something that was sent has no page at its address
+        return "/"
+    return request.url.path + (QUEUED if str(request.url.query) == QUEUED[1:] else "")
 
 
 def _site(request: Request) -> Site:

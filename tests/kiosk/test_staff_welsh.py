@@ -130,6 +130,15 @@ def test_a_language_leads_to_no_page_but_our_own(visitor, to) -> None:
     assert answer.headers["location"] == "/"
 
 
+def test_whoever_chooses_a_language_in_the_queue_goes_on_with_the_queue(visitor) -> None:
+    browser = visitor("milan")
+    asked = {"csrf": browser.token("/"), "language": "cy"}
+    field = "/pages/0123456789abcdef0123456789abcdef-0/fields/today?in=queue"
+    assert browser.post("/language", data={**asked, "to": field}).headers["location"] == field
+    odd = field.replace("queue", "queue&x=1")
+    assert browser.post("/language", data={**asked, "to": odd}).headers["location"] == field[:-9]
+
+
 def test_a_language_that_is_none_is_not_kept(visitor) -> None:
     browser = visitor("milan")
     answer = browser.post(
