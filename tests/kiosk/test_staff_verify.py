@@ -141,6 +141,10 @@ def test_safety_comes_first_then_consents_then_the_rest(prison, visitor, samples
     text = vera.get("/").text
     assert text.index(urgent) < text.index(consent) < text.index(rest)
     assert vera.get("/verify").headers["location"] == f"/pages/{urgent}/fields/safe?in=queue"
+    assert (
+        f'name="to" value="/pages/{urgent}/fields/safe?in=queue"'
+        in vera.get("/verify", follow_redirects=True).text
+    )
 
 
 def test_a_page_with_nothing_left_for_somebody_leaves_their_queue(prison, visitor, samples) -> None:
