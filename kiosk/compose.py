@@ -20,7 +20,6 @@ from kiosk.upkeep import Upkeep
 from kiosk.wing.parts import EnrolledTerminals, OneTerminal, WingKit
 from pipeline.places import Places
 from pipeline.ports import Person
-from pipeline.promises import promised_day
 from pipeline.read_page import FileRecipe, Kit, settle
 from pipeline.roll import RollRefused, RollUnusable, open_roll, read_roll
 from pipeline.sandbox import Sandbox
@@ -261,7 +260,7 @@ def open_wing(chosen: Settings, *, tls: bool = False, terminal: str = "") -> Win
         mailbox=open_mailbox(chosen),
         book=book,
         terminals=OneTerminal(terminal) if terminal else enrolled,
-        promise=promised_day,
+        promise=book.promise,
         beats=open_pulses(chosen),
         certificates=None if terminal else book,
         tls=tls,

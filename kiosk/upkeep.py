@@ -229,6 +229,8 @@ class Upkeep:
                 terminals=terminals,
                 certificates=certificates,
                 alarmed=self.alarmed(),
+                first_visit=kept.cases.limits().first_visit,
+                closed=kept.terminals.closed(at=self._clock()),
             )
             authority = kept.terminals.authority() if due else ""
         if page != self._written or due:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pipeline.case_acts import Done, Kind, Level, Stage
 from pipeline.cases import AFTER, LIMITS, Case, Limits, Side, Step
-from pipeline.promises import bank_holidays, day_of, is_working_day, promised_day
+from pipeline.promises import ClosedDays, day_of, is_working_day, promised_day
 
 
 class What(StrEnum):
@@ -63,21 +63,6 @@ class Task:
     party: str = ""
     at: datetime | None = None
     more: str = ""
-
-
-class ClosedDays:
-    """Bank holidays, and days on which the prison itself is closed.
-
-    Args:
-        local: such as training days; the bank holidays are known.
-    """
-
-    def __init__(self, local: Container[date] = ()) -> None:
-        self._local = local
-
-    def __contains__(self, day: object) -> bool:
-        """Say whether nobody works on a day, whatever day of the week it is."""
-        return isinstance(day, date) and (day in bank_holidays(day.year) or day in self._local)
 
 
 EVERY_YEAR = ClosedDays()

@@ -110,3 +110,18 @@ def _easter(year: int) -> date:
     late = (golden + 11 * epact + 22 * weekday) // 451
     month, day = divmod(epact + weekday - 7 * late + 114, 31)
     return date(year, month, day + 1)
+
+
+class ClosedDays:
+    """Bank holidays, and days on which the prison itself is closed.
+
+    Args:
+        local: such as training days; the bank holidays are known.
+    """
+
+    def __init__(self, local: Container[date] = ()) -> None:
+        self._local = local
+
+    def __contains__(self, day: object) -> bool:
+        """Say whether nobody works on a day, whatever day of the week it is."""
+        return isinstance(day, date) and (day in bank_holidays(day.year) or day in self._local)

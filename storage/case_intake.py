@@ -28,10 +28,10 @@ from pipeline.case_acts import Act, AskedAgain, Party, Promised, Received, Wish,
 from pipeline.case_forms import OF_A_CASE, REFERRALS, Said, briefs_back, said_by
 from pipeline.case_guards import Block, why_not
 from pipeline.case_tasks import What
-from pipeline.cases import Case, Step, Word, word_of
+from pipeline.cases import Step, Word, word_of
 from pipeline.kept import KeptRecord, RecordState
 from pipeline.promises import day_of, promised_day
-from storage.cases import Cases, Whose
+from storage.cases import Cases, KeptCase, Whose
 from storage.events import MACHINE, Events
 from storage.models import (
     CaseActRow,
@@ -279,7 +279,7 @@ class CaseIntake:
         )
         for record, form in self._rows.execute(found).all():
             if form in REFERRALS:
-                self._tell(record.rpartition("-")[0], kept.case, at)
+                self._tell(record.rpartition("-")[0], kept, at)
 
     def behind(self) -> tuple[str, ...]:
         """Give the cases of which a kiosk does not tell how far they are; opens no key."""
@@ -337,7 +337,8 @@ class CaseIntake:
             .order_by(CaseRow.id)
         )
 
-    def _tell(self, serial: str, case: Case, at: datetime) -> None:
+    def _tell(self, serial: str, kept: KeptCase, at: datetime) -> None:
+        case = kept.case
         asked = self._rows.get(SubmissionRow, serial)
         if not case.open:
             if asked is None or asked.state not in ("finished", "stopped"):
@@ -356,19 +357,20 @@ class CaseIntake:
             and case.asker is not None
             and case.asker.visit_due is not None
         ):
-            submissions.wait(serial, self._visit_by(case, at), by=MACHINE, at=at)
+            submissions.wait(serial, self._visit_by(kept, at), by=MACHINE, at=at)
         if word is Word.VISIT and case.promised is not None and case.promised > day_of(at):
             told = case.promised.isoformat()
             if told not in (asked.promised, asked.renewed) and told > asked.promised:
                 with suppress(NotThatDay):
                     submissions.renew(serial, case.promised, by=MACHINE, at=at)
 
-    def _visit_by(self, case: Case, at: datetime) -> date:
+    def _visit_by(self, kept: KeptCase, at: datetime) -> date:
         """Say by when somebody goes to whoever asked, once more."""
-        asker, limits = case.asker, self._cases.limits()
+        asker, limits = kept.case.asker, self._cases.limits()
+        closed = self._cases.closed_days(kept.establishment)
         if asker is not None and asker.visit_due is not None:
-            return promised_day(asker.visit_due, limits.after_stop)
-        return promised_day(at, limits.first_visit)
+            return promised_day(asker.visit_due, limits.after_stop, closed)
+        return promised_day(at, limits.first_visit, closed)
 
     def _verified(self) -> Select[str]:
         """Select the verified records that no case has taken up, oldest first."""

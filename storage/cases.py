@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session as Rows
 from forms.errors import UserError
 from pipeline.case_acts import Act, Party, Received
 from pipeline.case_guards import perform
-from pipeline.case_tasks import ESCALATES, ClosedDays, Task, What, tasks_of
+from pipeline.case_tasks import ESCALATES, Task, What, tasks_of
 from pipeline.cases import ERASED, Case, Limits, Step, fold, replay
-from pipeline.promises import day_of
+from pipeline.promises import ClosedDays, day_of
 from storage.data_keys import CHUNK, Keys
 from storage.events import Events
 from storage.models import (

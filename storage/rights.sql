@@ -92,7 +92,8 @@ BEGIN
     -- It asks about one receipt code, terminal or public key at a time, and reads no table.
     FOR it IN SELECT oid::regprocedure AS called FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace AND proname IN (
-            'status_word', 'status_terminal', 'status_certificate', 'status_house', 'terminal_seen'
+            'status_word', 'status_terminal', 'status_certificate', 'status_house', 'status_counts',
+            'terminal_seen'
         ) LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', it.called);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO counterfoil_kiosk', it.called);

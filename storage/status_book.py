@@ -7,7 +7,7 @@ there as slow hashes keyed with a pepper, which lies in a file that only the two
 database says nothing of a code, and of whose it is the book holds nothing at all.
 
 Besides words the book says what else a kiosk has to know of the house: whether somebody is there
-to be alarmed, and which terminals are enrolled.
+to be alarmed, which terminals are enrolled, and what a day is counted by where each of them stands.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from forms.errors import UserError
 from forms.page_id import parse_serial
-from pipeline.promises import day_of
+from pipeline.promises import FIRST_VISIT_DAYS, ClosedDays, day_of, promised_day
 from storage.folders import make_folder_surely, sync_folder, write_durably
 
 StatusWord = Literal["received", "reading", "visit", "working", "finished"]
@@ -57,6 +57,9 @@ CREATE TABLE terminals (mark TEXT PRIMARY KEY, id TEXT NOT NULL, until TEXT NOT 
     WITHOUT ROWID;
 CREATE TABLE certificates (asked TEXT PRIMARY KEY, pem TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE house (written TEXT NOT NULL, alarmed INTEGER NOT NULL);
+CREATE TABLE counts (first_visit INTEGER NOT NULL);
+CREATE TABLE closed (terminal TEXT NOT NULL, day TEXT NOT NULL, PRIMARY KEY (terminal, day))
+    WITHOUT ROWID;
 """
 
 
@@ -134,12 +137,16 @@ class Page:
 
     Attributes:
         alarmed: somebody is there whom an alert reaches.
+        first_visit: working days within which somebody comes to whoever asks.
+        closed: days on which nobody works where a terminal stands, by its id; "" for every one.
     """
 
     lines: tuple[Line, ...] = ()
     terminals: tuple[Enrolled, ...] = ()
     certificates: tuple[Issued, ...] = ()
     alarmed: bool = False
+    first_visit: int = FIRST_VISIT_DAYS
+    closed: frozenset[tuple[str, date]] = frozenset()
 
 
 class Source(Protocol):
@@ -159,6 +166,10 @@ class Source(Protocol):
 
     def house(self) -> tuple[datetime, bool] | None:
         """Give when the book was written, and whether somebody is there to be alarmed."""
+        ...
+
+    def counts(self, terminal: str) -> tuple[int, frozenset[date]]:
+        """Give the working days to a first visit, and the closed days where a terminal stands."""
         ...
 
 
@@ -220,6 +231,17 @@ class StatusBook:
             house = self._source.house()
             return house is not None and house[1] and self._fresh(house)
         return False
+
+    def promise(self, at: datetime, terminal: str) -> date:
+        """Say by what day somebody comes to a man who asks now.
+
+        Where the book cannot be read it is what we propose, without a prison's own closed days:
+        nobody is turned away for that.
+        """
+        days, closed = FIRST_VISIT_DAYS, frozenset[date]()
+        with suppress(StatusAway):
+            days, closed = self._source.counts(terminal)
+        return promised_day(at, days, ClosedDays(closed))
 
     def _fresh(self, house: tuple[datetime, bool] | None) -> bool:
         written = house[0] if house else None
@@ -311,14 +333,25 @@ class FileSource:
         row = self._first("SELECT written, alarmed FROM house")
         return (datetime.fromisoformat(row[0]), bool(row[1])) if row else None
 
+    def counts(self, terminal: str) -> tuple[int, frozenset[date]]:
+        """Give the working days to a first visit, and the closed days where a terminal stands."""
+        rows = self._all(
+            "SELECT first_visit, day FROM counts LEFT JOIN closed ON terminal IN ('', ?)", terminal
+        )
+        if not rows:
+            raise StatusAway
+        return int(rows[0][0]), frozenset(date.fromisoformat(day) for _, day in rows if day)
+
     def _first(self, query: str, *given: str) -> tuple[Any, ...] | None:
+        return next(iter(self._all(query, *given)), None)
+
+    def _all(self, query: str, *given: str) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                row = self._opened().execute(query, given).fetchone()
+                return self._opened().execute(query, given).fetchall()
             except (sqlite3.Error, OSError, ValueError):
                 self._close()
                 raise StatusAway from None
-        return cast("tuple[Any, ...] | None", row)
 
     def _opened(self) -> sqlite3.Connection:
         """Give the book that lies there now."""
@@ -364,14 +397,23 @@ class TableSource:
         row = self._first("SELECT written, alarmed FROM status_house()")
         return (row[0], row[1]) if row else None
 
+    def counts(self, terminal: str) -> tuple[int, frozenset[date]]:
+        """Give the working days to a first visit, and the closed days where a terminal stands."""
+        rows = self._all("SELECT first_visit, day FROM status_counts(:asked)", terminal)
+        if not rows:
+            raise StatusAway
+        return rows[0][0] or FIRST_VISIT_DAYS, frozenset(day for _, day in rows if day)
+
     def _first(self, query: str, asked: str = "") -> tuple[Any, ...] | None:
+        return next(iter(self._all(query, asked)), None)
+
+    def _all(self, query: str, asked: str = "") -> list[tuple[Any, ...]]:
         given = {"asked": asked} if ":asked" in query else {}
         try:
             with self._engine.connect() as connection:
-                row = connection.execute(text(query), given).first()
+                return [tuple(row) for row in connection.execute(text(query), given)]
         except SQLAlchemyError:
             raise StatusAway from None
-        return tuple(row) if row else None
 
 
 def write_book(folder: Path, page: Page, pepper: bytes, *, at: datetime) -> None:
@@ -424,6 +466,11 @@ def _fill(book: sqlite3.Connection, page: Page, at: datetime) -> None:
         ((each.asked, each.pem) for each in page.certificates),
     )
     book.execute("INSERT INTO house VALUES (?, ?)", (at.isoformat(), int(page.alarmed)))
+    book.execute("INSERT INTO counts VALUES (?)", (page.first_visit,))
+    book.executemany(
+        "INSERT INTO closed VALUES (?, ?)",
+        sorted((terminal, day.isoformat()) for terminal, day in page.closed),
+    )
 
 
 def _pepper_differs(folder: Path, pepper: bytes) -> bool:

@@ -541,7 +541,7 @@ class Submissions:
             times=1,
             last_at=asked_at,
             state=_OPEN,
-            promised=min(said.promised, promised_day(asked_at)).isoformat(),
+            promised=min(said.promised, self._by_when(serial, asked_at)).isoformat(),
             renewed="",
         )
         if answered.beside:
@@ -576,13 +576,19 @@ class Submissions:
             confidential=work.is_confidential(form, answered.readings),
         )
 
+    def _by_when(self, serial: str, at: datetime) -> date:
+        """Say by what day somebody comes, as days are counted where the copy belongs."""
+        sheet, cases = self._kept.sheets.find(serial), self._kept.cases
+        closed = cases.closed_days(sheet.establishment if sheet else "")
+        return promised_day(at, cases.limits().first_visit, closed)
+
     def _heed(self, row: SubmissionRow, receipt: ReceiptRow, says: str, at: datetime) -> None:
         """Do what a man has said with a code. Whoever reads over his shoulder sees it done.
 
         Stopped is told with that code as finished at once, for somebody may have made him say it.
         The request waits on until a person has seen him alone: the code may be another man's.
         """
-        today, day = day_of(at).isoformat(), promised_day(at).isoformat()
+        today, day = day_of(at).isoformat(), self._by_when(row.serial, at).isoformat()
         if says == "stop":
             row.stop_at, receipt.state = at, _STOPPED
         elif says == "withdraw":

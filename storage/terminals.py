@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast
 
@@ -36,11 +36,12 @@ from sqlalchemy.orm import Session as Rows
 
 from forms.errors import UserError
 from forms.page_id import new_serial, parse_serial
+from pipeline.promises import day_of
 from storage.data_keys import Keys
 from storage.enrolment import COPIED, ENROL, RequestOdd, key_mark, read_request
 from storage.events import MACHINE, Events
 from storage.mailbox import Letter
-from storage.models import TerminalRow
+from storage.models import ClosedDayRow, TerminalRow
 from storage.status_book import Enrolled, Issued
 
 State = Literal["invited", "enrolled", "revoked"]
@@ -376,6 +377,25 @@ class Terminals:
             if r.old_until and _old_served(r, at)
         ]
         return tuple(served), tuple(Issued(asked=r.asked, pem=r.certificate) for r in rows)
+
+    def closed(self, *, at: datetime) -> frozenset[tuple[str, date]]:
+        """Give the days from today on which nobody works where a terminal stands, by its id.
+
+        "" stands for every terminal.
+        """
+        ahead = ClosedDayRow.day >= day_of(at)
+        everywhere = select(ClosedDayRow.day).where(ahead, ClosedDayRow.establishment == "")
+        here = (
+            select(TerminalRow.id, ClosedDayRow.day)
+            .join(ClosedDayRow, ClosedDayRow.establishment == TerminalRow.establishment)
+            .where(ahead, TerminalRow.establishment != "", TerminalRow.state == "enrolled")
+        )
+        return frozenset(
+            [
+                *(("", day) for day in self._rows.scalars(everywhere)),
+                *((terminal, day) for terminal, day in self._rows.execute(here)),
+            ]
+        )
 
     def authority(self) -> str:
         """Give the certificate of what issues terminals theirs, PEM.

@@ -43,7 +43,7 @@ class Site:
             mailbox=self.box,
             book=NoBook(),
             terminals=OneTerminal("t-00000001"),
-            promise=promised_day,
+            promise=lambda at, _terminal: promised_day(at),
         )
         self._app = create_app(kit)
         self._state, self._cookie, self.script = "free", "", True

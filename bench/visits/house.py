@@ -123,7 +123,7 @@ class Wing:
             mailbox=self.box,
             book=self.book,
             terminals=self.terminals,
-            promise=promised_day,
+            promise=lambda at, _terminal: promised_day(at),
             beats=self.beats,
             tls=self.tls,
             now=self.clock,

@@ -189,7 +189,7 @@ class WingKit:
         terminals: which terminal asks.
         beats: where it is noted which terminals are alive.
         certificates: where terminals find what was issued to them; None where none enrol.
-        promise: by what day somebody comes to a man who asks now.
+        promise: by what day somebody comes to a man who asks now at a terminal.
         tls: people reach it by HTTPS; cookies then are tied to the host by the browser.
         now: the clock, UTC.
         steady: a clock that nobody sets, for how long something lasts; no time of day.
@@ -198,7 +198,7 @@ class WingKit:
     mailbox: Posts
     book: Book
     terminals: Terminals
-    promise: Callable[[datetime], date]
+    promise: Callable[[datetime, str], date]
     beats: Beats = field(default_factory=NoBeats)
     certificates: Certificates | None = None
     tls: bool = False

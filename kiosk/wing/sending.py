@@ -35,7 +35,7 @@ class Sender:
         """
         if not visit.letter:
             now = self._kit.now()
-            promised = self._kit.promise(now)
+            promised = self._kit.promise(now, self._terminal)
             said = Submission(
                 form=form().id,
                 version=form().version,

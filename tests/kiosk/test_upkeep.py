@@ -17,7 +17,14 @@ import pytest
 from forms.errors import UserError
 from forms.page_id import new_serial
 from kiosk import upkeep
-from kiosk.compose import House, open_house, open_mailbox, open_pulses, open_status
+from kiosk.compose import (
+    House,
+    open_house,
+    open_mailbox,
+    open_pulses,
+    open_status,
+    open_wing,
+)
 from kiosk.settings import Settings
 from pipeline.promises import promised_day
 from pipeline.submissions import Danger, Submission, Word, to_letter
@@ -91,6 +98,15 @@ def test_what_is_left_in_the_mailbox_is_kept_and_its_code_can_be_asked_about(hou
     assert (found.word, found.late) == ("received", False)
     with house.store.look() as kept:
         assert len(kept.records.newest()) == 1
+
+
+def test_a_kiosk_counts_days_as_a_manager_has_set_them(house: House) -> None:
+    now = datetime.now(UTC)
+    with house.store.begin() as kept:
+        kept.cases.set_limit("first_visit", 4, by="pat", at=now)
+        kept.cases.close_day("", promised_day(now, 2), by="pat", at=now)
+    house.collect()
+    assert open_wing(house.settings, terminal="t-1").promise(now, "t-1") == promised_day(now, 5)
 
 
 def test_danger_is_told_to_somebody_on_duty_and_nobody_is_named(house: House, place: Path) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pipeline import case_acts as on
 from pipeline.case_acts import Act, KeepApart, Level, Mode, Outcome, Party, Reason, Role, Wish
 from pipeline.case_guards import Block, NotAllowed, needs_second, perform, why_not
-from pipeline.case_tasks import ClosedDays, What, is_late, tasks_of
+from pipeline.case_tasks import What, is_late, tasks_of
 from pipeline.cases import LIMITS, Case, Step, Word, fold, replay, word_of
-from pipeline.promises import day_of
+from pipeline.promises import ClosedDays, day_of
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 YES = {

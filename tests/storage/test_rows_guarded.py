@@ -17,6 +17,7 @@ from forms.page_id import new_serial
 from pipeline.case_acts import Party, Received
 from pipeline.kept import Status
 from pipeline.packs import Left
+from pipeline.promises import promised_day
 from storage import backup, dump, recovery
 from storage.blobs import FolderBlobs
 from storage.cases import Whose
@@ -322,6 +323,14 @@ def test_the_kiosk_may_ask_about_one_code_and_one_terminal_and_read_no_table(
         assert (book.terminal(old), book.terminal(mark)) == (told, terminal.id)
     assert book.certificate(mark) is None
     assert book.alarmed()
+    first = promised_day(at)
+    assert book.promise(at, terminal.id) == first
+    with worker.begin() as kept:
+        kept.cases.set_limit("first_visit", 1, by="pat", at=at)
+        kept.cases.close_day("MTI", promised_day(at, 1), by="pat", at=at)
+        kept.cases.close_day("BWI", promised_day(at, 2), by="pat", at=at)
+    assert book.promise(at, terminal.id) == promised_day(at, 2)
+    assert book.promise(at, "elsewhere") == promised_day(at, 1)
     TablePulses(kiosk).beat(terminal.id)
     with worker.begin() as kept:
         (known,) = kept.terminals.list()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forms.page_id import new_serial, show_serial
+from pipeline.promises import day_of, promised_day
 from storage.status_book import (
     Enrolled,
     FileSource,
@@ -132,7 +133,7 @@ def test_the_file_holds_a_hash_a_word_and_days_of_a_request_and_nothing_else(
         columns = [row[1] for row in file.execute("PRAGMA table_info(words)")]
         tables = {row[0] for row in file.execute("SELECT name FROM sqlite_master")}
     assert columns == ["code", "word", "promised", "renewed"]
-    assert tables == {"words", "terminals", "certificates", "house"}
+    assert tables == {"words", "terminals", "certificates", "house", "counts", "closed"}
 
 
 def test_whoever_reads_the_book_cannot_write_it(tmp_path: Path) -> None:
@@ -177,6 +178,21 @@ def test_a_terminal_is_served_until_its_certificate_ends(tmp_path: Path) -> None
     assert book_of(tmp_path).terminal(MARK.upper()) == "t-1"
     assert book_of(tmp_path).terminal("cd" * 32) is None
     assert book_of(tmp_path, now=NOW + timedelta(days=1)).terminal(MARK) is None
+
+
+def test_a_day_is_counted_as_the_prison_counts_it_where_a_terminal_stands(tmp_path: Path) -> None:
+    today = day_of(NOW)
+    plain, book = promised_day(NOW, 2), book_of(tmp_path)
+    assert book.promise(NOW, "t-1") == promised_day(NOW), "no book yet: what we propose"
+    write_book(tmp_path, Page(first_visit=2), PEPPER, at=NOW)
+    assert book.promise(NOW, "t-1") == plain
+    closed = frozenset({("t-1", plain), ("", today), ("t-2", date(2030, 1, 1))})
+    write_book(tmp_path, Page(first_visit=2, closed=closed), PEPPER, at=NOW)
+    assert book.promise(NOW, "t-2") == plain
+    assert book.promise(NOW, "t-1") == promised_day(NOW, 3)
+    everywhere = frozenset({("", plain)})
+    write_book(tmp_path, Page(first_visit=2, closed=everywhere), PEPPER, at=NOW)
+    assert book.promise(NOW, "t-2") == book.promise(NOW, "") == promised_day(NOW, 3)
 
 
 def test_a_certificate_is_fetched_by_the_key_it_was_asked_with(tmp_path: Path) -> None:

@@ -308,6 +308,20 @@ def test_where_a_terminal_stands_says_whose_a_request_is(wing: Wing) -> None:
 
 
 @both
+def test_a_day_is_promised_as_the_prison_counts_its_days(wing: Wing) -> None:
+    with wing.store.begin() as kept:
+        terminal, _ = kept.terminals.invite("B wing", establishment="MTI", by="pat", at=NOW)
+        kept.cases.set_limit("first_visit", 2, by="pat", at=NOW)
+        kept.cases.close_day("MTI", promised_day(NOW, 1), by="pat", at=NOW)
+    asked = submission(terminal=terminal.id, promised=promised_day(NOW, 9))
+    wing.bring(asked)
+    told = wing.told(asked.code)
+    assert told is not None
+    assert told.day == promised_day(NOW, 9), "he is told what he was told"
+    assert wing.ask().promised == promised_day(NOW, 3)
+
+
+@both
 def test_a_terminal_that_nobody_knows_is_the_only_prisons(wing: Wing, make_desk: Any) -> None:
     make_desk(wing.store).issue(establishment="MTI")
     wing.bring(submission(terminal="../../etc"))

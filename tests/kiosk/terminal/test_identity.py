@@ -76,7 +76,7 @@ def origin(worker: Worker) -> Iterator[str]:
         mailbox=worker,
         book=NoBook(),
         terminals=OneTerminal("t-00000001"),
-        promise=promised_day,
+        promise=lambda at, _terminal: promised_day(at),
         certificates=worker,
     )
     server = server_for(create_app(kit), host="127.0.0.1", port=0)
