@@ -24,8 +24,8 @@ SHORT = [
 ]
 """Every script, and both directions of writing; `python -m bench.journeys` makes all languages."""
 
-ASK_AXE = frozenset({"en", "ur", "cy", "ar"})
-"""Tall and wide, with scripts and without, both directions of writing."""
+ASK_AXE = frozenset({"en", "ur"})
+"""Tall and wide, with scripts and without, both directions of writing; the bench asks it of all."""
 
 
 @pytest.mark.parametrize("size", SIZES)
