@@ -189,6 +189,14 @@ def ran(supervisor: Supervisor, done: Callable[[], bool]) -> None:
     assert done()
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the glass, and ask for the kiosk, more often."""
+    monkeypatch.setattr("kiosk.terminal.supervisor.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("kiosk.terminal.supervisor.ASK_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_terminal_whose_kiosk_is_away_says_use_paper_until_it_is_back(tmp_path: Path) -> None:
     start, glass = started(tmp_path), Glass(tmp_path, works=True)
     there, said = list[bool](), list[str]()
@@ -214,6 +222,7 @@ def test_a_kiosk_that_answers_without_its_page_is_away_too(
     assert said[:2] == ["never-came", "never-came"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_browser_at_rest_is_made_anew_when_the_certificate_is_another(tmp_path: Path) -> None:
     memory, identity = tmp_path / "memory", tmp_path / "nssdb"
     memory.mkdir()
@@ -223,7 +232,7 @@ def test_a_browser_at_rest_is_made_anew_when_the_certificate_is_another(tmp_path
     glass, said, held = Glass(memory, works=True), list[str](), list[str]()
 
     def steps() -> bool:
-        if len(glass.seen) == 2 and not said and (identity / "cert9.db").read_text() == "old":
+        if len(glass.seen) >= 2 and not said and (identity / "cert9.db").read_text() == "old":
             fresh = tmp_path / "nssdb.new"
             fresh.mkdir()
             (fresh / "cert9.db").write_text("new")

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from bench import touches
 from bench.journeys import Journey, travel
@@ -19,10 +19,15 @@ from pipeline.submissions import Submission, Word
 from storage.mailbox import MailboxMissing
 
 SHORT = [
-    (language, ("tall", "wide")[n % 2], n % 4 < 2)
-    for n, language in enumerate(("en", "ar", "cy", "ur", "pa"))
+    ("en", "tall", True),
+    ("ar", "wide", True),
+    ("ur", "wide", False),
+    ("pa", "tall", False),
 ]
-"""Every script, and both directions of writing; `python -m bench.journeys` makes all languages."""
+"""Every script, both directions of writing, each size with scripts and without.
+
+`python -m bench.journeys` makes all languages, in each way.
+"""
 
 ASK_AXE = frozenset({"en", "ur"})
 """Tall and wide, with scripts and without, both directions of writing; the bench asks it of all."""
@@ -81,9 +86,8 @@ def test_other_looks_have_enough_contrast_and_lose_no_words(
     assert wrong == {}
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_without_scripts_the_whole_form_is_handed_in(site, stand, size) -> None:
-    page = stand(site, size=size, scripts=False)
+def test_without_scripts_the_whole_form_is_handed_in(site, stand) -> None:
+    page = stand(site, scripts=False)
     finger = Finger(page, scripts=False)
     for screen in walk(finger, staffed=False):
         finger.at(screen)
@@ -264,20 +268,34 @@ def test_a_code_leads_to_a_word_and_to_take_back_a_yes(site, stand, scripts) -> 
     assert (said.code, said.says) == (CODE, "withdraw")
 
 
+def pressed(page: Page, **sent: str) -> str:
+    """Press on a screen that nobody needs to see, and name the one that comes after it."""
+    where = page.url
+    html = page.request.get(where, headers={"Accept": "text/html"}).text()
+    told = {name: re.search(rf'name="{name}" value="([^"]*)"', html) for name in ("csrf", "step")}
+    form = {name: found[1] for name, found in told.items() if found}
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    html = page.request.post(f"{where}touch", form={**form, **sent}, headers=headers).text()
+    found = re.search(r'data-screen="([^"]*)"', html)
+    assert found, html[:300]
+    return found[1]
+
+
 @pytest.mark.parametrize("language", ["en", "pl", "ar", "ur", "ckb", "pa"])
 def test_a_nickname_is_typed_with_the_letters_of_the_language(site, stand, language) -> None:
     from kiosk.wing.pads import keyboard
 
     page = stand(site, size="wide")
-    finger = Finger(page)
     if language != "en":
-        finger.pick(language)
-    finger.act("ask")
-    finger.act("on")
-    finger.type(NUMBER)
-    finger.act("on")
-    finger.act("skip")
-    finger.act("skip")
+        pressed(page, act="language")
+        pressed(page, pick=language)
+    pressed(page, act="ask")
+    pressed(page, act="on")
+    pressed(page, act="on", typed=NUMBER)
+    pressed(page, act="skip")
+    pressed(page, act="skip")
+    page.goto(site.url)
+    finger = Finger(page)
     finger.at("other_who")
     letters = [row[-1] for row in keyboard(language)[0][:3]]
     for letter in letters:
@@ -286,22 +304,22 @@ def test_a_nickname_is_typed_with_the_letters_of_the_language(site, stand, langu
     finger.tap(f'.key[value="{letters[0]}"]', leads_on=False)
     finger.tap("[data-rub]", leads_on=False)
     finger.act("on")
-    while finger.screen != "check":
-        finger.act("skip")
-    finger.act("on")
-    finger.at("done")
+    finger.at("when")
+    while pressed(page, act="skip") != "check":
+        pass
+    assert pressed(page, act="on") == "done"
     (said,) = site.wing.box.said
     assert isinstance(said, Submission)
     assert said.answers["other_who"] == "".join(letters)
 
 
 def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, chromium) -> None:
-    """Six men, one browser: nothing in its storage, cookies, history or the server's drafts."""
+    """Four men, one browser: nothing in its storage, cookies, history or the server's drafts."""
     page = stand(site)
     finger = Finger(page)
     heard: list[str] = []
     page.on("request", lambda request: heard.append(request.url))
-    for n in range(6):
+    for n in (0, 1, 2, 5):  # each way to ask, handed in or stopped
         number = f"{chr(65 + n)}{1357 + n}QX"
         finger.act("ask")
         finger.act("on" if n % 2 else "come")
