@@ -104,7 +104,7 @@ def fill(
     rounds = 0
     while True:
         _scan_in(house, folder, seed + rounds, copies)
-        _work(folder / "data")
+        _work(folder / "data", min(2, sum(number for _, number in copies)))
         rounds += 1
         waiting = _waiting(house)
         print(f"  {waiting} fields wait after {rounds} rounds", file=sys.stderr)
@@ -156,8 +156,9 @@ def _scan_in(
             house.intake.take_stream(file, name=path.name, by="bench", at=now)
 
 
-def _work(data: Path) -> None:
-    run = [sys.executable, "-m", "kiosk.cli", "work", "--until-idle", "--processes", "2"]
+def _work(data: Path, processes: int) -> None:
+    run = [sys.executable, "-m", "kiosk.cli", "work", "--until-idle"]
+    run += ["--processes", str(processes)]
     environment = {**os.environ, "COUNTERFOIL_DATA": str(data)}
     subprocess.run(run, env=environment, check=False, timeout=1800, capture_output=True)
 
