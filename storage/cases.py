@@ -249,7 +249,8 @@ class Cases:
         row.wing = wing
         self._rows.flush()
         case_row = self._row(case_id)
-        self._plan(case_row, replay(self._acts(case_row)))
+        wings = {key: each.wing for key, each in self._parties(case_row).items()}
+        self._plan(case_row, replay(self._acts(case_row)), wings=wings)
 
     def renew(self, case_id: str) -> None:
         """Work out anew what is found by: after a limit or a closed day has changed."""
@@ -645,14 +646,19 @@ class Cases:
         row.seen = bool(case.asker and case.asker.met_at)
         row.practitioner, row.closed_at = case.practitioner, case.closed_at
         row.reason = case.reason or ""
-        self._name(row, case)
-        self._plan(row, case)
+        self._plan(row, case, wings=self._name(row, case))
         self._book(row, case)
         self._rows.flush()
 
-    def _name(self, row: CaseRow, case: Case) -> None:
+    def _parties(self, row: CaseRow) -> dict[str, CasePartyRow]:
+        found = self._rows.scalars(select(CasePartyRow).where(CasePartyRow.case == row.id))
+        return {each.key: each for each in found}
+
+    def _name(self, row: CaseRow, case: Case) -> dict[str, str]:
+        """Write down who is in a case; give the wing of each by their key."""
+        known = self._parties(row)
         for side in case.sides:
-            held = self._rows.get(CasePartyRow, (row.id, side.key))
+            held = known.get(side.key)
             person = _PARTY.dump_python(side.party, mode="json")
             if held is None:
                 held = CasePartyRow(
@@ -664,6 +670,7 @@ class Cases:
                     person=person,
                 )
                 self._rows.add(held)
+                known[side.key] = held
             elif held.person != person:
                 held.person = person
             held.digest = self.digest(side.party.number)
@@ -671,12 +678,11 @@ class Cases:
             if side.wing:
                 held.wing = side.wing
         self._rows.flush()
+        return {key: each.wing for key, each in known.items()}
 
-    def _plan(self, row: CaseRow, case: Case) -> None:
+    def _plan(self, row: CaseRow, case: Case, *, wings: Mapping[str, str]) -> None:
         closed = self.closed_days(row.establishment)
         tasks = tasks_of(case, self.limits(), closed)
-        held = self._rows.scalars(select(CasePartyRow).where(CasePartyRow.case == row.id))
-        wings = {each.key: each.wing for each in held}
         self._rows.execute(delete(CaseTaskRow).where(CaseTaskRow.case == row.id))
         asker = case.asker.key if case.asker else ""
         for each in _once(tasks):
