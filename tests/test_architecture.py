@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,10 @@ def _files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def _imports(file: Path) -> Iterator[tuple[str, int]]:
-    return _imports_in(file.read_text(encoding="utf-8"), file.relative_to(ROOT).parts[:-1])
+@cache
+def _imports(file: Path) -> tuple[tuple[str, int], ...]:
+    source = file.read_text(encoding="utf-8")
+    return tuple(_imports_in(source, file.relative_to(ROOT).parts[:-1]))
 
 
 def _imports_in(source: str, package: tuple[str, ...]) -> Iterator[tuple[str, int]]:
