@@ -23,7 +23,7 @@ from bench.paper.hands import FontGlyphs, Writer
 from bench.paper.marks import MarkKind, draw_mark
 from bench.paper.people import invent_people
 from bench.paper.prints import print_sheets
-from bench.paper.sheets import Order, make_sheets
+from bench.paper.sheets import Order, Sheet, make_sheets
 from bench.paper.truth import FieldTruth, Habits, PageTruth, invent_answers
 from forms.fields import DRAWN, Choice, Text
 from forms.fillable import fillable_copy
@@ -41,13 +41,17 @@ CASES = [("scan", False), ("upside_down", False), ("phone", False), ("scan", Tru
 
 
 @cache
+def simulated(condition: str, large: bool) -> tuple[Sheet, ...]:
+    order = Order(form="rj-0", n=SHEETS, seed=11, large_print=large)
+    return tuple(make_sheets(order, condition))
+
+
 def expected(condition: str, large: bool, folder: Path) -> tuple[list[int], list[int], list[int]]:
     """Write scans of simulated sheets; give their true labels, groups and kinds of mark."""
     labels: list[int] = []
     groups: list[int] = []
     kinds: list[int] = []
-    order = Order(form="rj-0", n=SHEETS, seed=11, large_print=large)
-    for number, sheet in enumerate(make_sheets(order, condition)):
+    for number, sheet in enumerate(simulated(condition, large)):
         write_images(folder, f"{number:02d}", sheet.images, USUAL_FORMAT[condition])
         for truth in (page for side in sheet.truth for page in side):
             for label in written(truth):
