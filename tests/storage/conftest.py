@@ -165,8 +165,24 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory, key_folder: KeyFolder) -> Path:
     """Give an upgraded database without anything in it, to be copied."""
-    file = tmp_path_factory.mktemp("empty") / "counterfoil.db"
+    return _upgraded(tmp_path_factory.mktemp("empty"), key_folder)
+
+
+@pytest.fixture(scope="session")
+def empty_with_jobs(tmp_path_factory: pytest.TempPathFactory, key_folder: KeyFolder) -> Path:
+    """Give one that has the tables of the engine of jobs too."""
+    file = _upgraded(tmp_path_factory.mktemp("empty-with-jobs"), key_folder)
     made = Store(f"sqlite:///{file}", Vault(key_folder))
+    queue = Jobs(made)
+    queue.prepare()
+    queue.close()
+    made.close()
+    return file
+
+
+def _upgraded(folder: Path, keys: KeyFolder) -> Path:
+    file = folder / "counterfoil.db"
+    made = Store(f"sqlite:///{file}", Vault(keys))
     made.upgrade()
     made.close()
     return file
@@ -228,7 +244,8 @@ def template(postgres: Any, key_folder: KeyFolder) -> str:
 def url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """Give the URL of an upgraded database of this test's own."""
     if kind == "sqlite":
-        shutil.copy(request.getfixturevalue("empty"), tmp_path / "counterfoil.db")
+        empty = "empty_with_jobs" if "jobs" in request.fixturenames else "empty"
+        shutil.copy(request.getfixturevalue(empty), tmp_path / "counterfoil.db")
         return f"sqlite:///{tmp_path}/counterfoil.db"
     template = request.getfixturevalue("template")
     return str(request.getfixturevalue("postgres").fresh(template))

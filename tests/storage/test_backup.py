@@ -513,11 +513,10 @@ def rows_told(url: str) -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture(scope="module")
-def server_url(postgres_server: Any) -> Iterator[str]:
+@pytest.fixture
+def server_url(postgres: Any) -> str:
     """An empty database on a PostgreSQL server."""
-    with postgres_server.started() as server:
-        yield str(server.fresh())
+    return str(postgres.fresh())
 
 
 def test_a_backup_moves_from_sqlite_to_postgresql_and_back(

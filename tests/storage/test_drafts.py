@@ -25,6 +25,9 @@ from storage.models import DraftRow
 from storage.store import Store, rows_of
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+KILLS = int(os.environ.get("WORKER_KILLS", "2"))
+"""How often a worker is killed in the middle of drafts; each takes seconds to start anew."""
+
 MORE = Reading(field="more", kind="free_text", state=State.FILLED, review=True, why=("free-text",))
 SAID = Draft(field="more", words="he took it", score=0.6, by="reader-1")
 
@@ -281,22 +284,22 @@ def drafted(sql: Any) -> list[tuple[str, int]]:
 def test_killing_workers_in_the_middle_of_drafts_loses_none_and_doubles_none(
     desk: Any, jobs: Jobs, box: IntakeBox, command: list[str], tmp_path: Path, sql: Any
 ) -> None:
-    serials = desk.issue(8)
+    serials = desk.issue(2 * KILLS + 2)
     put(box, tmp_path, *(f"{s} {n} draft-slow" for s in serials for n in (1, 2)))
     killed: set[int] = set()
     others = set(children())  # of tests before this one
 
     def kill(counts: dict[Status, int]) -> None:
         alive = set(children()) - killed - others
-        if len(killed) < 3 and alive and len(drafted(sql)) >= 4 * len(killed) + 1:
+        if len(killed) < KILLS and alive and len(drafted(sql)) >= 4 * len(killed) + 1:
             for pid in alive:
                 os.kill(pid, signal.SIGKILL)
             killed.update(alive)
 
     worked = supervise(desk.store, jobs, until_idle=True, command=command, progress=kill)
-    assert (len(killed), worked.died) == (3, 3)
-    assert worked.counts[Status.AWAITING] == 16
-    assert [count for _, count in drafted(sql)] == [1] * 16
+    assert (len(killed), worked.died) == (KILLS, KILLS)
+    assert worked.counts[Status.AWAITING] == 2 * len(serials)
+    assert [count for _, count in drafted(sql)] == [1] * 2 * len(serials)
 
 
 def children() -> list[int]:
