@@ -13,6 +13,9 @@ import pytest
 from bench import kills, power_cuts
 from bench.trial.lossy_fs import LossyFs, can_mount
 
+KILLS = int(os.environ.get("TRIAL_KILLS", "3"))
+CUTS = int(os.environ.get("TRIAL_CUTS", "3"))
+
 needs_fuse = pytest.mark.skipif(not can_mount(), reason="no file system of ours can be mounted")
 
 
@@ -27,17 +30,17 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_kills_of_workers_and_of_the_whole_house_lose_nothing_and_double_nothing(
     data: Path,
 ) -> None:
-    done = kills.run(kills=6, pages=16, pause=(0.1, 0.5), wait_ms=40)
+    done = kills.run(kills=KILLS, pages=12, pause=(0.1, 0.5), wait_ms=40)
     assert done.found.lost == done.found.doubled == done.found.wrong == []
     assert done.settled
-    assert sum(done.kills.values()) == 6
-    assert done.found.counts["pages"] == 16
-    assert done.found.counts["decisions"] == 32
+    assert sum(done.kills.values()) == KILLS
+    assert done.found.counts["pages"] == 12
+    assert done.found.counts["decisions"] == 24
 
 
 @needs_fuse
 def test_power_cuts_lose_nothing_that_was_acknowledged(data: Path) -> None:
-    done = power_cuts.run(cuts=6, alive=(0.1, 0.6))
+    done = power_cuts.run(cuts=CUTS, alive=(0.1, 0.6))
     assert done.lost == done.doubled == done.wrong == []
     assert done.acknowledged["taken"] > 0
 
