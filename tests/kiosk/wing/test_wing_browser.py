@@ -23,6 +23,7 @@ SHORT = [
     ("ar", "wide", True),
     ("ur", "wide", False),
     ("pa", "tall", False),
+    ("cy", "tall", False),
 ]
 """Every script, both directions of writing, each size with scripts and without.
 
