@@ -15,13 +15,15 @@ import fcntl
 import hashlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -39,6 +41,8 @@ from storage.blobs import DiskFull
 from storage.keys import Vault
 
 BUSY_MS = 30_000
+_LOOKS_AGAIN = 0.002
+"""Seconds after which the first writer in line looks whether it is its turn."""
 """How long a writer waits for another before it gives up."""
 
 _SETTINGS = (
@@ -367,7 +371,8 @@ def connect(url: str) -> Engine:
 
     On SQLite the driver is left in autocommit and each transaction begins with `BEGIN
     IMMEDIATE`, so that two writers wait for each other instead of failing half way; one whose
-    `reading` execution option is set begins without taking the writers' lock.
+    `reading` execution option is set begins without taking the writers' lock. Writers of one
+    process stand in line, and the first of them looks often.
 
     Raises:
         DatabaseUnsuitable: it is no URL, or of another kind of database.
@@ -376,7 +381,7 @@ def connect(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "do_connect", _make)
         event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", partial(_begin, threading.Lock()))
     return engine
 
 
@@ -538,9 +543,42 @@ def _set_up_immediate(connection: DBAPIConnection, record: Any) -> None:
     connection.isolation_level = "IMMEDIATE"
 
 
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _begin(line: threading.Lock, connection: Connection) -> None:
+    if connection.get_execution_options().get("reading", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    raw = cast("sqlite3.Connection", connection.connection.driver_connection)
+    (patience,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + patience / 1000
+    first = line.acquire(timeout=patience / 1000)
+    try:
+        if not _began(raw, until, patience):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong
+    finally:
+        if first:
+            line.release()
+
+
+def _began(raw: sqlite3.Connection, until: float, patience: int) -> bool:
+    """Begin to write as soon as nobody else does; say whether it came to that.
+
+    SQLite's own way of waiting looks every tenth of a second after a while, and whoever has waited
+    longest loses to those who have just come.
+    """
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as problem:
+                if not problem.sqlite_errorname.startswith("SQLITE_BUSY"):
+                    return False
+                time.sleep(_LOOKS_AGAIN)
+            else:
+                return True
+        return False
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={patience}")
 
 
 def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:
