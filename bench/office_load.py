@@ -1,12 +1,13 @@
 """Load: an office at work before one box, and what it keeps of what it said it had kept.
 
     python -m bench.office_load [--verifiers 20] [--uploads 5] [--pages 500] [--drawn 10]
-                                [--fields 400] [--seconds 180] [--pause 0.5 2.0]
+                                [--fields 400] [--seconds 180] [--pause 1.4 5.0]
 
 A house as it is run, the staff site and one worker as processes. Forms filled in by simulated hands
 are scanned and read beforehand, so that fields wait. Then so many people verify over HTTP (the
 question, its picture, what comes after it, the answer sent while the next is there already), each
-with a pause for thought, while others send a PDF of so many pages and follow its live counts; of
+with a pause for thought: a glance and a key take some 1.7 s by the keystroke-level model, keying a
+code 3.6 to 6.9), while others send a PDF of so many pages and follow its live counts; of
 those pages `--drawn` are filled-in forms and the rest are empty sides, as in a batch scanned on
 both sides. Every answer the site acknowledged is looked for in the database; live counts must never
 go back or beyond, and the final ones must add up to the pages. Status 1 when anything was lost or
@@ -177,8 +178,9 @@ def chosen(text: str) -> list[tuple[str, str]]:
 
 
 def verify(person: Person, until: float, pause: tuple[float, float], seed: int) -> None:
-    """Answer what waits, one question after another."""
+    """Answer what waits, one question after another; nobody sits down in the same instant."""
     draw, path = random.Random(seed), ""
+    time.sleep(draw.uniform(0.0, pause[1]))
     while time.monotonic() < until:
         if "/fields/" not in path:
             path = person.ask("GET", "/verify", "next")[2]
@@ -421,7 +423,7 @@ def main() -> None:
         asked.add_argument(f"--{name}", type=int, default=number)
     asked.add_argument("--fields", type=int, default=400)
     asked.add_argument("--seconds", type=float, default=180.0)
-    asked.add_argument("--pause", type=float, nargs=2, default=(0.5, 2.0))
+    asked.add_argument("--pause", type=float, nargs=2, default=(1.4, 5.0))
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="counterfoil-office-") as made:
         result = run(

@@ -115,11 +115,27 @@ class Looks:
         busy: Collection[str] = (),
         after: tuple[str, str] | None = None,
     ) -> tuple[Given, ...]:
-        """Give somebody the next fields: safety first, then one kind of look at a time.
+        """Find somebody's next fields and hold them, as `find` and `hold` do.
 
-        That is among the pages that have waited longest; those that came later follow them.
+        Call it in `Store.begin()`.
+        """
+        found = self.find(whose, at=at, most=most, only=only, busy=busy, after=after)
+        return self.hold(found, whose.by, at)
 
-        Call it in `Store.begin()`: nobody else is given them for `HELD_FOR`.
+    def find(
+        self,
+        whose: Whose,
+        *,
+        at: datetime,
+        most: int,
+        only: Look | None = None,
+        busy: Collection[str] = (),
+        after: tuple[str, str] | None = None,
+    ) -> tuple[Given, ...]:
+        """Find somebody's next fields: safety first, then one kind of look at a time.
+
+        That is among the pages that have waited longest; those that came later follow them. They
+        are nobody's before `hold`.
 
         Args:
             whose: for whom.
@@ -134,7 +150,28 @@ class Looks:
         items = self._found(whose, near, at=at, limit=limit, only=only, busy=busy, after=after)
         if len(items) < most and not every:
             items = self._found(whose, None, at=at, limit=limit, only=only, busy=busy, after=after)
-        return self._hold(items[:most], whose.by, at)
+        return tuple(items[:most])
+
+    def hold(self, items: Sequence[Given], by: str, at: datetime) -> tuple[Given, ...]:
+        """Note that somebody has these; leave out what another took a moment before.
+
+        Call it in `Store.begin()`: nobody else is given them for `HELD_FOR`.
+        """
+        if not items:
+            return ()
+        dialect = self._rows.get_bind().dialect.name
+        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        until = at + HELD_FOR
+        mine = insert(LookRow).values(
+            [{"page": e.page, "field": e.field, "by": by, "until": until} for e in items]
+        )
+        got = mine.on_conflict_do_update(
+            index_elements=["page", "field"],
+            set_={"by": by, "until": until},
+            where=or_(LookRow.by == by, LookRow.until <= at),
+        ).returning(LookRow.page, LookRow.field)
+        held = {(page, field) for page, field in self._rows.execute(got)}
+        return tuple(each for each in items if (each.page, each.field) in held)
 
     def _found(
         self,
@@ -370,24 +407,6 @@ class Looks:
         for form, names in whose.hidden.items():
             found = found.where(~and_(PageRow.form == form, ReadingRow.field.in_(list(names))))
         return found
-
-    def _hold(self, items: Sequence[Given], by: str, at: datetime) -> tuple[Given, ...]:
-        """Note that somebody has these; leave out what another took a moment before."""
-        if not items:
-            return ()
-        dialect = self._rows.get_bind().dialect.name
-        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        until = at + HELD_FOR
-        mine = insert(LookRow).values(
-            [{"page": e.page, "field": e.field, "by": by, "until": until} for e in items]
-        )
-        got = mine.on_conflict_do_update(
-            index_elements=["page", "field"],
-            set_={"by": by, "until": until},
-            where=or_(LookRow.by == by, LookRow.until <= at),
-        ).returning(LookRow.page, LookRow.field)
-        held = {(page, field) for page, field in self._rows.execute(got)}
-        return tuple(each for each in items if (each.page, each.field) in held)
 
 
 def _rank_of(whose: Whose) -> ColumnElement[int]:

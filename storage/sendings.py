@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Rows
 
 from pipeline.kept import Reason, Status
@@ -38,7 +38,7 @@ _FATES: Mapping[str, Fate] = {
     Status.SET_ASIDE: "set-aside",
     Status.DUPLICATE: "duplicate",
 }
-_ON_THE_WAY = ("unopened", "received", "reading")
+_ON_THE_WAY: tuple[Fate, ...] = ("unopened", "received", "reading")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,7 @@ class Sending:
         at: when, UTC.
         establishment, wing: the place the sender is kept to; "" when to no one place.
         pages: what became of every page, in order.
+        counted: how many pages came to what, where only that was asked.
     """
 
     id: str
@@ -93,17 +94,20 @@ class Sending:
     establishment: str
     wing: str
     pages: tuple[SentPage, ...] = ()
+    counted: Mapping[Fate, int] | None = None
 
     @property
-    def counts(self) -> dict[Fate, int]:
+    def counts(self) -> Mapping[Fate, int]:
         """Count the pages, and the files that are no pages, by what became of them."""
+        if self.counted is not None:
+            return self.counted
         counted = Counter(each.fate for each in self.pages)
         return {fate: counted[fate] for fate in _ALL}
 
     @property
     def done(self) -> bool:
         """Say whether everything has ended somewhere."""
-        return not any(each.fate in _ON_THE_WAY for each in self.pages)
+        return not any(self.counts[fate] for fate in _ON_THE_WAY)
 
 
 _ALL: tuple[Fate, ...] = (
@@ -166,6 +170,14 @@ class Sendings:
             return None
         with every_prison(self._rows):
             return _sending(row, self._pages(row.id))
+
+    def count(self, sending: str) -> Sending | None:
+        """Find who sent something, and how many pages of it came to what; cheap to ask often."""
+        row = self._rows.get(SendingRow, sending)
+        if row is None:
+            return None
+        with every_prison(self._rows):
+            return replace(_sending(row, ()), counted=self._counts(row.id))
 
     def last(
         self,
@@ -236,6 +248,7 @@ class Sendings:
         )
         pages: dict[str, list[SentPage]] = {}
         replaced = self._replaced(kept)
+        instead = {each: self._replacements.of_file(each) for each in kept}
         for row in self._rows.execute(found):
             pages.setdefault(row.intake, []).append(
                 SentPage(
@@ -253,7 +266,7 @@ class Sendings:
                     if row.reason_code
                     else None,
                     file=files[row.intake].number,
-                    instead=self._replacements.of_file(row.intake),
+                    instead=instead[row.intake],
                     replaced=row.id in replaced,
                 )
             )
@@ -270,6 +283,37 @@ class Sendings:
             else:
                 every += [_at(place, page) for page in pages.get(each.intake, [])]
         return tuple(every)
+
+    def _counts(self, sending: str) -> dict[Fate, int]:
+        files = (
+            select(SentFileRow.intake.is_(None), SentFileRow.duplicate, IntakeRow.id)
+            .outerjoin(
+                IntakeRow, (IntakeRow.id == SentFileRow.intake) & (IntakeRow.state == "received")
+            )
+            .where(SentFileRow.sending == sending)
+        )
+        counted: Counter[Fate] = Counter()
+        for refused, duplicate, unopened in self._rows.execute(files):
+            if refused:
+                counted["refused"] += 1
+            elif duplicate:
+                counted["duplicate"] += 1
+            elif unopened:
+                counted["unopened"] += 1
+        pages = (
+            select(PageRow.status, func.count())
+            .join(SentFileRow, SentFileRow.intake == PageRow.intake)
+            .join(IntakeRow, IntakeRow.id == PageRow.intake)
+            .where(
+                SentFileRow.sending == sending,
+                SentFileRow.duplicate.is_(False),
+                IntakeRow.state != "received",
+            )
+            .group_by(PageRow.status)
+        )
+        for status, number in self._rows.execute(pages):
+            counted[_FATES[status]] += number
+        return {fate: counted[fate] for fate in _ALL}
 
     def _replaced(self, intakes: Collection[str]) -> frozenset[str]:
         """Give the pages of some files whose place a better scan has taken."""

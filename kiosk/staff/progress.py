@@ -279,7 +279,7 @@ def _look(office: Office, user: User, sending: str, secret: str = "") -> Sending
     with office.kit.store.look() as kept:
         if secret and kept.sessions.find(secret, at=office.kit.now(), idle=IDLE) is None:
             return None
-        return _found(kept, user, sending)
+        return _allowed(kept.sendings.count(sending), user)
 
 
 def _event(name: str, data: str) -> bytes:
@@ -287,7 +287,10 @@ def _event(name: str, data: str) -> bytes:
 
 
 def _found(kept: Kept, user: User, sending: str) -> Sending:
-    found = kept.sendings.find(sending)
+    return _allowed(kept.sendings.find(sending), user)
+
+
+def _allowed(found: Sending | None, user: User) -> Sending:
     if found is None or not may_see(user, found):
         raise SendingUnknown
     return found

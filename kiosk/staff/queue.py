@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from kiosk.staff.views import field_path, fields_for
 from pipeline.kept import KeptPage, KeptRecord, Waiting
 from pipeline.ports import Person
 from pipeline.verification import Look, fields_by_look
-from storage.looks import Whose
+from storage.looks import Given, Whose
 from storage.store import Kept
 
 SHOWN = 40
@@ -211,12 +211,37 @@ def ahead(
 
     Now and then one that others have settled is among them: it shows what passes a person.
     """
-    at = office.kit.now()
+    found = waiting_for(kept, office, user, after=after, but=but, most=most)
+    return take(kept, office, user, found, most=most)
+
+
+def waiting_for(
+    kept: Kept,
+    office: Office,
+    user: User,
+    *,
+    after: tuple[str, str] | None = None,
+    but: str = "",
+    most: int = AHEAD,
+) -> tuple[Given, ...]:
+    """Find what `ahead` would give, in any transaction: it is not theirs before `take`."""
+    at, mine = office.kit.now(), whose(user)
     busy = {*office.desk.held_by_others(user.id), *([but] if but else ())}
-    mine = whose(user)
-    given = list(kept.looks.give(mine, at=at, most=most, busy=busy, after=after))
-    if not given and but:  # they left it for later, and there is nothing else
-        given = list(kept.looks.give(mine, at=at, most=most, busy=busy - {but}))
+    found = kept.looks.find(mine, at=at, most=most, busy=busy, after=after)
+    if not found and but:  # they left it for later, and there is nothing else
+        found = kept.looks.find(mine, at=at, most=most, busy=busy - {but})
+    return found
+
+
+def take(
+    kept: Kept, office: Office, user: User, found: Sequence[Given], *, most: int = AHEAD
+) -> tuple[str, ...]:
+    """Hold what was found for somebody, and give its addresses, in a transaction that writes.
+
+    What somebody else has taken meanwhile is left out.
+    """
+    at, mine = office.kit.now(), whose(user)
+    given = list(kept.looks.hold(found, mine.by, at))
     if given and not given[0].urgent and office.desk.check_due(user.id):
         check = kept.looks.check(mine, given[0].look, at=at)
         if check is not None:

@@ -142,9 +142,14 @@ def routers() -> tuple[APIRouter, ...]:
     @verifiers.get("/verify")
     def begin(user: SignedIn, office: Given) -> Response:
         """Go to the first field that waits for this person."""
+        with office.kit.store.look() as kept:
+            found = queue.waiting_for(kept, office, user)
         with office.kit.store.begin() as kept:
             kept.looks.sweep(at=office.kit.now())
-            return see_other(queue.next_address(kept, office, user) or "/")
+            onward = queue.take(kept, office, user, found)
+            if found and not onward:  # others were quicker
+                onward = queue.ahead(kept, office, user)
+        return see_other(onward[0] if onward else "/")
 
     @verifiers.get("/verify/after/{page_id}")
     def after(page_id: str, user: SignedIn, office: Given, field: str = "") -> Response:
@@ -159,8 +164,14 @@ def routers() -> tuple[APIRouter, ...]:
     @verifiers.get("/verify/ahead/{page_id}/{name}")
     def ahead(page_id: str, name: str, user: SignedIn, office: Given) -> Response:
         """Give the addresses of what comes after a field, so that a browser can fetch it early."""
-        with office.kit.store.begin() as kept:
-            return JSONResponse(queue.ahead(kept, office, user, after=(page_id, name)))
+        left = (page_id, name)
+        with office.kit.store.look() as kept:
+            found = queue.waiting_for(kept, office, user, after=left)
+        with office.kit.store.begin() as kept:  # shortly: whoever writes keeps all others waiting
+            given = queue.take(kept, office, user, found)
+            if found and not given:  # others were quicker
+                given = queue.ahead(kept, office, user, after=left)
+        return JSONResponse(given)
 
     @verifiers.get("/pages/{page_id}")
     def page(page_id: str, user: SignedIn, office: Given) -> Response:

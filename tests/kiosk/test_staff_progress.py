@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from forms.page_id import PageId, new_serial, show_serial
 from kiosk.issue import Order, issue_pad
@@ -38,9 +39,14 @@ def send(browser: Any, *files: bytes, instead: str = "") -> Any:
 
 
 def newest(prison: Any) -> Any:
+    """Give the id of what was sent last; what it comes to is counted alike in both ways."""
     with prison.store.look() as kept:
         rows = rows_of(kept).query(SentFileRow).order_by(SentFileRow.number.desc())
-        return rows.first().sending
+        sending = rows.first().sending
+        whole, counted = kept.sendings.find(sending), kept.sendings.count(sending)
+        assert (counted.pages, counted.counts) == ((), whole.counts)
+        assert counted.done == whole.done
+        return sending
 
 
 def intakes(prison: Any, sending: str) -> list[str]:
@@ -159,6 +165,27 @@ def test_the_stream_tells_true_counts_and_ends_when_all_is_done(
         {"read": 1, "aside": 1},
     ]
     assert told[-1] == ("done", None)
+
+
+def test_looking_costs_the_same_however_many_pages_there_are(prison, oona) -> None:
+    cost: dict[int, list[int]] = {}
+    for pages in (2, 60):
+        send(oona, f"file of {pages}".encode())
+        sending = newest(prison)
+        split(prison, intakes(prison, sending)[0], pages)
+        cost[pages] = []
+        for look in ("find", "count"):
+            asked: list[str] = []
+            with prison.store.look() as kept:
+                engine = rows_of(kept).get_bind()
+                note = lambda *told: asked.append(told[2])  # noqa: B023, E731
+                event.listen(engine, "before_cursor_execute", note)
+                found = getattr(kept.sendings, look)(sending)
+                event.remove(engine, "before_cursor_execute", note)
+            assert sum(found.counts.values()) == pages
+            cost[pages].append(len(asked))
+    assert cost[2] == cost[60]
+    assert min(cost[2]) > 0
 
 
 def test_a_stream_ends_by_itself_and_with_the_session(prison, oona, monkeypatch) -> None:
