@@ -20,7 +20,7 @@ demo: setup
 
 test:
 	@./setup.sh tests
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: setup
 	$(PYTHON) -m ruff check .
