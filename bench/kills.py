@@ -169,7 +169,8 @@ def _kill_on(
             paper.write(waiting[0], trial.inbox)
             put += len(waiting.pop(0).leaves)
         _wait(crew, chance.uniform(*pause))
-        of = chance.choices(list(SHARES), list(SHARES.values()))[0]
+        drawn = chance.choices(list(SHARES), list(SHARES.values()))[0]
+        of = {0: "worker", 1: "house"}.get(len(done), drawn)  # however few, there is one of each
         pids = _wait_for_something_in_hand(crew, trial, of, chance)
         at = time.time()
         if of == "house":

@@ -7,7 +7,7 @@ A house as it is run, the staff site and one worker as processes. Forms filled i
 are scanned and read beforehand, so that fields wait. Then so many people verify over HTTP (the
 question, its picture, what comes after it, the answer sent while the next is there already), each
 with a pause for thought: a glance and a key take some 1.7 s by the keystroke-level model, keying a
-code 3.6 to 6.9), while others send a PDF of so many pages and follow its live counts; of
+code 3.6 to 6.9. Meanwhile others send a PDF of so many pages and follow its live counts; of
 those pages `--drawn` are filled-in forms and the rest are empty sides, as in a batch scanned on
 both sides. Every answer the site acknowledged is looked for in the database; live counts must never
 go back or beyond, and the final ones must add up to the pages. Status 1 when anything was lost or

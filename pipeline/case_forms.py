@@ -342,6 +342,7 @@ def _assessment(said: Said, party: str, at: datetime, limits: Limits) -> Assesse
     if not said.signed("r_sign"):
         until = signed - timedelta(days=1)
     na_signed = said.signed("r_na_manager") and said.signed("r_na_security")
+    dated = said.day("r_date") is not None  # nobody knows of an undated one what it is older than
     return Assessed(
         at=at,
         by=said.by,
@@ -352,13 +353,13 @@ def _assessment(said: Said, party: str, at: datetime, limits: Limits) -> Assesse
         until=until,
         own_part=said.one("r_resp"),
         plan=said.written("r_safe_plan"),
-        apart_signed=na_signed,
+        apart_signed=na_signed and dated,
         supervised=said.signed("r_super"),
         rep=said.one("r_rep") == "yes",
         hold_facts=any(said.one(each) == "pending" for each in _PROCEEDINGS),
         senior_only="sexual_domestic" in said.many("r_power"),
         day=signed,
-        apart_open=said.one("r_na") == "yes" and not na_signed,
+        apart_open=said.one("r_na") == "yes" and not (na_signed and dated),
         confidential=said.confidential or "staff_prisoner" in said.many("r_power"),
     )
 

@@ -441,7 +441,8 @@ def _after_apart(case: Case, joint: Assessed) -> bool:
     """Say whether who signed that two may meet can have known of what the list says now."""
     if case.apart_since is None:
         return True
-    return (joint.day or day_of(joint.at)) > case.apart_since
+    known = day_of(joint.at)  # paper may bear a day that has not come yet
+    return min(joint.day or known, known) > case.apart_since
 
 
 def _against_agreement(case: Case, act: Agreement) -> list[Block]:

@@ -266,7 +266,8 @@ class Case:
         urgent: somebody has to be seen today; it lies over the step.
         happened_at: when it took place last.
         closing: asked, and waits for a second person.
-        apart_since: the last day on which the list began to say that two of them must not meet.
+        apart_since: the last day on which the list began to say that two of them must not meet, or
+            on which somebody else came into it; signatures count from the day after.
     """
 
     acts: int = 0
@@ -423,6 +424,8 @@ def _fold(case: Case, act: Act) -> Case:
             )
             return _reached(replace(case, bookings=(*case.bookings, booking)))
         case Unbooked():
+            if act.reason == "apart":
+                case = replace(case, apart_since=day_of(act.at))
             return _reached(_booking(case, act.booking, "cancelled", act.reason))
         case Begun():
             return _reached(_booking(case, act.booking, "begun"))
@@ -546,6 +549,8 @@ def _recheck(case: Case, key: str, when: str, at: datetime) -> Case:
 
 def _named(case: Case, act: PartyNamed) -> Case:
     before = case.side(act.party.key)
+    if before is None or before.party.number != act.party.number:
+        case = replace(case, apart_since=day_of(act.at))  # nobody has signed for this person yet
     if before is None:
         return _reached(replace(case, sides=(*case.sides, Side(party=act.party))))
     if act.anew or (before.party.number and before.party.number != act.party.number):

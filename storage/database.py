@@ -41,9 +41,10 @@ from storage.blobs import DiskFull
 from storage.keys import Vault
 
 BUSY_MS = 30_000
+"""How long a writer waits for another before it gives up."""
+
 _LOOKS_AGAIN = 0.002
 """Seconds after which the first writer in line looks whether it is its turn."""
-"""How long a writer waits for another before it gives up."""
 
 _SETTINGS = (
     "PRAGMA journal_mode=WAL",
@@ -551,34 +552,32 @@ def _begin(line: threading.Lock, connection: Connection) -> None:
     (patience,) = raw.execute("PRAGMA busy_timeout").fetchone()
     until = time.monotonic() + patience / 1000
     first = line.acquire(timeout=patience / 1000)
+    raw.execute("PRAGMA busy_timeout=0")
     try:
-        if not _began(raw, until, patience):
+        if not _began(raw, until):
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong
     finally:
         if first:
             line.release()
+        raw.execute(f"PRAGMA busy_timeout={patience}")
 
 
-def _began(raw: sqlite3.Connection, until: float, patience: int) -> bool:
+def _began(raw: sqlite3.Connection, until: float) -> bool:
     """Begin to write as soon as nobody else does; say whether it came to that.
 
     SQLite's own way of waiting looks every tenth of a second after a while, and whoever has waited
     longest loses to those who have just come.
     """
-    raw.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < until:
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as problem:
-                if not problem.sqlite_errorname.startswith("SQLITE_BUSY"):
-                    return False
-                time.sleep(_LOOKS_AGAIN)
-            else:
-                return True
-        return False
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={patience}")
+    while time.monotonic() < until:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as problem:
+            if not getattr(problem, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                return False
+            time.sleep(_LOOKS_AGAIN)
+        else:
+            return True
+    return False
 
 
 def _config(connection: Connection | None = None, vault: Vault | None = None) -> Config:

@@ -120,7 +120,7 @@ class Looks:
         Call it in `Store.begin()`.
         """
         found = self.find(whose, at=at, most=most, only=only, busy=busy, after=after)
-        return self.hold(found, whose.by, at)
+        return self.hold(found, whose, at)
 
     def find(
         self,
@@ -152,13 +152,22 @@ class Looks:
             items = self._found(whose, None, at=at, limit=limit, only=only, busy=busy, after=after)
         return tuple(items[:most])
 
-    def hold(self, items: Sequence[Given], by: str, at: datetime) -> tuple[Given, ...]:
-        """Note that somebody has these; leave out what another took a moment before.
+    def hold(self, items: Sequence[Given], whose: Whose, at: datetime) -> tuple[Given, ...]:
+        """Note that somebody has these; leave out what was taken or answered a moment before.
 
         Call it in `Store.begin()`: nobody else is given them for `HELD_FOR`.
         """
+        pages = sorted({each.page for each in items})
+        waiting = self._waiting(whose).with_only_columns(
+            PageRow.id, ReadingRow.field, maintain_column_froms=True
+        )
+        still = {
+            (page, name) for page, name in self._rows.execute(waiting.where(PageRow.id.in_(pages)))
+        }
+        items = [each for each in items if (each.page, each.field) in still]
         if not items:
             return ()
+        by = whose.by
         dialect = self._rows.get_bind().dialect.name
         insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         until = at + HELD_FOR
@@ -421,9 +430,7 @@ def _rank_of(whose: Whose) -> ColumnElement[int]:
 
 
 @lru_cache(maxsize=64)
-def _rank(
-    looks: tuple[tuple[Look, tuple[tuple[str, tuple[str, ...]], ...]], ...],
-) -> ColumnElement[int]:
+def _rank(looks: tuple[tuple[Look, _Names], ...]) -> ColumnElement[int]:
     """Write that down once for everybody who sees the same fields: it is long."""
     order = list(Look)
     whens = [

@@ -41,6 +41,7 @@ from storage.reps import Rep, RepBook
 if TYPE_CHECKING:
     from storage.store import Kept
 
+_FIRST = frozenset({"rj_rep", "do_not_mind"})
 """Answers of form RJ-1 after which a rep may be the first who comes."""
 
 SHRED_AFTER = timedelta(days=30)
@@ -276,7 +277,9 @@ class RepSheets:
             standing=self._kept.roll.standing(number) if who else None,
             against=self._against(who),
             apart=self._apart(number) if who else frozenset(),
-            rep_first=side.key == case.case.sender and side.party.rep_first,
+            rep_first=side.key == case.case.sender
+            and side.party.rep_first
+            and self._rep_first(case.id),
             room=room_of(booking.room if booking else ""),
             meets_at=booking.starts.astimezone(HERE) if booking else None,
             rep=self._reps.digest(rep.number),
@@ -302,6 +305,15 @@ class RepSheets:
         except NumberOdd:
             return frozenset()
         return frozenset(self._reps.digest(each.other(number)) for each in pairs)
+
+    def _rep_first(self, case_id: str) -> bool:
+        """Say whether every form by which he asked says, as it stands now, that a rep may come."""
+        asked = [
+            said_by(self._kept.records.get(record)).one("first_contact")
+            for record, form, _at in self._kept.case_intake.records_of(case_id)
+            if form == "rj-1"
+        ]
+        return bool(asked) and set(asked) <= _FIRST
 
     def _in_hand(self, rep: str) -> InHand:
         """Say whom sheets tell of that the rep still has, or that are lost."""

@@ -241,7 +241,7 @@ def take(
     What somebody else has taken meanwhile is left out.
     """
     at, mine = office.kit.now(), whose(user)
-    given = list(kept.looks.hold(found, mine.by, at))
+    given = list(kept.looks.hold(found, mine, at))
     if given and not given[0].urgent and office.desk.check_due(user.id):
         check = kept.looks.check(mine, given[0].look, at=at)
         if check is not None:

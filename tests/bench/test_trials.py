@@ -34,6 +34,7 @@ def test_kills_of_workers_and_of_the_whole_house_lose_nothing_and_double_nothing
     assert done.found.lost == done.found.doubled == done.found.wrong == []
     assert done.settled
     assert sum(done.kills.values()) == KILLS
+    assert min(done.kills["worker"], done.kills["house"]) >= 1
     assert done.found.counts["pages"] == 12
     assert done.found.counts["decisions"] == 24
 

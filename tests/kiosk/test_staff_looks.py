@@ -36,6 +36,22 @@ def test_two_people_are_never_given_the_same_field(busy: Any) -> None:
     assert not set(hers) & set(his)
 
 
+def test_what_was_found_and_is_taken_or_answered_before_it_is_held_is_left_out(busy: Any) -> None:
+    at = busy.clock()
+    with busy.store.look() as kept:
+        found = kept.looks.find(queue.whose(VICTOR), at=at, most=4)
+    (taken, *_rest) = give(busy, VERA, 1)
+    assert taken == (found[0].page, found[0].field)
+    answered = found[1]
+    with busy.store.begin() as kept:
+        page = kept.pages.get(answered.page)
+        value = page.reading(answered.field).value
+        kept.decisions.add(page.decide(answered.field, value, by="victor", at=at))
+    with busy.store.begin() as kept:
+        held = kept.looks.hold(found, queue.whose(VICTOR), at)
+    assert held == found[2:]
+
+
 def test_safety_comes_first_and_then_one_kind_of_look_at_a_time(busy: Any) -> None:
     with busy.store.begin() as kept:
         given = kept.looks.give(queue.whose(VERA), at=busy.clock(), most=20)

@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,21 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pipeline.keep_apart import KeepApart, pair
 from pipeline.verification import Look
-from storage.database import Database, DatabaseForbidden, DatabaseNewer, _config, _script, connect
+from storage import database
+from storage.database import (
+    Database,
+    DatabaseBusy,
+    DatabaseForbidden,
+    DatabaseNewer,
+    _config,
+    _script,
+    connect,
+)
 from storage.figures import Scope
 from storage.keys import Vault
 from storage.looks import Whose
@@ -573,6 +583,62 @@ def test_looking_neither_waits_for_a_writer_nor_sees_half_of_its_work(store: Sto
 
 
 @pytest.mark.both_databases
+def patience_of(engine: Engine) -> int:
+    with engine.execution_options(reading=True).connect() as connection:
+        return int(connection.execute(text("PRAGMA busy_timeout")).scalar() or 0)
+
+
+def test_a_writer_waits_its_turn_gives_up_when_told_and_keeps_nobody_behind_it_waiting(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    Store(url, vault).upgrade()
+    monkeypatch.setattr(database, "_SETTINGS", ("PRAGMA busy_timeout=800",))
+    holder, other = Store(url, vault), Store(url, vault)
+    with holder.begin() as kept:
+        rows_of(kept).connection()
+        began = time.monotonic()
+        with pytest.raises(DatabaseBusy), other.begin() as waiting:
+            rows_of(waiting).connection()
+        waited = time.monotonic() - began
+    assert 0.7 <= waited < 1.5, "as long as it was told to, and once"
+    with other.begin() as kept:
+        rows_of(kept).connection()
+    assert patience_of(other.database.engine) == 800
+
+    held, done = threading.Event(), list[str]()
+
+    def hold() -> None:
+        with holder.begin() as kept:
+            rows_of(kept).connection()
+            held.set()
+            time.sleep(0.1)
+            done.append("holder")
+
+    first = threading.Thread(target=hold)
+    first.start()
+    assert held.wait(10)
+    with other.begin() as kept:
+        rows_of(kept).connection()
+        done.append("other")
+    first.join(10)
+    assert done == ["holder", "other"]
+    for each in (holder, other):
+        each.close()
+
+
+def test_what_is_no_database_is_said_in_our_words_by_a_writer_too(
+    tmp_path: Path, vault: Vault
+) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    store = Store(url, vault)
+    store.upgrade()
+    store.close()
+    (tmp_path / "c.db").write_bytes(b"this is no database" * 999)
+    with pytest.raises(SQLAlchemyError), Store(url, vault).begin() as kept:
+        rows_of(kept).connection()
+
+
 def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> None:
     def take_and_fail() -> None:
         with store.begin() as kept:

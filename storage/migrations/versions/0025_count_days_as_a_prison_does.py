@@ -27,7 +27,8 @@ BEGIN
         SELECT (SELECT l.value FROM limits l WHERE l.name = 'first_visit'), c.day
         FROM (SELECT 1) AS one
         LEFT JOIN closed_days c ON c.day >= current_date AND (c.establishment = ''
-            OR c.establishment = (SELECT t.establishment FROM terminals t WHERE t.id = wanted));
+            OR c.establishment = (SELECT t.establishment FROM terminals t
+                WHERE t.id = wanted AND t.state = 'enrolled'));
     PERFORM set_config('counterfoil.establishments', before, true);
 END
 $$
