@@ -242,7 +242,7 @@ def test_signatures_that_two_may_meet_count_only_with_a_day(office: Office, date
     serial = office.paper(case_id, "", "rj-4", "A1234BC")
     said: dict[str, Any] = {"r_level": "low", "r_na": "yes", "r_sign": True}
     said |= {"r_na_manager": True, "r_na_security": True}
-    said |= {"r_date": office.desk.now.date()} if dated else {}
+    said |= {"r_date": office.desk.now.date().isoformat()} if dated else {}
     office.comes("rj-4", said, serial=serial)
     office.takes_up()
     with office.store.look() as kept:
