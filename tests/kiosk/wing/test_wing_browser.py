@@ -343,7 +343,7 @@ def test_nothing_of_anybody_is_left_after_journeys_by_many(site, stand, chromium
         )
         assert kept == [0, 0, 0, 0]
     assert len(site.wing.drafts) == 0
-    known = re.compile(re.escape(site.url) + r"/(touch|more|alive|static/[\w.-]+)?")
+    known = re.compile(re.escape(site.url) + r"/(touch|more|time|alive|static/[\w.-]+)?")
     assert [url for url in heard if not known.fullmatch(url)] == []
     cookies = {each["name"]: each["value"] for each in page.context.cookies()}
     assert set(cookies) <= {"counterfoil-visit"}
