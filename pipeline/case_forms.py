@@ -37,6 +37,7 @@ from pipeline.case_acts import (
 )
 from pipeline.cases import LIMITS, Limits
 from pipeline.kept import Answer, KeptRecord
+from pipeline.promises import day_of
 from pipeline.stages import State
 
 REFERRALS = frozenset({"rj-1", "rj-2"})
@@ -336,13 +337,15 @@ def _confirming(said: Said, party: str, at: datetime) -> Iterator[Act]:
 
 def _assessment(said: Said, party: str, at: datetime, limits: Limits) -> Assessed:
     """Turn a checklist into an assessment; what it leaves open counts against it."""
-    signed = said.day("r_date") or at.date()
+    dated = said.day("r_date")
+    if dated is not None and dated > day_of(at):  # read or written wrongly: nobody knows the day
+        dated = None
+    signed = dated or day_of(at)
     longest = signed + timedelta(days=limits.assessment_days)
     until = min(said.day("r_valid_to") or longest, longest)
     if not said.signed("r_sign"):
         until = signed - timedelta(days=1)
     na_signed = said.signed("r_na_manager") and said.signed("r_na_security")
-    dated = said.day("r_date") is not None  # nobody knows of an undated one what it is older than
     return Assessed(
         at=at,
         by=said.by,
@@ -353,13 +356,13 @@ def _assessment(said: Said, party: str, at: datetime, limits: Limits) -> Assesse
         until=until,
         own_part=said.one("r_resp"),
         plan=said.written("r_safe_plan"),
-        apart_signed=na_signed and dated,
+        apart_signed=na_signed and dated is not None,
         supervised=said.signed("r_super"),
         rep=said.one("r_rep") == "yes",
         hold_facts=any(said.one(each) == "pending" for each in _PROCEEDINGS),
         senior_only="sexual_domestic" in said.many("r_power"),
         day=signed,
-        apart_open=said.one("r_na") == "yes" and not (na_signed and dated),
+        apart_open=said.one("r_na") == "yes" and not (na_signed and dated is not None),
         confidential=said.confidential or "staff_prisoner" in said.many("r_power"),
     )
 

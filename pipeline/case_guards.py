@@ -62,7 +62,18 @@ from pipeline.case_acts import (
     UrgencyMet,
     Withdrew,
 )
-from pipeline.cases import ERASED, LIMITS, TOGETHER, Case, Limits, Side, Step, fold, lacks
+from pipeline.cases import (
+    ERASED,
+    LIMITS,
+    TOGETHER,
+    Case,
+    Limits,
+    Side,
+    Step,
+    fold,
+    lacks,
+    weighed_on,
+)
 from pipeline.promises import day_of
 
 
@@ -439,10 +450,7 @@ def _apart(case: Case, mode: Mode, check: KeepApart, at: datetime, limits: Limit
 
 def _after_apart(case: Case, joint: Assessed) -> bool:
     """Say whether who signed that two may meet can have known of what the list says now."""
-    if case.apart_since is None:
-        return True
-    known = day_of(joint.at)  # paper may bear a day that has not come yet
-    return min(joint.day or known, known) > case.apart_since
+    return case.apart_since is None or weighed_on(joint) > case.apart_since
 
 
 def _against_agreement(case: Case, act: Agreement) -> list[Block]:

@@ -350,9 +350,15 @@ class Case:
         return newest[1] if newest else None
 
 
-def _weight(assessed: Assessed) -> tuple[date, int]:
+def weighed_on(assessed: Assessed) -> date:
+    """Say on which day an assessment was made: paper may bear one that had not come yet."""
+    known = day_of(assessed.at)
+    return min(assessed.day or known, known)
+
+
+def _weight(assessed: Assessed) -> tuple[date, int, bool]:
     """Order assessments: by the day on which each was made, and of one day the stricter last."""
-    return assessed.day or day_of(assessed.at), list(Level).index(assessed.level)
+    return weighed_on(assessed), list(Level).index(assessed.level), assessed.apart_open
 
 
 # What an act makes of a case
@@ -399,6 +405,9 @@ def _fold(case: Case, act: Act) -> Case:
         case Assessed():
             named = case.confidential or act.confidential
             more = (*case.assessments, act)
+            if act.party and act.apart_open:  # whoever signed before has not known of this
+                since = max(weighed_on(act), case.apart_since or date.min)
+                case = replace(case, apart_since=since)
             return _reached(replace(case, assessments=more, confidential=named))
         case Standing():
             return _stands(case, act)
@@ -549,7 +558,7 @@ def _recheck(case: Case, key: str, when: str, at: datetime) -> Case:
 
 def _named(case: Case, act: PartyNamed) -> Case:
     before = case.side(act.party.key)
-    if before is None or before.party.number != act.party.number:
+    if before is None or act.anew or before.party.number != act.party.number:
         case = replace(case, apart_since=day_of(act.at))  # nobody has signed for this person yet
     if before is None:
         return _reached(replace(case, sides=(*case.sides, Side(party=act.party))))

@@ -552,8 +552,8 @@ def _begin(line: threading.Lock, connection: Connection) -> None:
     (patience,) = raw.execute("PRAGMA busy_timeout").fetchone()
     until = time.monotonic() + patience / 1000
     first = line.acquire(timeout=patience / 1000)
-    raw.execute("PRAGMA busy_timeout=0")
     try:
+        raw.execute("PRAGMA busy_timeout=0")
         if not _began(raw, until):
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong
     finally:

@@ -143,12 +143,12 @@ def routers() -> tuple[APIRouter, ...]:
     def begin(user: SignedIn, office: Given) -> Response:
         """Go to the first field that waits for this person."""
         with office.kit.store.look() as kept:
-            found = queue.waiting_for(kept, office, user)
+            found = queue.waiting_for(kept, office, user, most=1)
         with office.kit.store.begin() as kept:
             kept.looks.sweep(at=office.kit.now())
-            onward = queue.take(kept, office, user, found)
+            onward = queue.take(kept, office, user, found, most=1)
             if found and not onward:  # others were quicker
-                onward = queue.ahead(kept, office, user)
+                onward = queue.ahead(kept, office, user, most=1)
         return see_other(onward[0] if onward else "/")
 
     @verifiers.get("/verify/after/{page_id}")

@@ -366,6 +366,26 @@ def test_a_day_that_has_not_come_yet_makes_no_signature_newer() -> None:
     assert Block.APART in spoilt(story, check=story.check(apart=True))
 
 
+def test_a_day_that_has_not_come_yet_outweighs_nothing() -> None:
+    story = Story().both()
+    later = day_of(story.now) + timedelta(days=90)
+    story.does(on.Assessed, **story.assessed(day=later))
+    story.now += timedelta(days=1)
+    story.does(on.Assessed, **story.assessed(level=Level.NOT_NOW))
+    assert Block.TOO_RISKY in spoilt(story)
+
+
+def test_a_worry_about_one_of_them_takes_new_signatures() -> None:
+    story = Story().both()
+    story.does(on.Assessed, **story.assessed(apart_signed=True))
+    story.now += timedelta(days=1)
+    story.does(on.Assessed, **story.assessed(party="b", apart_open=True))
+    assert Block.APART in spoilt(story)
+    story.now += timedelta(days=1)
+    story.does(on.Assessed, **story.assessed(apart_signed=True))
+    story.does(on.Booked, **story.booking())
+
+
 def test_a_time_that_was_cancelled_because_of_the_list_takes_new_signatures() -> None:
     story = Story().both()
     story.does(on.Assessed, **story.assessed(apart_signed=True))

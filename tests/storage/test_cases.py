@@ -236,19 +236,23 @@ def test_a_consent_reaches_the_case_it_was_made_out_for(office: Office) -> None:
     assert kept.on(day - timedelta(days=1)).acts == 0, "as it stood the day before"
 
 
-@pytest.mark.parametrize("dated", [True, False])
-def test_signatures_that_two_may_meet_count_only_with_a_day(office: Office, dated: bool) -> None:
+@pytest.mark.parametrize(("days", "dated"), [(0, True), (None, False), (90, False)])
+def test_signatures_that_two_may_meet_count_only_with_a_day_that_has_come(
+    office: Office, days: int | None, dated: bool
+) -> None:
     case_id = office.both()
     serial = office.paper(case_id, "", "rj-4", "A1234BC")
     said: dict[str, Any] = {"r_level": "low", "r_na": "yes", "r_sign": True}
     said |= {"r_na_manager": True, "r_na_security": True}
-    said |= {"r_date": office.desk.now.date().isoformat()} if dated else {}
+    if days is not None:
+        said["r_date"] = (office.desk.now + timedelta(days=days)).date().isoformat()
     office.comes("rj-4", said, serial=serial)
     office.takes_up()
     with office.store.look() as kept:
         joint = kept.cases.get(case_id).case.assessment()
     assert joint is not None
     assert (joint.apart_signed, joint.apart_open) == (dated, not dated)
+    assert joint.day == office.desk.now.date()
 
 
 @pytest.mark.parametrize(("ticked", "stage"), [("", "7-days"), ("day_28", "28-days")])

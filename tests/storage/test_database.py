@@ -582,7 +582,6 @@ def test_looking_neither_waits_for_a_writer_nor_sees_half_of_its_work(store: Sto
         assert len(kept.staff.list()) == 1
 
 
-@pytest.mark.both_databases
 def patience_of(engine: Engine) -> int:
     with engine.execution_options(reading=True).connect() as connection:
         return int(connection.execute(text("PRAGMA busy_timeout")).scalar() or 0)
@@ -602,8 +601,10 @@ def test_a_writer_waits_its_turn_gives_up_when_told_and_keeps_nobody_behind_it_w
             rows_of(waiting).connection()
         waited = time.monotonic() - began
     assert 0.7 <= waited < 1.5, "as long as it was told to, and once"
+    began = time.monotonic()
     with other.begin() as kept:
         rows_of(kept).connection()
+    assert time.monotonic() - began < 0.5, "whoever gave up has left the line"
     assert patience_of(other.database.engine) == 800
 
     held, done = threading.Event(), list[str]()
@@ -627,18 +628,40 @@ def test_a_writer_waits_its_turn_gives_up_when_told_and_keeps_nobody_behind_it_w
         each.close()
 
 
-def test_what_is_no_database_is_said_in_our_words_by_a_writer_too(
-    tmp_path: Path, vault: Vault
+def test_many_writers_of_one_process_all_come_to_their_turn(store: Store) -> None:
+    together, done = threading.Barrier(8), list[int]()
+
+    def write(number: int) -> None:
+        together.wait(10)
+        for _ in range(5):
+            with store.begin() as kept:
+                kept.events.add("list-viewed", "queue", by=str(number), at=datetime.now(UTC))
+            done.append(number)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert sorted(done) == sorted(list(range(8)) * 5)
+
+
+def test_what_goes_wrong_while_a_writer_begins_is_said_as_any_other_fault(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"sqlite:///{tmp_path}/c.db"
-    store = Store(url, vault)
-    store.upgrade()
-    store.close()
-    (tmp_path / "c.db").write_bytes(b"this is no database" * 999)
-    with pytest.raises(SQLAlchemyError), Store(url, vault).begin() as kept:
+    def begins_and_fails(raw: sqlite3.Connection, _until: float) -> bool:
+        raw.execute("BEGIN")
+        return False
+
+    monkeypatch.setattr(database, "_began", begins_and_fails)
+    with pytest.raises(SQLAlchemyError, match="within a transaction"), store.begin() as kept:
+        rows_of(kept).connection()
+    monkeypatch.undo()
+    with store.begin() as kept:
         rows_of(kept).connection()
 
 
+@pytest.mark.both_databases
 def test_an_exception_undoes_everything_in_the_unit_of_work(store: Store) -> None:
     def take_and_fail() -> None:
         with store.begin() as kept:

@@ -278,6 +278,37 @@ def test_whoever_asked_for_somebody_else_first_is_not_told_of_until_he_says_yes(
         assert not made.left_out or made.left_out[0].reasons[-1] == Out.OTHER_FIRST
 
 
+def test_no_rep_comes_first_once_any_ask_of_his_says_otherwise(office: Office) -> None:
+    rep = on_register(office)
+    people(office)
+    record = office.comes("rj-1", {**SELF, "first_contact": ["rj_rep"]})
+    office.takes_up()
+    (case_id,) = office.cases()
+    office.does(case_id, on.PartyNamed, party=on.Party(key="b", number="B2345CD"))
+    office.does(case_id, on.RepChosen, rep=rep)
+    picked = {(case_id, "a"): Why.NEW}
+    assert plan(office, rep, picked=picked).lines
+    office.desk.later(minutes=5)
+    with office.store.begin() as kept:
+        page = kept.records.get(record).pages[0]
+        corrected = page.decide("first_contact", ("rj_worker",), by="vera", at=office.desk.now)
+        kept.decisions.add(corrected)
+    assert Out.OTHER_FIRST in plan(office, rep, picked=picked).left_out[0].reasons
+
+
+def test_no_rep_comes_first_once_he_asks_again_and_says_otherwise(office: Office) -> None:
+    rep = on_register(office)
+    people(office)
+    for answer, comes in (("rj_rep", True), ("rj_worker", False)):
+        office.comes("rj-1", {**SELF, "first_contact": [answer]})
+        office.takes_up()
+        (case_id,) = office.cases()
+        if comes:
+            office.does(case_id, on.PartyNamed, party=on.Party(key="b", number="B2345CD"))
+            office.does(case_id, on.RepChosen, rep=rep)
+        assert bool(plan(office, rep, picked={(case_id, "a"): Why.NEW}).lines) is comes
+
+
 def test_whose_cases_a_rep_helps_in_is_what_was_said_last(office: Office) -> None:
     rep, other = on_register(office), on_register(office, "D4567EF")
     case_id = ready(office, rep)
