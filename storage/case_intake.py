@@ -474,18 +474,20 @@ class CaseIntake:
         if record.form == "rj-3w":
             row = self._rows.get_one(CaseRecordRow, record.id)
             self._withdraw(record, said_by(record), self._whose(record), at)
-            row.at = at
-            self._rows.flush()
-            self._events.add("case-record-changed", record.id, by=MACHINE, at=at)
+            self._changed(row, at)
         else:
             self._look_again(record.id, at)
 
     def _look_again(self, record_id: str, at: datetime) -> None:
         """Have a person see to a form that says something else than its case has taken up."""
         row = self._rows.get_one(CaseRecordRow, record_id)
-        row.outcome, row.done_at, row.done_by, row.at = CHANGED, None, "", at
+        row.outcome, row.done_at, row.done_by = CHANGED, None, ""
+        self._changed(row, at)
+
+    def _changed(self, row: CaseRecordRow, at: datetime) -> None:
+        row.at = at
         self._rows.flush()
-        self._events.add("case-record-changed", record_id, by=MACHINE, at=at)
+        self._events.add("case-record-changed", row.record, by=MACHINE, at=at)
 
     def _take_slips(self, at: datetime) -> int:
         """Stop everything of whoever handed in a withdrawal slip, until somebody has read it."""

@@ -107,7 +107,8 @@ class Sending:
     @property
     def done(self) -> bool:
         """Say whether everything has ended somewhere."""
-        return not any(self.counts[fate] for fate in _ON_THE_WAY)
+        counts = self.counts
+        return not any(counts[fate] for fate in _ON_THE_WAY)
 
 
 _ALL: tuple[Fate, ...] = (

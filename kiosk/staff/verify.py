@@ -142,36 +142,21 @@ def routers() -> tuple[APIRouter, ...]:
     @verifiers.get("/verify")
     def begin(user: SignedIn, office: Given) -> Response:
         """Go to the first field that waits for this person."""
-        with office.kit.store.look() as kept:
-            found = queue.waiting_for(kept, office, user, most=1)
         with office.kit.store.begin() as kept:
             kept.looks.sweep(at=office.kit.now())
-            onward = queue.take(kept, office, user, found, most=1)
-            if found and not onward:  # others were quicker
-                onward = queue.ahead(kept, office, user, most=1)
-        return see_other(onward[0] if onward else "/")
+        return see_other(next(iter(queue.give(office, user, most=1)), "/"))
 
     @verifiers.get("/verify/after/{page_id}")
     def after(page_id: str, user: SignedIn, office: Given, field: str = "") -> Response:
         """Leave a field, or a whole page, for later, and go to the next one."""
         left = (page_id, field) if field else None
-        with office.kit.store.begin() as kept:
-            onward = queue.next_address(
-                kept, office, user, after=left, but="" if field else page_id
-            )
-        return see_other(onward or "/")
+        but = "" if field else page_id
+        return see_other(next(iter(queue.give(office, user, after=left, but=but, most=1)), "/"))
 
     @verifiers.get("/verify/ahead/{page_id}/{name}")
     def ahead(page_id: str, name: str, user: SignedIn, office: Given) -> Response:
         """Give the addresses of what comes after a field, so that a browser can fetch it early."""
-        left = (page_id, name)
-        with office.kit.store.look() as kept:
-            found = queue.waiting_for(kept, office, user, after=left)
-        with office.kit.store.begin() as kept:  # shortly: whoever writes keeps all others waiting
-            given = queue.take(kept, office, user, found)
-            if found and not given:  # others were quicker
-                given = queue.ahead(kept, office, user, after=left)
-        return JSONResponse(given)
+        return JSONResponse(queue.give(office, user, after=(page_id, name)))
 
     @verifiers.get("/pages/{page_id}")
     def page(page_id: str, user: SignedIn, office: Given) -> Response:
